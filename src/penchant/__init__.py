@@ -1,0 +1,45 @@
+"""Penchant: from an event log to recommendations that know what people always liked and what they want right now.
+
+>>> import penchant
+>>> log = penchant.read("events.csv")  # doctest: +SKIP
+"""
+
+from importlib.metadata import version
+
+from penchant.artifact import load as load_model
+from penchant.artifact import save as save_model
+from penchant.data.clean import PrepareConfig
+from penchant.data.dataset import load as load_dataset
+from penchant.data.dataset import prepare, read
+from penchant.evaluation import evaluate, leave_one_out, split, temporal
+from penchant.models import MODELS, create
+from penchant.offline import recommend_users
+from penchant.ranking import recommend
+from penchant.types import Batch, Interactions, PenchantError, Ranking, Recommender, Sequences, Split, UserState
+
+__version__ = version("penchant")
+
+__all__ = [
+    "MODELS",
+    "Batch",
+    "Interactions",
+    "PenchantError",
+    "PrepareConfig",
+    "Ranking",
+    "Recommender",
+    "Sequences",
+    "Split",
+    "UserState",
+    "create",
+    "evaluate",
+    "leave_one_out",
+    "load_dataset",
+    "load_model",
+    "prepare",
+    "read",
+    "recommend",
+    "recommend_users",
+    "save_model",
+    "split",
+    "temporal",
+]

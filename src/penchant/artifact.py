@@ -1,0 +1,103 @@
+"""A model as a folder: ``config.json``, ``weights.safetensors``, ``items.parquet``, ``lineage.json``. No pickle, no torch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from penchant import folders
+from penchant.data import engine
+from penchant.models import MODELS
+from penchant.models.base import Model
+from penchant.types import PenchantError, Vocabulary
+
+FORMAT = 1
+CONFIG, WEIGHTS, ITEMS, LINEAGE = "config.json", "weights.safetensors", "items.parquet", "lineage.json"
+
+
+def save(model: Model, out: str | Path, lineage: Mapping[str, Any] | None = None) -> None:
+    """Write a trained model as a folder, whole or not at all.
+
+    ``lineage`` says where it comes from: the dataset's hash, the split, what training measured.
+    """
+    with folders.writing(Path(out), CONFIG) as target:
+        save_file({name: array.copy() for name, array in model.weights().items()}, target / WEIGHTS)
+        engine.write_pieces([engine.table({"item_id": list(model.items.ids)})], target / ITEMS)
+        _write(target / LINEAGE, dict(lineage or {}) | {"history": model.history, "penchant": version("penchant")})
+        config = {
+            "format": FORMAT,
+            "model": model.name,
+            "id": model.id,
+            "settings": asdict(model.settings),
+            "items": len(model.items),
+            "sha256": {name: engine.file_hash(target / name) for name in (WEIGHTS, ITEMS, LINEAGE)},
+        }
+        _write(target / CONFIG, config)
+
+
+def load(folder: str | Path) -> Model:
+    """Read a model.
+
+    ``PenchantError`` says if the folder isn't a model, a file is missing or changed, or a newer Penchant wrote it.
+    """
+    folder = Path(folder)
+    config = read_config(folder)
+    for name, digest in config["sha256"].items():
+        if not (folder / name).exists():
+            raise PenchantError(f"{folder}: has no {name}; copy the whole folder or train again")
+        if engine.file_hash(folder / name) != digest:
+            raise PenchantError(
+                f"{folder / name}: is not the file this model was saved with; copy the whole folder or train again"
+            )
+    if config["model"] not in MODELS:
+        raise PenchantError(f"{folder}: is a model of kind {config['model']!r}, which this Penchant doesn't have")
+    kind = MODELS[config["model"]]
+    model = kind(kind.settings_type.parse(config["settings"]))
+    items = engine.collect(engine.read([folder / ITEMS], ["item_id"]))
+    model.items = Vocabulary(tuple(items["item_id"].to_list()))
+    model.history = read_lineage(folder)["history"]
+    try:
+        model.set_weights(load_file(folder / WEIGHTS))
+    except SafetensorError as error:
+        raise PenchantError(f"{folder / WEIGHTS}: can't be read: {error}") from error
+    if model.id != config["id"]:
+        raise PenchantError(
+            f"{folder}: its files don't belong together (they make {model.id}, not {config['id']}); train again"
+        )
+    return model
+
+
+def read_config(folder: str | Path) -> dict[str, Any]:
+    """What a model folder says of itself."""
+    config = _read(Path(folder), CONFIG)
+    if int(config.get("format", 0)) > FORMAT:
+        raise PenchantError(f"{folder}: has format {config['format']}, this Penchant reads up to {FORMAT}; update Penchant")
+    return config
+
+
+def read_lineage(folder: str | Path) -> dict[str, Any]:
+    """Where a model comes from."""
+    return _read(Path(folder), LINEAGE)
+
+
+def _write(path: Path, value: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _read(folder: Path, name: str) -> dict[str, Any]:
+    try:
+        value = json.loads((folder / name).read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise PenchantError(f"{folder}: is not a model (no {name}); make one with penchant train") from error
+    except (OSError, ValueError) as error:
+        raise PenchantError(f"{folder / name}: is damaged; copy the whole folder or train again") from error
+    if not isinstance(value, dict):
+        raise PenchantError(f"{folder / name}: is damaged; copy the whole folder or train again")
+    return value

@@ -1,0 +1,447 @@
+"""Arguments in, function calls, words and JSON out."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NoReturn
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from penchant import artifact, demo, doctor, workflow
+from penchant.data import catalog, dataset, sources, times
+from penchant.data.clean import STEPS, PrepareConfig
+from penchant.data.quality import describe
+from penchant.evaluation import SPLITS
+from penchant.models import MODELS
+from penchant.offline import recommend_users
+from penchant.types import MICROSECONDS, PenchantError
+
+INTERRUPTED = 130
+BAD_INPUT = 2
+PEOPLE_SHOWN = 20
+
+notes = Console(stderr=True, highlight=False, soft_wrap=True)
+answers = Console(highlight=False, soft_wrap=True)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code: 0, 2 on bad input, 130 when interrupted."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    as_json = "--json" in words
+    try:
+        options = _parser().parse_args(words)
+        options.run(options)
+        sys.stdout.flush()
+    except PenchantError as error:
+        _complain(str(error), as_json=as_json)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        _complain("interrupted; nothing half-written is left", as_json=as_json)
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader of our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+def _complain(sentence: str, *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps({"error": sentence}, ensure_ascii=False), file=sys.stderr)  # noqa: T201
+    else:
+        notes.print(f"[bold red]penchant:[/] {escape(sentence)}")
+
+
+def _print_json(value: Any) -> None:
+    json.dump(value, sys.stdout, ensure_ascii=False, allow_nan=False)
+    sys.stdout.write("\n")
+
+
+class _Bars:
+    """Progress for people: a bar for what is measured, a line for a remark; on standard error."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._tasks: dict[str, TaskID] = {}
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        if total == 0:
+            self._progress.console.print(f"[dim]{escape(what)}[/]")
+            return
+        if what not in self._tasks:
+            self._tasks[what] = self._progress.add_task(what, total=total)
+        self._progress.update(self._tasks[what], completed=done)
+        if done >= total:
+            self._progress.remove_task(self._tasks.pop(what))
+
+
+@contextmanager
+def _watching() -> Any:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=notes, transient=True) as progress:
+        yield _Bars(progress)
+
+
+# The commands.
+
+
+def _data(options: argparse.Namespace) -> None:
+    if options.name is None:
+        known = [
+            {"name": d.name, "what": d.words, "licence": d.licence, "places": list(d.places)} for d in sources.DATASETS.values()
+        ]
+        if options.json:
+            _print_json(known)
+        else:
+            _table(["name", "what", "licence"], [[d.name, d.words, d.licence] for d in sources.DATASETS.values()])
+        return
+    out = Path(options.out or f"data/{options.name}")
+    with _watching() as progress:
+        source = sources.fetch(options.name, out, progress=progress)
+    if options.json:
+        _print_json(source | {"events": str(out / sources.EVENTS), "items": str(out / sources.ITEMS)})
+    else:
+        answers.print(f"{options.name} from {source['place']} is in {out}; its SHA-256 is right. {source['licence']}.")
+        answers.print(f"next: penchant prepare {out / sources.EVENTS} --items {out / sources.ITEMS} --out dataset")
+
+
+def _prepare(options: argparse.Namespace) -> None:
+    log = dataset.read(
+        *options.events,
+        columns=options.columns,
+        ordered=options.ordered,
+        encoding=options.encoding,
+        time_unit=options.time_unit,
+        items=options.items,
+        item_columns=options.item_columns,
+    )
+    defaults = PrepareConfig()
+    config = PrepareConfig(
+        skip=tuple(options.skip),
+        earliest=times.moment(options.earliest) if options.earliest else defaults.earliest,
+        latest=times.moment(options.latest) if options.latest else defaults.latest,
+        bot_events_per_hour=options.bot_events_per_hour,
+        min_user_events=options.min_user_events,
+        min_item_events=options.min_item_events,
+        session_gap=int(options.session_gap * 60 * MICROSECONDS),
+        event_type=options.event_type,
+        value=options.value,
+    )
+    with _watching() as progress:
+        manifest = dataset.write_dataset(log, options.out, config, progress=progress)
+    if options.json:
+        _print_json(manifest)
+        return
+    _table(["", ""], [list(line) for line in describe(manifest)])
+    answers.print(f"dataset: {options.out}; next: penchant evaluate {options.out} --models {','.join(MODELS)}")
+
+
+def _train(options: argparse.Namespace) -> None:
+    log = dataset.load(options.dataset)
+    with _watching() as progress:
+        result = workflow.train(
+            log, options.model, options.out, settings=options.set, split=options.split, resume=options.resume, progress=progress
+        )
+    if options.json:
+        _print_json(result)
+        return
+    valid = ", ".join(f"{name} {value:.4f}" for name, value in result["valid"].items())
+    answers.print(
+        f"{options.model} is in {result['model']}: {result['epochs']} epochs, {result['seconds']:.1f} s, "
+        f"{result['targets_per_second']:,.0f} targets a second, {result['peak_memory_mb']:,.0f} MB; validation {valid}"
+    )
+    answers.print(f"next: penchant recommend {options.out} {options.dataset} --users all")
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    log = dataset.load(options.dataset)
+    with _watching() as progress:
+        result = workflow.compare(
+            log, options.models, split=options.split, k=options.k, seen=options.seen, seed=options.seed, progress=progress
+        )
+    if options.out is not None:
+        workflow.write_report(result, options.out)
+    if options.json:
+        _print_json(result.to_json())
+        return
+    facts = result.facts
+    answers.print(
+        f"{result.split} split, full catalogue, seen items: {result.seen}; {facts['test_users']:,} people, "
+        f"{facts['targets']:,} targets, of which {facts['targets_never_trained']:.1%} were never trained on and "
+        f"{facts['targets_already_seen']:.1%} seen before by the person"
+    )
+    names = list(next(iter(result.models.values())))
+    rows = []
+    for model, values in result.models.items():
+        cells = [model]
+        for name in names:
+            interval = result.intervals[model].get(name)
+            cells.append(f"{values[name]:.4f}" + (f"\n[{interval[0]:.4f}, {interval[1]:.4f}]" if interval else ""))
+        rows.append(cells)
+    _table(["model", *names], rows)
+
+
+def _recommend(options: argparse.Namespace) -> None:
+    model = artifact.load(options.model)
+    log = dataset.load(options.dataset)
+    users = None if options.users == ["all"] else options.users
+    now = times.moment(options.now) if options.now else None
+    with _watching() as progress:
+        rows = recommend_users(
+            model, log, users, k=options.k, seen=options.seen, now=now, explain=options.explain, progress=progress
+        )
+        if options.out is not None:
+            _write_rows(rows, Path(options.out))
+            return
+        found = list(rows)
+    if options.json:
+        _print_json(found)
+        return
+    titles = catalog.describe_items(Path(options.dataset) / dataset.ITEMS)
+    shown = list(dict.fromkeys(row["user_id"] for row in found))
+    _show_recommendations([row for row in found if row["user_id"] in set(shown[:PEOPLE_SHOWN])], titles)
+    if len(shown) > PEOPLE_SHOWN:
+        answers.print(f"… and {len(shown) - PEOPLE_SHOWN:,} more people; --out FILE.csv or --json gives all")
+
+
+def _show_recommendations(rows: list[dict[str, Any]], titles: dict[str, dict[str, Any]]) -> None:
+    parts = [name for name in (rows[0] if rows else {}) if name not in ("user_id", "item_id", "score", "rank")]
+    lines = [
+        [r["user_id"], str(r["rank"]), r["item_id"], catalog.title(titles.get(r["item_id"], {})), f"{r['score']:.4g}"]
+        + [f"{r[name]:.4g}" for name in parts]
+        for r in rows
+    ]
+    _table(["user_id", "rank", "item_id", "title", "score", *parts], lines)
+
+
+def _write_rows(rows: Iterable[dict[str, Any]], out: Path) -> None:
+    """CSV with a header, written aside and renamed."""
+    partial = out.with_name(f".{out.name}.partial")
+    try:
+        with partial.open("w", encoding="utf-8", newline="") as file:
+            writer: csv.DictWriter[str] | None = None
+            for row in rows:
+                if writer is None:
+                    writer = csv.DictWriter(file, list(row))
+                    writer.writeheader()
+                writer.writerow(row)
+        partial.replace(out)
+    except OSError as error:
+        raise PenchantError(f"{out}: can't be written: {error.strerror}") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _doctor(options: argparse.Namespace) -> None:
+    findings = doctor.examine()
+    if options.json:
+        _print_json(findings)
+        return
+    _table(
+        ["", "found", "", "what to do"],
+        [[f["what"], f["found"], "ok" if f["works"] else "missing", f["advice"]] for f in findings],
+    )
+
+
+def _demo(options: argparse.Namespace) -> None:
+    with _watching() as progress:
+        say = (lambda line: notes.print(escape(line))) if options.json else (lambda line: answers.print(escape(line)))
+        result = demo.run(options.out, say=say, progress=progress)
+    if options.json:
+        _print_json(result)
+
+
+def _table(header: list[str], rows: list[list[str]]) -> None:
+    table = Table(*header, box=None, show_header=any(header), pad_edge=False)
+    for row in rows:
+        table.add_row(*(escape(cell) for cell in row))
+    answers.print(table)
+
+
+# The arguments.
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise PenchantError(f"{message}; see {self.prog} --help")
+
+
+def _pairs(word: str) -> dict[str, str]:
+    """``a=b,c=d`` as a mapping."""
+    pairs = {}
+    for pair in word.split(","):
+        name, separator, value = pair.partition("=")
+        if not (separator and name and value):
+            raise argparse.ArgumentTypeError(f"{pair!r} is not name=value")
+        pairs[name.strip()] = value.strip()
+    return pairs
+
+
+def _list(word: str) -> list[str]:
+    return [part for part in word.split(",") if part]
+
+
+def _ids(word: str) -> list[str]:
+    """Ids on one CSV line, so that an id with a comma can be quoted."""
+    return next(csv.reader([word]))
+
+
+class _Settings(argparse.Action):
+    """``--set a=1 --set b=2`` or ``--set a=1 b=2`` as one mapping."""
+
+    def __call__(self, parser: Any, namespace: argparse.Namespace, values: Any, option_string: str | None = None) -> None:
+        gathered = dict(getattr(namespace, self.dest) or {})
+        for pair in values:
+            gathered |= pair
+        setattr(namespace, self.dest, gathered)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser("penchant", description="From an event log to recommendations.", epilog="example: penchant demo")
+    parser.add_argument("--version", action="version", version=f"penchant {doctor._version('penchant')}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
+
+    def command(name: str, run: Callable[[argparse.Namespace], None], words: str, example: str) -> argparse.ArgumentParser:
+        made = commands.add_parser(
+            name,
+            help=words,
+            description=words,
+            epilog=f"example:\n  {example}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        made.set_defaults(run=run)
+        made.add_argument("--json", action="store_true", help="one JSON value on standard output, for machines")
+        return made
+
+    made = command("demo", _demo, "the main job on MovieLens-100k, the whole way", "penchant demo --out penchant-demo")
+    made.add_argument("--out", default="penchant-demo", metavar="DIR", help="folder for all that is made (default %(default)s)")
+
+    made = command(
+        "data",
+        _data,
+        "fetch a public dataset and check it; without a name, list them",
+        "penchant data ml-100k --out data/ml-100k",
+    )
+    made.add_argument("name", nargs="?", metavar="NAME")
+    made.add_argument("--out", metavar="DIR", help="folder to write (default data/NAME)")
+
+    _prepare_arguments(command(
+        "prepare", _prepare, "clean an event log, report on its quality, write a dataset folder",
+        "penchant prepare ratings.csv --columns user_id=person,item_id=film,timestamp=at --out dataset",
+    ))  # fmt: skip
+
+    made = command(
+        "train",
+        _train,
+        "train a model on the training part of a split",
+        "penchant train dataset --model lstm --set width=128 --out model",
+    )
+    made.add_argument("dataset", metavar="DIR")
+    made.add_argument("--model", required=True, metavar="NAME", help=", ".join(MODELS))
+    made.add_argument("--out", required=True, metavar="MODEL", help="folder to write")
+    made.add_argument(
+        "--set", nargs="+", type=_pairs, action=_Settings, default={}, metavar="KEY=VALUE", help="a model's settings"
+    )
+    made.add_argument("--resume", action="store_true", help="go on after the last finished epoch of an interrupted training")
+    _split_argument(made)
+
+    made = command(
+        "evaluate", _evaluate, "compare models on one split, over the full catalogue",
+        "penchant evaluate dataset --models popularity,lstm,path/to/model --split leave-one-out",
+    )  # fmt: skip
+    made.add_argument("dataset", metavar="DIR")
+    made.add_argument(
+        "--models", required=True, type=_list, metavar="A,B", help="names (trained with defaults) and paths of trained models"
+    )
+    made.add_argument("--k", type=int, default=10, help="length of the lists (default %(default)s)")
+    made.add_argument("--seed", type=int, default=0, help="of the bootstrap (default %(default)s)")
+    made.add_argument("--out", metavar="REPORT", help="folder for report.json and report.md")
+    _seen_argument(made)
+    _split_argument(made)
+
+    made = command(
+        "recommend",
+        _recommend,
+        "the best items for people, from their histories",
+        "penchant recommend model dataset --users 1,2 --k 10",
+    )
+    made.add_argument("model", metavar="MODEL")
+    made.add_argument("dataset", metavar="DIR")
+    made.add_argument(
+        "--users", type=_ids, default=["all"], metavar="U1,U2|all", help="ids (quoted as in CSV), or all (default)"
+    )
+    made.add_argument("--k", type=int, default=10, help="items for each (default %(default)s)")
+    made.add_argument("--now", metavar="TIME", help="the moment asked about, ISO 8601 (default: that of the last event)")
+    made.add_argument("--explain", action="store_true", help="show the parts of each score")
+    made.add_argument("--out", metavar="FILE.csv", help="write user_id, item_id, score, rank instead of printing")
+    _seen_argument(made)
+
+    command("doctor", _doctor, "what is installed, what works, what to do", "penchant doctor")
+    return parser
+
+
+def _prepare_arguments(made: argparse.ArgumentParser) -> None:
+    defaults = PrepareConfig()
+    made.add_argument(
+        "events", nargs="+", metavar="EVENTS", help="CSV, TSV, Parquet, JSON lines or sequence files, gzipped or not"
+    )
+    made.add_argument("--out", required=True, metavar="DIR", help="dataset folder to write")
+    made.add_argument("--items", metavar="FILE", help="what is known of the items: titles, genres, …")
+    made.add_argument(
+        "--columns", type=_pairs, default={}, metavar="user_id=A,item_id=B", help="the log's names for Penchant's columns"
+    )
+    made.add_argument("--item-columns", type=_pairs, default={}, metavar="item_id=A", help="the same for the item file")
+    made.add_argument("--ordered", action="store_true", help="the log has no times; its rows are in order")
+    made.add_argument("--encoding", default="utf-8", metavar="NAME", help="of text files (default %(default)s)")
+    made.add_argument("--time-unit", choices=times.UNITS, help="what the times are, where their values mislead")
+    made.add_argument(
+        "--session-gap",
+        type=float,
+        default=30.0,
+        metavar="MINUTES",
+        help="a longer pause begins a session (default %(default)g)",
+    )
+    cleaning = made.add_argument_group("cleaning", "steps: " + "; ".join(f"{name}: {words}" for name, words in STEPS.items()))
+    cleaning.add_argument("--skip", type=_list, default=[], metavar="STEP,STEP", help="leave steps out")
+    cleaning.add_argument("--earliest", metavar="DATE", help="earlier times are impossible (default 1971-01-01)")
+    cleaning.add_argument("--latest", metavar="DATE", help="times from here on are impossible (default 2100-01-01)")
+    cleaning.add_argument(
+        "--bot-events-per-hour",
+        type=int,
+        default=defaults.bot_events_per_hour,
+        metavar="N",
+        help="users with more within a clock hour leave (default %(default)s)",
+    )
+    cleaning.add_argument(
+        "--min-user-events", type=int, default=1, metavar="N", help="users with fewer leave (default %(default)s)"
+    )
+    cleaning.add_argument(
+        "--min-item-events", type=int, default=1, metavar="N", help="items with fewer leave (default %(default)s)"
+    )
+    cleaning.add_argument(
+        "--event-type",
+        default=defaults.event_type,
+        metavar="WORD",
+        help="stands in for a missing event type (default %(default)s)",
+    )
+    cleaning.add_argument(
+        "--value", type=float, default=defaults.value, metavar="X", help="stands in for a missing value (default %(default)g)"
+    )
+
+
+def _split_argument(made: argparse.ArgumentParser) -> None:
+    made.add_argument("--split", choices=list(SPLITS), help="default: temporal, or leave-one-out where the log has no times")
+
+
+def _seen_argument(made: argparse.ArgumentParser) -> None:
+    made.add_argument(
+        "--seen", choices=("exclude", "keep"), default="exclude", help="items a person already has (default %(default)s)"
+    )

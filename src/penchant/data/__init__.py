@@ -1,0 +1,1 @@
+"""From event logs to datasets. The only room that knows dataframes."""

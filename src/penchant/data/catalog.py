@@ -1,0 +1,78 @@
+"""The items of a dataset: who occurs, how often, and what is known of each (title, genres, …)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import narwhals as nw
+
+from penchant.data import dialects, engine
+from penchant.data.engine import Table
+from penchant.data.files import examine
+from penchant.types import PenchantError
+
+TITLES = ("title", "name", "movie_title:token_seq", "movie_title")
+
+
+def read_items(source: Path, columns: Mapping[str, str], work: Path, encoding: str) -> Table:
+    """Read an item file of any kind that events come in; ``item_id`` and the rest as text, one row an item.
+
+    ``columns`` may map ``item_id``; otherwise a dialect's name for it is looked for. Raises ``PenchantError``
+    where no column names the item, or one item has two rows.
+    """
+    file = examine(source, work, encoding)
+    frame = engine.scan(file)
+    if file.kind != "parquet":
+        frame = engine.stage(file, frame, work / "items-read.parquet")
+    found = frame.collect_schema().names()
+    if file.kind == "double_colon" and len(found) == 3:  # MovieLens: movies.dat
+        frame = frame.rename(dict(zip(found, ("item_id", "title", "genres"), strict=True)))
+    else:
+        frame = frame.rename({_item_column(source, found, columns): "item_id"})
+    frame = frame.with_columns(nw.col("item_id").cast(nw.String))
+    table = engine.collect(frame.filter(~nw.col("item_id").is_null()).sort("item_id"))
+    twice = table.filter(nw.col("item_id").is_duplicated())
+    if len(twice):
+        raise PenchantError(f"{source}: item {twice['item_id'][0]!r} has more than one row; keep one")
+    return table
+
+
+def _item_column(source: Path, found: list[str], columns: Mapping[str, str]) -> str:
+    if "item_id" in columns:
+        if columns["item_id"] in found:
+            return columns["item_id"]
+        raise PenchantError(f"{source}: has no column {columns['item_id']!r} for item_id; it has {', '.join(found)}")
+    known = {d.columns["item_id"].lower() for d in dialects.DIALECTS}
+    column = next((c for c in found if c.lower() in known), None)
+    if column is None:
+        likely = dialects.guess(found, ["item_id"]).get("item_id", "?")
+        raise PenchantError(
+            f"{source}: no column for item_id among {', '.join(found)}; name it, for example --item-columns item_id={likely}"
+        )
+    return column
+
+
+def merge(counts: Table, items: Table | None) -> Table:
+    """All items that occur or are described, in the order of ids, with ``events`` (0 if it never occurs)."""
+    if items is None:
+        return counts
+    clash = {c: f"item_{c}" for c in items.columns if c == "events"}
+    joined = counts.lazy().join(items.rename(clash).lazy(), on="item_id", how="full")
+    joined = joined.with_columns(nw.coalesce(nw.col("item_id"), nw.col("item_id_right")), nw.col("events").fill_null(0)).drop(
+        "item_id_right"
+    )
+    return engine.collect(joined.sort("item_id"))
+
+
+def describe_items(path: Path) -> dict[str, dict[str, Any]]:
+    """What ``items.parquet`` says of each item: ``{item_id: {column: value}}``, missing values left out."""
+    rows = engine.collect(engine.read([path])).iter_rows(named=True)
+    return {row.pop("item_id"): {c: v for c, v in row.items() if v not in (None, "")} for row in rows}
+
+
+def title(description: Mapping[str, Any]) -> str:
+    """The words a person knows the item by; empty where the catalogue has none."""
+    lower = {name.lower(): value for name, value in description.items()}
+    return str(next((lower[name] for name in TITLES if name in lower), ""))

@@ -1,0 +1,354 @@
+"""From an event log to a dataset folder, and back.
+
+A dataset folder holds ``interactions.parquet`` (the cleaned log in total order, with features),
+``items.parquet`` (the catalogue) and ``manifest.json`` (schema, counts, hashes, what cleaning removed and why).
+The same input gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+
+from penchant import folders
+from penchant.data import catalog, dialects, engine, times
+from penchant.data.clean import Cleaner, PrepareConfig, frequent
+from penchant.data.engine import Frame, Table
+from penchant.data.features import FEATURES, add_features
+from penchant.data.files import EventFile, examine, find_fault
+from penchant.data.quality import Quality
+from penchant.types import EVENT_COLUMNS, Clock, Interactions, PenchantError, Progress, Vocabulary, quiet
+
+FORMAT = 1
+MANIFEST, INTERACTIONS, ITEMS = "manifest.json", "interactions.parquet", "items.parquet"
+LONGEST_ID = 1024
+IDS = ("user_id", "item_id", "session_id", "event_id")
+SUSPECT = "_suspect"
+WORKING = ("row", "unreadable", SUSPECT)
+RESERVED = (*EVENT_COLUMNS, *FEATURES, *WORKING)
+
+DERIVED_ID = nw.col("row").cast(nw.String).str.zfill(12)
+"""An event the log gives no id is called by its place in the log, so that ties keep the log's order."""
+
+
+@dataclass(frozen=True)
+class EventLog:
+    """An event log that can be prepared: files or dataframes, and how to read them."""
+
+    sources: tuple[Any, ...]
+    columns: Mapping[str, str] = field(default_factory=dict)
+    ordered: bool = False
+    encoding: str = "utf-8"
+    time_unit: times.TimeUnit | None = None
+    items: Path | None = None
+    item_columns: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Source:
+    """One source, opened: its raw events in Penchant's columns with ``row``, and how they were understood."""
+
+    name: str
+    file: EventFile | None
+    dialect: dialects.Mapped
+    first_row: int
+    rows: int
+    frame: Frame
+    unit: times.TimeUnit
+
+
+def read(
+    *sources: Any,
+    columns: Mapping[str, str] | None = None,
+    ordered: bool = False,
+    encoding: str = "utf-8",
+    time_unit: str | None = None,
+    items: str | Path | None = None,
+    item_columns: Mapping[str, str] | None = None,
+) -> EventLog:
+    """Name the sources of a log: paths (CSV, TSV, Parquet, JSON lines, sequence files, each gzipped or not) or dataframes.
+
+    ``columns`` maps Penchant's names to the log's where it speaks no known dialect; ``ordered`` says that it has
+    order but no times; ``time_unit`` (one of ``s, ms, us, ns, iso, index``) overrules what the values tell; ``items``
+    is a file that describes items. Raises ``PenchantError`` for a path that isn't there.
+    """
+    if time_unit is not None and time_unit not in times.UNITS:
+        raise PenchantError(f"{time_unit!r} is not a unit of time; the units are {', '.join(times.UNITS)}")
+    if not sources:
+        raise PenchantError("no event log was named")
+    named = tuple(Path(s) if isinstance(s, str | Path) else s for s in sources)
+    catalogue = None if items is None else Path(items)
+    for path in (*named, catalogue):
+        if isinstance(path, Path) and not path.exists():
+            raise PenchantError(f"{path}: no such file")
+    return EventLog(named, dict(columns or {}), ordered, encoding, time_unit, catalogue, dict(item_columns or {}))  # type: ignore[arg-type]
+
+
+def prepare(
+    log: EventLog, out: str | Path | None = None, config: PrepareConfig | None = None, *, progress: Progress = quiet
+) -> Interactions:
+    """Clean a log, write a dataset folder at ``out`` (or keep none), and load it: ``write_dataset``, then ``load``."""
+    if out is not None:
+        write_dataset(log, out, config, progress=progress)
+        return load(out)
+    with TemporaryDirectory() as folder:
+        write_dataset(log, Path(folder) / "dataset", config, progress=progress)
+        return load(Path(folder) / "dataset")
+
+
+def write_dataset(
+    log: EventLog, out: str | Path, config: PrepareConfig | None = None, *, progress: Progress = quiet
+) -> dict[str, Any]:
+    """Clean a log, describe its quality and write a dataset folder; returns the manifest.
+
+    Memory is bounded by ``config.rows_at_once``, unless one user has more events. Raises ``PenchantError`` naming
+    file, line and field of what can't be read; nothing is left at ``out`` then, or what was there before.
+    """
+    config = config or PrepareConfig()
+    with folders.writing(Path(out), MANIFEST) as target:
+        work = target / "work"
+        work.mkdir()
+        progress("reading", 0, 0)
+        described = None
+        if log.items is not None:
+            described = catalog.read_items(log.items, log.item_columns, work, log.encoding)
+        sources = _open(log, work)
+        clock: Clock = "index" if all(s.unit == "index" for s in sources) else "real"
+        pieces = engine.partition(_one_log(sources), "user_id", work / "pieces", config.rows_at_once)
+        cleaner, quality = Cleaner(config, clock), Quality()
+        positions = all("timestamp" not in s.dialect.columns for s in sources)
+        kept = _kept(pieces, cleaner, work, progress)
+        engine.write_pieces(_finish(kept, quality, config, positions=positions), target / INTERACTIONS)
+        if not quality.events:
+            reasons = ", ".join(f"{count} {step}" for step, count in cleaner.dropped.items() if count)
+            raise PenchantError(f"{sources[0].name}: no event is left after cleaning ({reasons} of {cleaner.rows_in})")
+        engine.write_pieces([catalog.merge(quality.item_counts(), described)], target / ITEMS)
+        manifest = {
+            "format": FORMAT,
+            "sources": [{"name": s.name, "sha256": engine.file_hash(s.file.source) if s.file else None} for s in sources],
+            "dialect": _said(_dialect_words(s.dialect) for s in sources),
+            "clock": clock,
+            "times": _said(times.WORDS[s.unit] for s in sources),
+            "config": asdict(config),
+            "rows_in": cleaner.rows_in,
+            "dropped": cleaner.dropped,
+            "filled": cleaner.filled,
+            "quality": quality.report(clock),
+            "columns": {name: _schema(target / name) for name in (INTERACTIONS, ITEMS)},
+            "sha256": {name: engine.file_hash(target / name) for name in (INTERACTIONS, ITEMS)},
+        }
+        shutil.rmtree(work)
+        (target / MANIFEST).write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return manifest
+
+
+def _said(words: Iterable[str]) -> str:
+    return ", ".join(dict.fromkeys(words))
+
+
+def _dialect_words(mapped: dialects.Mapped) -> str:
+    renamed = ", ".join(f"{c}={s}" for c, s in mapped.columns.items() if c != s)
+    return f"{mapped.dialect} ({renamed})" if renamed else mapped.dialect
+
+
+def _schema(path: Path) -> dict[str, str]:
+    return {name: str(dtype) for name, dtype in engine.read([path]).collect_schema().items()}
+
+
+def _open(log: EventLog, work: Path) -> list[Source]:
+    """Open every source: find its kind, map its columns, number its rows, tell its times."""
+    sources: list[Source] = []
+    for given in log.sources:
+        first_row = sources[-1].first_row + sources[-1].rows if sources else 0
+        sources.append(_open_one(log, given, first_row, work / f"source-{len(sources)}.parquet"))
+    orders = [s.name for s in sources if s.unit == "index"]
+    if orders and len(orders) < len(sources):
+        raise PenchantError(f"{orders[0]}: has order but no times, where other sources have times; prepare them apart")
+    return sources
+
+
+def _open_one(log: EventLog, given: Any, first_row: int, staged: Path) -> Source:
+    file = examine(given, staged.parent, log.encoding) if isinstance(given, Path) else None
+    name = str(given) if isinstance(given, Path) else f"the {type(given).__name__}"
+    frame = engine.number_rows(engine.scan(file) if file else engine.from_native(given), first_row)
+    found = [c for c in engine.columns(frame, name) if c != "row"]
+    if file and file.kind == "sequences":
+        mapped = dialects.Mapped(dialects.SEQUENCES, {"user_id": "user_id", "item_id": "item_id"})
+    else:
+        mapped = dialects.resolve(name, found, log.columns, ordered=log.ordered)
+    delimited = file is not None and file.kind == "delimited"
+    events = _penchant_columns(frame, found, mapped, delimited=delimited)
+    if file and file.kind != "parquet":
+        events = engine.stage(file, events, staged)
+
+    def where(row: int) -> str:
+        place = f"line {file.line(row - first_row)}" if file and file.kind != "parquet" else f"row {row - first_row + 1}"
+        return f"{name} {place}"
+
+    rows = _inspect(events, file, name, where, first_row)
+    unit: times.TimeUnit = "index"
+    if "timestamp" in mapped.columns:
+        unit = log.time_unit or times.tell_unit(events, where)
+    return Source(name, file, mapped, first_row, rows, events.drop(SUSPECT, strict=False), unit)
+
+
+def _penchant_columns(frame: Frame, found: Sequence[str], mapped: dialects.Mapped, *, delimited: bool) -> Frame:
+    """Rename to Penchant's columns: ids as text, numbers as numbers, times raw, other columns as they are.
+
+    In delimited text, blank lines vanish, and ``_suspect`` marks rows whose last field is empty, as it is where a line
+    is too short.
+    """
+    schema = frame.collect_schema()
+    textual = [c for c in found if schema[c] == nw.String]
+    blank = [nw.col(c).is_null() | (nw.col(c) == "") if c in textual else nw.col(c).is_null() for c in found]
+    if delimited:
+        frame = frame.with_columns(blank[-1].alias(SUSPECT)).filter(~nw.all_horizontal(*blank, ignore_nulls=False))
+    chosen = []
+    for canonical, source in mapped.columns.items():
+        value = nw.col(source)
+        if source in textual:
+            value = nw.when(value.str.strip_chars() != "").then(value)
+        if canonical in (*IDS, "event_type"):
+            if schema[source].is_float():
+                value = value.cast(nw.Int64)
+            value = value.cast(nw.String)
+        chosen.append(value.alias(canonical))
+    mine = set(mapped.columns.values())
+    context = [nw.col(c).alias(f"log_{c}" if c in RESERVED else c) for c in found if c not in mine]
+    frame = frame.select("row", *([SUSPECT] if delimited else []), *chosen, *context)
+    frame = engine.numbers(frame, [c for c in ("value", "dwell") if c in mapped.columns])
+    if mapped.columns.get("dwell", "").endswith("_ms"):
+        frame = frame.with_columns(nw.col("dwell") / 1000)
+    return frame
+
+
+def _inspect(events: Frame, file: EventFile | None, name: str, where: Callable[[int], str], first_row: int) -> int:
+    """Count a source's rows and refuse what no cleaning can mend: no events, endless ids, lines of other widths."""
+    ids = [c for c in IDS if c in events.collect_schema()]
+    measures = [nw.when(nw.col(c).str.len_chars() > LONGEST_ID).then(nw.col("row")).min().alias(c) for c in ids]
+    suspects = []
+    if file and file.kind == "delimited":
+        torn = [nw.col(c).str.contains("\n", literal=True) for c in ids]
+        suspects = [(nw.col(SUSPECT) | nw.any_horizontal(*torn, ignore_nulls=True)).any().alias(SUSPECT)]
+    found = engine.row(events.select((nw.col("row").max() - first_row + 1).alias("rows"), *measures, *suspects))
+    if file and found.get(SUSPECT):
+        fault = find_fault(file)
+        if fault:
+            raise PenchantError(f"{file.source} {fault}")
+    if not found["rows"]:
+        raise PenchantError(f"{name}: has {'a header but ' if file and file.has_header else ''}no events")
+    for column in ids:
+        if found[column] is not None:
+            raise PenchantError(
+                f"{where(found[column])}, field {column}: is longer than {LONGEST_ID:,} characters; shorten the id"
+            )
+    return int(found["rows"])
+
+
+def _one_log(sources: Sequence[Source]) -> Frame:
+    """All sources end to end, times in microseconds."""
+    log = nw.concat([times.to_microseconds(s.frame, s.unit) for s in sources], how="diagonal")
+    if "event_id" in log.collect_schema():
+        log = log.with_columns(nw.coalesce(nw.col("event_id"), DERIVED_ID))
+    return log
+
+
+def _complete(events: Table, config: PrepareConfig) -> Table:
+    """Add the optional columns that the whole log lacks; ``event_id`` comes last, by the events' order."""
+    absent = {
+        "event_type": nw.lit(config.event_type, nw.String),
+        "value": nw.lit(config.value, nw.Float64),
+        "session_id": nw.lit(None, nw.String),
+        "dwell": nw.lit(None, nw.Float64),
+    }
+    return events.with_columns(value.alias(c) for c, value in absent.items() if c not in events.columns)
+
+
+def _kept(pieces: Sequence[Frame], cleaner: Cleaner, work: Path, progress: Progress) -> Iterator[Table]:
+    """Clean the pieces; where rare users and items have to leave, look at all of them first."""
+    config = cleaner.config
+
+    def cleaned() -> Iterator[Table]:
+        for number, piece in enumerate(pieces):
+            progress("cleaning", number, len(pieces))
+            yield cleaner.clean(_complete(engine.collect(piece), config))
+        progress("cleaning", len(pieces), len(pieces))
+
+    if "rare" in config.skip or config.min_user_events == config.min_item_events == 1:
+        yield from cleaned()
+        return
+    paths = [work / f"clean-{number}.parquet" for number in range(len(pieces))]
+    for path, events in zip(paths, cleaned(), strict=True):
+        engine.sink(events.lazy(), path)
+    users, items = frequent(engine.read(paths, ["user_id", "item_id"]), config)
+    for path in paths:
+        before = engine.collect(engine.read([path]))
+        enough = before.join(users, on="user_id", how="semi").join(items, on="item_id", how="semi")
+        cleaner.dropped["rare"] += len(before) - len(enough)
+        yield enough
+
+
+def _finish(kept: Iterable[Table], quality: Quality, config: PrepareConfig, *, positions: bool) -> Iterator[Table]:
+    """Add features, put columns in order, and count."""
+    for events in kept:
+        events = add_features(events, session_gap=config.session_gap, positions=positions)
+        quality.add(events)
+        if "event_id" not in events.columns:
+            events = events.with_columns(DERIVED_ID.alias("event_id"))
+        context = [c for c in events.columns if c not in RESERVED and not c.startswith("_")]
+        yield events.with_columns(nw.col("value").cast(nw.Float32)).select(*EVENT_COLUMNS, *FEATURES, *context)
+
+
+def read_manifest(folder: str | Path) -> dict[str, Any]:
+    """The manifest of a dataset folder; ``PenchantError`` where there is none, or a newer Penchant wrote it."""
+    path = Path(folder) / MANIFEST
+    try:
+        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        version = int(manifest["format"])
+    except FileNotFoundError as error:
+        raise PenchantError(f"{folder}: is not a dataset (no {MANIFEST}); make one with penchant prepare") from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise PenchantError(f"{path}: is damaged; prepare the dataset again") from error
+    if version > FORMAT:
+        raise PenchantError(f"{folder}: has format {version}, this Penchant reads up to {FORMAT}; update Penchant")
+    return manifest
+
+
+def load(folder: str | Path) -> Interactions:
+    """Read a dataset folder. Raises ``PenchantError`` where it isn't one, or its files aren't those it was made with."""
+    folder = Path(folder)
+    manifest = read_manifest(folder)
+    for name, digest in manifest["sha256"].items():
+        if not (folder / name).exists():
+            raise PenchantError(f"{folder}: has no {name}; prepare the dataset again")
+        if engine.file_hash(folder / name) != digest:
+            raise PenchantError(f"{folder / name}: was changed since it was prepared; prepare the dataset again")
+    log = engine.read([folder / INTERACTIONS])
+    users, user = engine.encode_runs(log, "user_id")
+    items = engine.collect(engine.read([folder / ITEMS], ["item_id"]))["item_id"].to_list()
+    event_types = tuple(manifest["quality"]["event_types"])
+    numbers = engine.collect(log.select("timestamp", "value", "session_number"))
+    return Interactions(
+        users=Vocabulary(tuple(users)),
+        items=Vocabulary(tuple(items)),
+        event_types=event_types,
+        user=user,
+        item=engine.encode(log, "item_id", items),
+        timestamp=numbers["timestamp"].to_numpy(),
+        event_type=engine.encode(log.with_columns(nw.col("event_type").fill_null("")), "event_type", event_types).astype(
+            np.int16
+        ),
+        value=numbers["value"].fill_null(np.nan).to_numpy(),
+        session=numbers["session_number"].to_numpy(),
+        event_id=engine.texts(log, "event_id"),
+        clock=manifest["clock"],
+        content_hash=manifest["sha256"][INTERACTIONS],
+    )

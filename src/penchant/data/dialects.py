@@ -1,0 +1,179 @@
+"""How the field spells an event: whose column is called what.
+
+A dialect is one line of ``DIALECTS``. A log in no known dialect needs ``--columns``; the error suggests it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from penchant.types import PenchantError
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """A name, and for each of Penchant's columns the dialect's own."""
+
+    name: str
+    columns: Mapping[str, str]
+
+
+DIALECTS = (
+    Dialect("penchant", {c: c for c in ("user_id", "item_id", "timestamp", "event_type", "value", "session_id", "event_id")}),
+    Dialect("rectools", {"user_id": "user_id", "item_id": "item_id", "timestamp": "datetime", "value": "weight"}),
+    Dialect("recommenders", {"user_id": "userID", "item_id": "itemID", "value": "rating", "timestamp": "timestamp"}),
+    Dialect(
+        "personalize",
+        {
+            "user_id": "USER_ID",
+            "item_id": "ITEM_ID",
+            "timestamp": "TIMESTAMP",
+            "event_type": "EVENT_TYPE",
+            "value": "EVENT_VALUE",
+            "session_id": "SESSION_ID",
+            "event_id": "EVENT_ID",
+        },
+    ),
+    Dialect(
+        "gorse",
+        {"event_type": "FeedbackType", "user_id": "UserId", "item_id": "ItemId", "value": "Value", "timestamp": "Timestamp"},
+    ),
+    Dialect("gru4rec", {"user_id": "SessionId", "session_id": "SessionId", "item_id": "ItemId", "timestamp": "Time"}),
+    Dialect(
+        "recbole",
+        {
+            "user_id": "user_id:token",
+            "item_id": "item_id:token",
+            "value": "rating:float",
+            "timestamp": "timestamp:float",
+            "session_id": "session_id:token",
+        },
+    ),
+    Dialect("movielens", {"user_id": "userId", "item_id": "movieId", "value": "rating", "timestamp": "timestamp"}),
+    Dialect("movielens without header", {"user_id": "1", "item_id": "2", "value": "3", "timestamp": "4"}),
+)
+SEQUENCES = "sequence file"
+REQUIRED = ("user_id", "item_id", "timestamp")
+OPTIONAL = ("event_type", "value", "session_id", "event_id", "dwell")
+
+# Words that name a column outside the dialects: used to guess, never to map without asking, save for the
+# optional columns of a log whose dialect is known.
+HINTS: Mapping[str, tuple[str, ...]] = {
+    "user_id": (
+        *("user", "uid", "u", "person", "customer", "member", "visitor", "account", "reader", "client", "session"),
+        *("viewer", "listener", "buyer", "profile", "subscriber"),
+    ),
+    "item_id": (
+        *("item", "iid", "i", "product", "content", "movie", "song", "track", "video", "book", "article", "asin"),
+        *("sku", "url", "isbn", "business", "news", "post", "listing", "object"),
+    ),
+    "timestamp": ("timestamp", "ts", "time", "t", "datetime", "date", "unix", "when", "created", "at", "epoch"),
+    "event_type": ("event_type", "type", "action", "behavior", "behaviour", "feedbacktype", "event"),
+    "value": ("value", "rating", "weight", "score", "stars", "event_value"),
+    "session_id": ("session_id", "sessionid", "session"),
+    "event_id": ("event_id", "eventid"),
+    "dwell": ("dwell", "dwell_time", "dwell_ms", "playtime", "play_time", "play_time_ms", "watch_time", "watch_time_ms"),
+}
+
+
+@dataclass(frozen=True)
+class Mapped:
+    """Which of a log's columns is which: ``columns`` maps Penchant's names to the log's, by ``dialect``."""
+
+    dialect: str
+    columns: Mapping[str, str]
+
+
+def resolve(source: str, found: Sequence[str], given: Mapping[str, str], *, ordered: bool) -> Mapped:
+    """Map a log's columns ``found`` to Penchant's, by the user's ``given`` mapping or a known dialect.
+
+    With ``ordered``, rows are in order and no time column is needed. Raises ``PenchantError`` naming
+    ``source``, the columns found, and a suggested ``--columns`` where the mapping isn't known.
+    """
+    required = [c for c in REQUIRED if not (ordered and c == "timestamp")]
+    _check_given(source, found, given)
+    name, columns = _recognise(found, given)
+    if given:
+        name = f"{name}, partly given" if set(columns) - set(given) else "given"
+    if ordered and "timestamp" not in given:
+        columns.pop("timestamp", None)
+    missing = [c for c in required if c not in columns]
+    if missing:
+        raise PenchantError(_unknown(source, found, columns, missing, required))
+    taken = set(columns.values())
+    for canonical in OPTIONAL:
+        if canonical not in columns:
+            alias = next((c for c in found if _plain(c) in HINTS[canonical] and c not in taken), None)
+            if alias is not None:
+                columns[canonical] = alias
+                taken.add(alias)
+    return Mapped(name, {c: columns[c] for c in (*REQUIRED, *OPTIONAL) if c in columns})
+
+
+def _check_given(source: str, found: Sequence[str], given: Mapping[str, str]) -> None:
+    for canonical, column in given.items():
+        if canonical not in (*REQUIRED, *OPTIONAL):
+            raise PenchantError(f"--columns: {canonical} is not one of {', '.join((*REQUIRED, *OPTIONAL))}")
+        if column not in found:
+            raise PenchantError(f"{source}: has no column {column!r} for {canonical}; it has {', '.join(found)}")
+
+
+def _recognise(found: Sequence[str], given: Mapping[str, str]) -> tuple[str, dict[str, str]]:
+    """The dialect that explains most columns beside the given ones; spelt exactly counts before differing in case.
+
+    Returns its name and all columns known so; ``("", given)`` where no dialect explains both user and item.
+    """
+    best: tuple[str, dict[str, str]] = ("", dict(given))
+    for fold in (str, str.lower):
+        spelt = {fold(column): column for column in reversed(found) if column not in given.values()}
+        for dialect in DIALECTS:
+            if "1" in dialect.columns.values() and list(found) != ["1", "2", "3", "4"]:
+                continue
+            columns = {c: spelt[fold(s)] for c, s in dialect.columns.items() if fold(s) in spelt} | dict(given)
+            if {"user_id", "item_id"} <= columns.keys() and len(columns) > len(best[1]):
+                best = (dialect.name, columns)
+        if best[0]:
+            break
+    return best
+
+
+def _plain(column: str) -> str:
+    return column.split(":")[0].lower()
+
+
+def _words(column: str) -> list[str]:
+    """``personId`` → ``person, id``; ``song_id`` → ``song, id``."""
+    return re.findall(r"[a-z]+|[A-Z]+(?![a-z])|[A-Z][a-z]*|\d+", column.split(":")[0].replace("_", " "))
+
+
+def guess(found: Sequence[str], wanted: Sequence[str]) -> dict[str, str]:
+    """The likeliest column for each wanted one, judged by names alone; those without a likely one are left out."""
+    chosen: dict[str, str] = {}
+    for canonical in wanted:
+        hints = HINTS[canonical]
+
+        def likeness(column: str, hints: tuple[str, ...] = hints) -> int:
+            ranks = [hints.index(word.lower()) for word in [column, *_words(column)] if word.lower() in hints]
+            return min(ranks, default=len(hints))
+
+        candidates = [c for c in found if c not in chosen.values()]
+        best = min(candidates, key=likeness, default=None)
+        if best is not None and likeness(best) < len(hints):
+            chosen[canonical] = best
+    return chosen
+
+
+def _unknown(
+    source: str, found: Sequence[str], known: Mapping[str, str], missing: Sequence[str], required: Sequence[str]
+) -> str:
+    free = [c for c in found if c not in known.values()]
+    mapping = dict(known) | guess(free, missing)
+    suggestion = ",".join(f"{c}={mapping.get(c, '?')}" for c in required)
+    order = "; if it has no times and its rows are in order, add --ordered" if "timestamp" in missing else ""
+    return (
+        f"{source}: no column for {' and '.join(missing)} among {', '.join(found)}; "
+        f"name them, for example --columns {suggestion}{order} "
+        f"(known dialects: {', '.join(d.name for d in DIALECTS)}, {SEQUENCES})"
+    )

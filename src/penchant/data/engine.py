@@ -1,0 +1,284 @@
+"""The dataframe engine: Polars. The only file that knows it; everything else is written against Narwhals.
+
+What is here is what Narwhals has no word for: opening files, reading numbers and times leniently,
+writing Parquet piece by piece, and cutting a log that outgrows memory into ranges of users.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+import polars as pl
+from polars.io.plugins import register_io_source
+
+from penchant.data.files import EventFile, find_fault
+from penchant.types import Int, PenchantError, Text
+
+Frame = nw.LazyFrame[Any]
+Table = nw.DataFrame[Any]
+
+ROW_GROUP = 1 << 18
+ISO = r"^(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2})(:\d{2})?(?:[.,](\d+))?)? ?(?:Z|UTC|([+-])(\d{2}):?(\d{2}))?$"
+
+
+def scan(file: EventFile) -> Frame:
+    """The events of a file, lazily; every column of a text file as text."""
+    match file.kind:
+        case "parquet":
+            return nw.from_native(pl.scan_parquet(file.path))
+        case "jsonl":
+            return nw.from_native(pl.scan_ndjson(file.path, schema=dict.fromkeys(file.columns, pl.String)))
+        case "delimited":
+            names = list(file.columns)
+            frame = pl.scan_csv(
+                file.path,
+                separator=file.separator,
+                eol_char=file.eol,
+                has_header=file.has_header,
+                schema=dict.fromkeys(names, pl.String),
+                empty_string_is_null=False,
+                raise_if_empty=False,
+            )
+            return nw.from_native(frame)
+        case "double_colon":
+            parts = pl.col("line").str.split_exact("::", len(file.columns) - 1).struct.rename_fields(file.columns)
+            return nw.from_native(_lines(file).select(parts.alias("parts")).unnest("parts"))
+        case "sequences":
+            words = pl.col("line").str.strip_chars().str.replace_all(r"\s+", " ").str.split(" ")
+            frame = _lines(file).select(user_id=words.list.first(), item_id=words.list.slice(1))
+            return nw.from_native(frame.explode("item_id"))
+
+
+def _lines(file: EventFile) -> pl.LazyFrame:
+    frame = pl.scan_csv(
+        file.path, separator="\x1f", eol_char=file.eol, has_header=False, quote_char=None, schema={"line": pl.String}
+    )
+    return frame.select(pl.col("line").str.strip_suffix("\r")).filter(pl.col("line").str.strip_chars() != "")
+
+
+def from_native(native: object) -> Frame:
+    """A dataframe the user already holds: Polars, pandas, PyArrow or another that Narwhals reads."""
+    try:
+        frame: Any = nw.from_native(native)
+    except TypeError as error:
+        raise PenchantError(f"a {type(native).__name__} is neither a file's path nor a dataframe Narwhals can read") from error
+    if isinstance(frame, nw.LazyFrame) and frame.implementation.is_polars():
+        return frame
+    eager = frame.collect("polars") if isinstance(frame, nw.LazyFrame) else frame
+    return nw.from_native(eager.to_polars().lazy())
+
+
+def number_rows(frame: Frame, offset: int) -> Frame:
+    """Add ``row``: the place in the log, counted from ``offset``."""
+    native: pl.LazyFrame = frame.to_native()
+    return nw.from_native(native.with_row_index("row", offset=0).with_columns(pl.col("row").cast(pl.Int64) + offset))
+
+
+def numbers(frame: Frame, columns: Sequence[str]) -> Frame:
+    """Text columns as Float64; what isn't a number becomes null."""
+    native: pl.LazyFrame = frame.to_native()
+    return nw.from_native(native.with_columns(pl.col(columns).cast(pl.Float64, strict=False).fill_nan(None)))
+
+
+def iso_microseconds(frame: Frame, column: str, into: str) -> Frame:
+    """ISO 8601 text as microseconds since 1970 UTC (no zone means UTC); what isn't a date becomes null."""
+    native: pl.LazyFrame = frame.to_native()
+    parts = pl.col(column).cast(pl.String).str.strip_chars().str.extract_groups(ISO)
+    day, clock, second, fraction, sign, hours, minutes = (parts.struct.field(str(i)) for i in range(1, 8))
+    moment = pl.concat_str(day, pl.lit(" "), clock.fill_null("00:00"), second.fill_null(":00"))
+    whole = moment.str.to_datetime("%Y-%m-%d %H:%M:%S", time_unit="us", strict=False).cast(pl.Int64)
+    micros = fraction.fill_null("0").str.slice(0, 6).str.pad_end(6, "0").cast(pl.Int64)
+    offset = (hours.cast(pl.Int64) * 60 + minutes.cast(pl.Int64)).fill_null(0) * 60_000_000
+    shift = pl.when(sign == "-").then(-offset).otherwise(offset)
+    return nw.from_native(native.with_columns((whole + micros - shift).alias(into)))
+
+
+def sink(frame: Frame, path: Path) -> None:
+    """Write a frame to Parquet, streaming."""
+    native: pl.LazyFrame = frame.to_native()
+    with _told(path):
+        native.sink_parquet(path, compression="lz4", mkdir=True)
+
+
+def stage(file: EventFile, frame: Frame, path: Path) -> Frame:
+    """Read a text file once, into Parquet at ``path``; a fault is named by file, line and field."""
+    try:
+        sink(frame, path)
+    except PenchantError as error:
+        raise PenchantError(f"{file.source} {find_fault(file) or error}") from error
+    return read([path])
+
+
+def rows(frame: Frame) -> int:
+    """How many rows a query has."""
+    return int(collect(frame.select(nw.len()))["len"][0])
+
+
+def columns(frame: Frame, name: str) -> list[str]:
+    """The columns of a query, without running it; ``name`` is what it reads."""
+    with _told(name):
+        return frame.collect_schema().names()
+
+
+def row(frame: Frame) -> dict[str, Any]:
+    """The one row of an aggregation."""
+    return next(collect(frame).iter_rows(named=True))
+
+
+def read(paths: Sequence[Path], columns: Sequence[str] | None = None) -> Frame:
+    """Parquet files, lazily, end to end."""
+    frame = pl.scan_parquet(list(paths))
+    return nw.from_native(frame.select(columns) if columns else frame)
+
+
+def collect(frame: Frame) -> Table:
+    """Run a query, in bounded memory where the query allows."""
+    native: pl.LazyFrame = frame.to_native()
+    with _told("the data"):
+        return nw.from_native(native.collect(engine="streaming"), eager_only=True)
+
+
+def table(columns: Mapping[str, Any]) -> Table:
+    """A small table from columns."""
+    return nw.from_native(pl.DataFrame(columns), eager_only=True)
+
+
+def repeats(events: Table, keys: Sequence[str]) -> Table:
+    """The ``row`` of every event that equals one of a smaller ``row`` in all ``keys``; nulls are equal to each other.
+
+    Hashes single out the few events that may have an equal; only those are compared.
+    """
+    native: pl.DataFrame = events.to_native()
+    mixed = pl.lit(0, pl.UInt64)
+    for seed, key in enumerate(keys):
+        mixed = mixed ^ pl.col(key).hash(seed)
+    hashes = native.select(mixed.alias("hash"))["hash"]
+    ascending = np.sort(hashes.to_numpy())
+    again = np.unique(ascending[1:][ascending[1:] == ascending[:-1]])
+    candidates = native.select("row", *keys).filter(hashes.is_in(pl.Series(again).implode()))
+    first = pl.col("row").min().over(*keys)
+    return nw.from_native(candidates.filter(pl.col("row") > first).select("row"), eager_only=True)
+
+
+def in_order(events: Table, tie: str) -> Table:
+    """Events in the total order: by user, then time, then ``tie``."""
+    native: pl.DataFrame = events.to_native()
+    return nw.from_native(native.sort("user_id", "timestamp", tie), eager_only=True)
+
+
+def before(events: Table, column: str, into: str) -> Table:
+    """Add what ``column`` was at the user's event before, null at the first; events must be ``in_order``."""
+    native: pl.DataFrame = events.to_native()
+    same = pl.col("user_id") == pl.col("user_id").shift()
+    return nw.from_native(native.with_columns(pl.when(same).then(pl.col(column).shift()).alias(into)), eager_only=True)
+
+
+def running_sum(events: Table, column: str, into: str) -> Table:
+    """Add the sum of ``column`` over the user's events up to and with this one; events must be ``in_order``."""
+    native: pl.DataFrame = events.to_native()
+    total = pl.col(column).cum_sum()
+    at_start = pl.when(pl.col("user_id").ne_missing(pl.col("user_id").shift())).then(total - pl.col(column))
+    return nw.from_native(native.with_columns((total - at_start.forward_fill()).alias(into)), eager_only=True)
+
+
+def partition(log: Frame, column: str, folder: Path, rows_at_once: int) -> list[Frame]:
+    """Cut a log into pieces of about ``rows_at_once`` rows, by ascending ranges of ``column``.
+
+    All rows of one value end in one piece, so sorting each piece sorts the whole. A piece fits in memory unless
+    a single value has more rows than that. Rows without a value go to the first piece.
+    """
+    native: pl.LazyFrame = log.to_native()
+    total = rows(log)
+    wanted = -(-total // rows_at_once)
+    if wanted <= 1:
+        return [log]
+    with _told("the data"):
+        counts = native.group_by(column).len().drop_nulls().collect(engine="streaming").sort(column)
+    cumulative = counts["len"].cum_sum().to_numpy()
+    cuts = np.unique(np.searchsorted(cumulative, [total * cut / wanted for cut in range(1, wanted)]))
+    bounds = [counts[column][int(cut)] for cut in cuts if cut < counts.height]
+    piece = pl.sum_horizontal((pl.col(column) > bound).fill_null(False).cast(pl.UInt32) for bound in bounds)
+    with _told(folder):
+        native.with_columns(piece.alias("piece")).sink_parquet(
+            pl.PartitionBy(folder, key="piece", include_key=False), compression="lz4", mkdir=True
+        )
+    found = sorted(folder.iterdir(), key=lambda path: int(path.name.removeprefix("piece=")))
+    return [read(sorted(path.iterdir())) for path in found]
+
+
+def write_pieces(pieces: Iterable[Table], path: Path) -> None:
+    """Write tables one after another into one Parquet file; the same tables give the same bytes."""
+    pieces = iter(pieces)
+    first = next(pieces).to_native()
+
+    def source(*_pushed_down: object) -> Iterator[pl.DataFrame]:
+        yield first
+        for piece in pieces:
+            yield piece.to_native()
+
+    with _told(path):
+        register_io_source(source, schema=first.schema).sink_parquet(path, compression="zstd", row_group_size=ROW_GROUP)
+
+
+@contextmanager
+def _told(what: Path | str) -> Iterator[None]:
+    """What the engine couldn't do, in a sentence: a full disk, a folder that can't be written, a damaged file."""
+    try:
+        yield
+    except OSError as error:
+        raise PenchantError(f"{what}: can't be written: {error.strerror or _first_line(error)}") from error
+    except pl.exceptions.PolarsError as error:
+        raise PenchantError(f"{what}: can't be processed: {_first_line(error)}") from error
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+
+
+def encode_runs(frame: Frame, column: str) -> tuple[list[str], Int]:
+    """Values of a sorted column in order, once each, and each row's place among them."""
+    native: pl.LazyFrame = frame.to_native()
+    codes = native.select(pl.col(column).rle_id().cast(pl.Int32)).collect().to_series().to_numpy()
+    values = native.select(pl.col(column).unique(maintain_order=True)).collect().to_series().to_list()
+    return values, codes
+
+
+def encode(frame: Frame, column: str, values: Sequence[str]) -> Int:
+    """Each row's place in ``values``, ``[rows] int32``."""
+    native: pl.LazyFrame = frame.to_native()
+    dtype = pl.Enum(values)
+    return native.select(pl.col(column).cast(dtype).to_physical().cast(pl.Int32)).collect().to_series().to_numpy()
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file's bytes."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def texts(frame: Frame, column: str) -> Text:
+    """A column of text as a NumPy string array, converted a million rows at a time."""
+    native: pl.LazyFrame = frame.to_native()
+    series = native.select(column).collect().to_series()
+    out = np.empty(len(series), np.dtypes.StringDType())
+    for start in range(0, len(series), 1 << 20):
+        out[start : start + (1 << 20)] = series[start : start + (1 << 20)].to_numpy()
+    return out
+
+
+def from_rows(rows: Sequence[Sequence[str]], columns: Sequence[str]) -> Table:
+    """A small table of text."""
+    return nw.from_native(pl.DataFrame(rows, dict.fromkeys(columns, pl.String), orient="row"), eager_only=True)
+
+
+def write_csv(table: Table, path: Path) -> None:
+    """Write a table as CSV with a header."""
+    native: pl.DataFrame = table.to_native()
+    with _told(path):
+        native.write_csv(path)

@@ -1,0 +1,84 @@
+"""Cutting a log for an honest comparison: no model sees an event it is asked about, nor one that came later."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from penchant import sequences as seq
+from penchant.types import Array, Cases, Int, Interactions, PenchantError, Split
+
+VALID_SHARE = TEST_SHARE = 0.1
+
+
+def leave_one_out(log: Interactions) -> Split:
+    """Each user's last event is for test, the one before for validation, the rest for training.
+
+    Users with fewer than three events are trained on, not asked about. The moment of a question is that of its answer.
+    """
+    counts = np.bincount(log.user, minlength=len(log.users))
+    from_end = np.repeat(np.cumsum(counts), counts) - 1 - np.arange(len(log))
+    asked = np.repeat(counts >= 3, counts)
+    _need(counts >= 3, "leave-one-out needs users with three events or more, and this log has none")
+    return Split(
+        "leave-one-out",
+        train=seq.histories(log, ~asked | (from_end >= 2)),
+        valid=_cases(log, ~asked | (from_end >= 2), asked & (from_end == 1), None),
+        test=_cases(log, ~asked | (from_end >= 1), asked & (from_end == 0), None),
+    )
+
+
+def temporal(log: Interactions) -> Split:
+    """The last tenth of all events is for test, the tenth before for validation, cut at two moments in time.
+
+    A question is asked at the cut, of users with events on both sides: everything they did before is their history, and
+    the items they turn to after it (for validation: until the next cut) are the targets.
+    """
+    if log.clock == "index":
+        raise PenchantError("a temporal split needs times, and this log has order only; use --split leave-one-out")
+    ascending = np.sort(log.timestamp)
+    first_valid = ascending[int(len(log) * (1 - VALID_SHARE - TEST_SHARE))]
+    first_test = ascending[int(len(log) * (1 - TEST_SHARE))]
+    train, before_test = log.timestamp < first_valid, log.timestamp < first_test
+    _need(train, "a temporal split needs events at different times; too many events share the last moments of this log")
+    return Split(
+        "temporal",
+        train=seq.histories(log, train),
+        valid=_cases(log, train, ~train & before_test, int(first_valid)),
+        test=_cases(log, before_test, ~before_test, int(first_test)),
+    )
+
+
+SPLITS: Mapping[str, Callable[[Interactions], Split]] = {"temporal": temporal, "leave-one-out": leave_one_out}
+
+
+def split(log: Interactions, name: str | None = None) -> Split:
+    """A split by name; by default ``temporal`` where the log has times, else ``leave-one-out``."""
+    name = name or ("leave-one-out" if log.clock == "index" else "temporal")
+    if name not in SPLITS:
+        raise PenchantError(f"there is no split {name!r}; the splits are {', '.join(SPLITS)}")
+    return SPLITS[name](log)
+
+
+def _cases(log: Interactions, history: Array, answer: Array, now: int | None) -> Cases:
+    """Cases of the users with events in both ``history[m]`` and ``answer[m]``; at ``now``, or their first answer's time."""
+    before = np.bincount(log.user[history], minlength=len(log.users))
+    after = np.bincount(log.user[answer], minlength=len(log.users))
+    asked = np.flatnonzero((before > 0) & (after > 0))
+    _need(asked, "no user has events both before and after the cut, so nobody can be asked about")
+    place = np.full(len(log.users), -1, np.int64)
+    place[asked] = np.arange(len(asked))
+    events = np.flatnonzero(answer & (place[log.user] >= 0))
+    # Distinct targets, by user and then by first occurrence.
+    pair = place[log.user[events]] * len(log.items) + log.item[events]
+    events = events[np.sort(np.unique(pair, return_index=True)[1])]
+    case = place[log.user[events]]
+    offsets = np.concatenate([[0], np.cumsum(np.bincount(case, minlength=len(asked)))]).astype(np.int64)
+    moments: Int = log.timestamp[events[offsets[:-1]]] if now is None else np.full(len(asked), now, np.int64)
+    return Cases(seq.select(seq.histories(log, history), asked), moments, offsets, log.item[events])
+
+
+def _need(found: Array, otherwise: str) -> None:
+    if not np.any(found):
+        raise PenchantError(otherwise)

@@ -1,0 +1,223 @@
+"""What every model shares: the catalogue, the cursor, unknown items, settings, a name for what was learned."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from penchant import sequences as seq
+from penchant.types import (
+    NEVER,
+    UNKNOWN,
+    Arrays,
+    Batch,
+    Cases,
+    Float,
+    Int,
+    PenchantError,
+    Progress,
+    Sequences,
+    UserState,
+    Vocabulary,
+    quiet,
+    text,
+)
+
+STEPS_AT_ONCE = 512
+ROWS_AT_ONCE = 1024
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A model's hyperparameters, typed and with defaults. Subclasses check their ranges in ``__post_init__``."""
+
+    @classmethod
+    def parse(cls, words: Mapping[str, Any]) -> Self:
+        """Settings from a configuration file or ``--set key=value`` words. ``PenchantError`` names what doesn't fit."""
+        kinds: dict[str, Any] = {f.name: type(f.default) for f in fields(cls)}
+        values: dict[str, Any] = {}
+        for name, word in words.items():
+            if name not in kinds:
+                near = get_close_matches(name, kinds, n=3, cutoff=0.4) or list(kinds)
+                raise PenchantError(
+                    f"there is no setting {name!r}; {'near it' if kinds else 'this model'} has {', '.join(near)}"
+                )
+            try:
+                values[name] = kinds[name](word)
+            except ValueError as error:
+                raise PenchantError(f"setting {name}: {word!r} is not {_KINDS[kinds[name]]}") from error
+        return cls(**values)
+
+    def check(self, holds: bool, rule: str) -> None:
+        """Raise ``PenchantError`` with the rule that a setting breaks."""
+        if not holds:
+            raise PenchantError(f"setting {rule}")
+
+
+_KINDS = {int: "a whole number", float: "a number", str: "a word"}
+
+
+class Model(ABC):
+    """A recommender. Subclasses learn in ``_fit``, remember in ``_advance`` and answer in ``score`` and ``parts``.
+
+    The base class keeps the law's bookkeeping in one place: unknown items never reach ``_advance``, the cursor moves
+    with every event, and a state of another model is refused.
+    """
+
+    name: ClassVar[str]
+    settings_type: ClassVar[type[Settings]] = Settings
+    items: Vocabulary
+
+    def __init__(self, settings: Settings | None = None, **overrides: Any) -> None:
+        base = settings or self.settings_type()
+        self.settings = self.settings_type.parse(asdict(base) | overrides)
+        self.items = Vocabulary(())
+        self.history: list[dict[str, float]] = []
+        """What training measured, one entry an epoch."""
+
+    # What a model implements.
+
+    @abstractmethod
+    def _fit(self, train: Sequences, valid: Cases | None, progress: Progress, checkpoint: Path | None) -> None:
+        """Learn from histories coded in ``self.items``."""
+
+    @abstractmethod
+    def _initial(self, n: int) -> Arrays:
+        """The arrays of ``n`` empty states."""
+
+    @abstractmethod
+    def _advance(self, arrays: Arrays, batch: Batch) -> Arrays:
+        """The arrays after the events of ``batch``, all of known items."""
+
+    @abstractmethod
+    def weights(self) -> Arrays:
+        """All that was learned, by name."""
+
+    @abstractmethod
+    def set_weights(self, weights: Arrays) -> None:
+        """Take back what ``weights`` gave. ``PenchantError`` where arrays are missing or of another shape."""
+
+    @abstractmethod
+    def score(self, state: UserState, now: Int) -> Float:
+        """How much each person would like each item at ``now[n]``: ``[n, V] float32``."""
+
+    @abstractmethod
+    def parts(self, state: UserState, now: Int, item: Int) -> dict[str, Float]:
+        """The addends of the scores of ``item[n, k]``, by name, each ``[n, k]``; they sum to the score."""
+
+    # What all models do alike.
+
+    def fit(
+        self, train: Sequences, valid: Cases | None = None, *, progress: Progress = quiet, checkpoint: Path | None = None
+    ) -> Self:
+        """Learn from histories; stop where ``valid`` says so. The catalogue becomes the items that occur in ``train``.
+
+        Deterministic given the settings. With ``checkpoint``, long training saves itself to that file after each epoch
+        and goes on from it if it is there. Raises ``PenchantError`` where there is nothing to learn from.
+        """
+        train = seq.occurring(train)
+        if len(train.items) == 0:
+            raise PenchantError("there are no events to learn from; the training part of this split is empty")
+        self.items = train.items
+        self.history = []
+        self._fit(train, valid, progress, checkpoint)
+        self.__dict__.pop("_id", None)
+        return self
+
+    @property
+    def id(self) -> str:
+        """A digest of everything learned: equal ids mean interchangeable states."""
+        if "_id" not in self.__dict__:
+            digest = hashlib.sha256(json.dumps([self.name, asdict(self.settings), self.items.ids]).encode())
+            for name, array in sorted(self.weights().items()):
+                digest.update(f"{name} {array.dtype} {array.shape}".encode() + np.ascontiguousarray(array).tobytes())
+            self.__dict__["_id"] = f"{self.name}-{digest.hexdigest()[:16]}"
+        return str(self.__dict__["_id"])
+
+    def initial(self, n: int) -> UserState:
+        """The state of ``n`` people nothing is known of."""
+        return UserState(self.id, self._initial(n), np.full(n, NEVER, np.int64), text([""] * n))
+
+    def advance(self, state: UserState, batch: Batch) -> UserState:
+        """The state after the batch's events, one row per person; items are codes in ``self.items``.
+
+        Raises ``PenchantError`` for a state of another model.
+        """
+        if state.model_id != self.id:
+            raise PenchantError(f"this state belongs to model {state.model_id}, not to {self.id}; encode the history again")
+        arrays = self._advance(state.arrays, _known(batch))
+        came = batch.lengths > 0
+        rows, last = np.flatnonzero(came), batch.lengths[came] - 1
+        timestamp, event_id = state.timestamp.copy(), state.event_id.copy()
+        timestamp[rows] = batch.timestamp[rows, last]
+        event_id[rows] = batch.event_id[rows, last]
+        return UserState(state.model_id, arrays, timestamp, event_id)
+
+    def encode(self, histories: Sequences, *, progress: Progress = quiet) -> UserState:
+        """The states of people after their whole histories, one row a user, in the order of ``histories``."""
+        coded = seq.recode(histories, self.items)
+        states: list[UserState] = []
+        places: list[Int] = []
+        done = 0
+        for rows, batch in seq.batches(coded, ROWS_AT_ONCE):
+            state = self.initial(len(rows))
+            for start in range(0, batch.item.shape[1], STEPS_AT_ONCE):
+                state = self.advance(state, _window(batch, start, start + STEPS_AT_ONCE))
+            states.append(state)
+            places.append(rows)
+            done += len(rows)
+            progress("reading histories", done, len(coded))
+        if not states:
+            return self.initial(0)
+        order = np.empty(len(coded), np.int64)
+        order[np.concatenate(places)] = np.arange(len(coded))
+        return UserState.concatenate(states)[order]
+
+
+def _window(batch: Batch, start: int, stop: int) -> Batch:
+    """Columns ``start`` to ``stop`` of a batch."""
+    return Batch(
+        item=batch.item[:, start:stop],
+        timestamp=batch.timestamp[:, start:stop],
+        event_type=batch.event_type[:, start:stop],
+        event_id=batch.event_id[:, start:stop],
+        lengths=np.clip(batch.lengths - start, 0, stop - start),
+    )
+
+
+def _known(batch: Batch) -> Batch:
+    """The batch without its events of unknown items."""
+    keep = batch.mask & (batch.item != UNKNOWN)
+    if keep.sum() == batch.lengths.sum():
+        return batch
+    first = np.argsort(~keep, axis=1, kind="stable")
+    lengths = keep.sum(axis=1)
+    width = int(lengths.max(initial=0))
+
+    def moved(values: Any) -> Any:
+        return np.take_along_axis(values, first, axis=1)[:, :width]
+
+    return replace(
+        batch,
+        item=np.maximum(moved(batch.item), 0),
+        timestamp=moved(batch.timestamp),
+        event_type=moved(batch.event_type),
+        event_id=moved(batch.event_id),
+        lengths=lengths,
+    )
+
+
+def expect(weights: Arrays, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Raise ``PenchantError`` unless ``weights`` are exactly the named arrays of these shapes."""
+    found = {name: array.shape for name, array in weights.items()}
+    if found != dict(shapes):
+        wrong = sorted(found.items() ^ shapes.items())[0]
+        raise PenchantError(f"the weights don't fit the configuration: {wrong[0]} is {found.get(wrong[0], 'missing')}")

@@ -1,0 +1,78 @@
+"""What everybody likes: the least a personal model must beat."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from penchant.models.base import Model, Settings, expect
+from penchant.types import DAY, Array, Arrays, Batch, Cases, Float, Int, PenchantError, Progress, Sequences, UserState
+
+
+class Popularity(Model):
+    """Items by their share of all events.
+
+    It remembers nothing of a person, so its user state is a cursor and no arrays.
+    """
+
+    name = "popularity"
+
+    def _fit(self, train: Sequences, valid: Cases | None, progress: Progress, checkpoint: Path | None) -> None:
+        self._share = self._weigh(train, np.ones(len(train.item)))
+
+    def _weigh(self, train: Sequences, weight: Array) -> Float:
+        counts = np.bincount(train.item, weights=weight, minlength=len(train.items))
+        return np.asarray(counts / counts.sum(), np.float32)
+
+    def _initial(self, n: int) -> Arrays:
+        return {}
+
+    def _advance(self, arrays: Arrays, batch: Batch) -> Arrays:
+        return arrays
+
+    def weights(self) -> Arrays:
+        """``share[V] float32``."""
+        return {"share": self._share}
+
+    def set_weights(self, weights: Arrays) -> None:
+        """Take back what ``weights`` gave."""
+        expect(weights, {"share": (len(self.items),)})
+        self._share = weights["share"]
+
+    def score(self, state: UserState, now: Int) -> Float:
+        """The same for everyone, at any time."""
+        return np.tile(self._share, (len(state), 1))
+
+    def parts(self, state: UserState, now: Int, item: Int) -> dict[str, Float]:
+        """One part: ``popularity``."""
+        return {"popularity": self._share[item]}
+
+
+@dataclass(frozen=True)
+class RecentSettings(Settings):
+    """How fast popularity passes."""
+
+    half_life_days: float = 7.0
+    """An event this much older than another counts half."""
+
+    def __post_init__(self) -> None:
+        self.check(self.half_life_days > 0, "half_life_days must be above 0")
+
+
+class RecentPopularity(Popularity):
+    """Items by their share of events, where an event's weight halves with every ``half_life_days`` of age.
+
+    Exponential ageing keeps the order of items the same at every later moment, so the score needs no clock.
+    """
+
+    name = "recent_popularity"
+    settings_type = RecentSettings
+
+    def _fit(self, train: Sequences, valid: Cases | None, progress: Progress, checkpoint: Path | None) -> None:
+        if train.clock == "index":
+            raise PenchantError("recent_popularity needs times, and this log has order only; use popularity")
+        assert isinstance(self.settings, RecentSettings)
+        age = (train.timestamp.max() - train.timestamp) / DAY
+        self._share = self._weigh(train, 0.5 ** (age / self.settings.half_life_days))

@@ -1,0 +1,1 @@
+"""Models with a recurrence: trained in torch, alive in NumPy."""

@@ -1,0 +1,65 @@
+"""Asking a model questions with known answers: the one path for early stopping and for evaluation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from penchant import metrics
+from penchant import sequences as seq
+from penchant.models.base import Model
+from penchant.ranking import Excluded, check_k, masked_scores, rank, target_ranks
+from penchant.types import Cases, Float, Int, Progress, Sequences, quiet
+
+ROWS_AT_ONCE = 1024
+
+
+@dataclass(frozen=True)
+class Answers:
+    """How a model ranked the targets of ``n`` cases.
+
+    ``ranks[t]`` and ``case[t]`` (ascending) go with the targets of all cases in order; ``recommended[n, k] int32``
+    are the lists it would have shown, in the model's codes.
+    """
+
+    ranks: Float
+    case: Int
+    recommended: Int
+
+    def per_case(self, metric: metrics.Metric, k: int) -> Float:
+        """A metric's value for each case, ``[n] float64``."""
+        return metric(self.ranks, self.case, len(self.recommended), k)
+
+
+def seen_items(histories: Sequences) -> Excluded:
+    """Everything in people's histories, to be excluded from what they are recommended."""
+    return Excluded(histories.offsets, histories.item)
+
+
+def ask(model: Model, cases: Cases, k: int, *, exclude_seen: bool, progress: Progress = quiet) -> Answers:
+    """Rank the whole catalogue for every case. Memory doesn't grow with the number of cases, save for their states."""
+    check_k(k, len(model.items))
+    histories = seq.recode(cases.histories, model.items)
+    target = cases.histories.items.translation(model.items)[cases.target]
+    case = np.repeat(np.arange(len(cases)), np.diff(cases.target_offsets))
+    states = model.encode(histories, progress=progress)
+    ranks = np.empty(len(target), np.float32)
+    recommended = np.empty((len(cases), k), np.int32)
+    for start in range(0, len(cases), ROWS_AT_ONCE):
+        rows = np.arange(start, min(start + ROWS_AT_ONCE, len(cases)))
+        some = slice(cases.target_offsets[start], cases.target_offsets[rows[-1] + 1])
+        state, now = states[rows], cases.now[rows]
+        exclude = seen_items(seq.select(histories, rows)) if exclude_seen else None
+        scores = masked_scores(model, state, now, exclude)
+        ranks[some] = target_ranks(scores, case[some] - start, target[some])
+        recommended[rows] = rank(model, state, scores, k, now=now).item
+        progress("ranking", int(rows[-1]) + 1, len(cases))
+    return Answers(ranks, case, recommended)
+
+
+def validate(model: Model, cases: Cases, k: int = 10) -> dict[str, float]:
+    """The metrics by which training stops, seen items excluded: ``{"ndcg@10": …, "recall@10": …}``."""
+    answers = ask(model, cases, min(k, len(model.items)), exclude_seen=True)
+    chosen = {"ndcg": metrics.ndcg, "recall": metrics.recall}
+    return {f"{name}@{k}": float(answers.per_case(metric, k).mean()) for name, metric in chosen.items()}

@@ -1,0 +1,45 @@
+"""Recommendations for the people of a dataset: their histories in, the output frame out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from penchant import sequences as seq
+from penchant.models.base import Model
+from penchant.models.validation import ROWS_AT_ONCE, seen_items
+from penchant.ranking import check_k, recommend
+from penchant.types import Interactions, PenchantError, Progress, quiet
+
+
+def recommend_users(
+    model: Model,
+    log: Interactions,
+    users: Sequence[str] | None = None,
+    *,
+    k: int = 10,
+    seen: str = "exclude",
+    now: int | None = None,
+    explain: bool = False,
+    progress: Progress = quiet,
+) -> Iterator[dict[str, Any]]:
+    """Rows ``user_id, item_id, score, rank`` for each of ``users`` (by default all), from their whole history in ``log``.
+
+    A user the log doesn't know gets what the model says of someone new. ``now`` (microseconds) is the moment asked
+    about, by default that of the log's last event. With ``explain``, a row has the parts of its score too.
+    """
+    check_k(k, len(model.items))
+    if seen not in ("exclude", "keep"):
+        raise PenchantError(f"seen items are either to 'exclude' or to 'keep', not {seen!r}")
+    everyone = seq.histories(log)
+    histories = seq.recode(everyone if users is None else seq.of_users(everyone, users), model.items)
+    moment = int(log.timestamp.max()) if now is None else now
+    for start in range(0, len(histories), ROWS_AT_ONCE):
+        some = seq.select(histories, np.arange(start, min(start + ROWS_AT_ONCE, len(histories))))
+        exclude = seen_items(some) if seen == "exclude" else None
+        states = model.encode(some)
+        ranking = recommend(model, states, k, now=np.full(len(some), moment), exclude=exclude, explain=explain)
+        yield from ranking.rows(some.users.ids)
+        progress("recommending", start + len(some), len(histories))

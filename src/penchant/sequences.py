@@ -1,0 +1,110 @@
+"""Interactions → Sequences → Batch: from the cleaned log to what models read."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from penchant.types import UNKNOWN, Array, Batch, Int, Interactions, Sequences, Vocabulary
+
+
+def histories(log: Interactions, keep: npt.NDArray[np.bool_] | None = None) -> Sequences:
+    """Every user's history, or of it the events to ``keep[m]``; users left without events stay, with empty histories."""
+    chosen = slice(None) if keep is None else keep
+    counts = np.bincount(log.user[chosen], minlength=len(log.users))
+    return Sequences(
+        users=log.users,
+        items=log.items,
+        event_types=log.event_types,
+        offsets=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+        item=log.item[chosen],
+        timestamp=log.timestamp[chosen],
+        event_type=log.event_type[chosen],
+        event_id=log.event_id[chosen],
+        clock=log.clock,
+        content_hash=log.content_hash,
+    )
+
+
+def select(sequences: Sequences, rows: Int) -> Sequences:
+    """The histories of some users, in the order of ``rows``."""
+    return replace(_rows(sequences, rows), users=Vocabulary(tuple(sequences.users[int(row)] for row in rows)))
+
+
+def _rows(sequences: Sequences, rows: Int) -> Sequences:
+    starts, lengths = sequences.offsets[rows], sequences.lengths[rows]
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    events = ragged_range(starts, lengths)
+    return replace(
+        sequences,
+        offsets=offsets,
+        item=sequences.item[events],
+        timestamp=sequences.timestamp[events],
+        event_type=sequences.event_type[events],
+        event_id=sequences.event_id[events],
+    )
+
+
+def of_users(sequences: Sequences, ids: Collection[str]) -> Sequences:
+    """The histories of the users with these ids, in this order; an id that isn't known has an empty one."""
+    rows = sequences.users.codes(list(ids)).astype(np.int64)
+    # One more row, empty, for whom the log doesn't know.
+    extended = replace(sequences, offsets=np.append(sequences.offsets, sequences.offsets[-1]))
+    return replace(_rows(extended, np.where(rows == UNKNOWN, len(sequences), rows)), users=Vocabulary(tuple(ids)))
+
+
+def recode(sequences: Sequences, items: Vocabulary) -> Sequences:
+    """The same histories in the codes of another vocabulary; items it doesn't hold become ``UNKNOWN``."""
+    if items == sequences.items:
+        return sequences
+    return replace(sequences, items=items, item=sequences.items.translation(items)[sequences.item])
+
+
+def occurring(sequences: Sequences) -> Sequences:
+    """The same histories over a vocabulary of just the items that occur in them: a model's catalogue."""
+    codes = np.unique(sequences.item[sequences.item >= 0])
+    return recode(sequences, Vocabulary(tuple(sequences.items[int(code)] for code in codes)))
+
+
+def batches(sequences: Sequences, rows: int) -> Iterator[tuple[Int, Batch]]:
+    """All histories in batches of at most ``rows`` of similar length, the longest first, each with its rows' places."""
+    order = np.argsort(-sequences.lengths, kind="stable")
+    for start in range(0, len(order), rows):
+        places = order[start : start + rows]
+        yield places, pad(sequences, places)
+
+
+def pad(sequences: Sequences, rows: Int) -> Batch:
+    """Some histories as a right-padded batch as long as the longest of them."""
+    lengths = sequences.lengths[rows]
+    width = int(lengths.max(initial=0))
+    inside = np.arange(width) < lengths[:, None]
+    events = ragged_range(sequences.offsets[rows], lengths)
+
+    def padded(values: Array) -> Array:
+        out = np.zeros(inside.shape, values.dtype)
+        out[inside] = values[events]
+        return out
+
+    return Batch(
+        item=padded(sequences.item),
+        timestamp=padded(sequences.timestamp),
+        event_type=padded(sequences.event_type),
+        event_id=padded(sequences.event_id),
+        lengths=lengths,
+    )
+
+
+def ragged_range(starts: Int, lengths: Int) -> Int:
+    """``starts[0], starts[0] + 1, …`` for ``lengths[0]`` steps, then from ``starts[1]``, and so on.
+
+    >>> ragged_range(np.array([5, 0]), np.array([2, 3])).tolist()
+    [5, 6, 0, 1, 2]
+    """
+    ends = np.cumsum(lengths)
+    total = int(ends[-1]) if len(ends) else 0
+    places: Int = np.arange(total) + np.repeat(starts - (ends - lengths), lengths)
+    return places

@@ -1,0 +1,118 @@
+"""What the command line does, as functions: train a model on a dataset folder, compare several."""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from penchant import artifact, evaluation, folders
+from penchant.evaluation import Evaluation
+from penchant.models import MODELS, create
+from penchant.models.base import Model
+from penchant.models.validation import validate
+from penchant.types import Interactions, PenchantError, Progress, Split, quiet
+
+REPORT = "report.json"
+
+
+def train(
+    log: Interactions,
+    name: str,
+    out: str | Path,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    split: str | None = None,
+    resume: bool = False,
+    progress: Progress = quiet,
+) -> dict[str, Any]:
+    """Train a model on the training part of a split, write its folder at ``out``, and return what was measured.
+
+    After each epoch the training is saved beside ``out``; with ``resume`` it goes on from there. Raises
+    ``PenchantError`` on settings the model doesn't have, or where there is nothing to resume.
+    """
+    out = Path(out)
+    folders.check_replaceable(out, artifact.CONFIG)
+    model = create(name, **(settings or {}))
+    checkpoint = out.absolute().with_name(f"{out.name}.checkpoint.safetensors")
+    if resume and not checkpoint.exists():
+        raise PenchantError(f"{checkpoint}: isn't there, so there is nothing to resume; train without --resume")
+    if not resume:
+        checkpoint.unlink(missing_ok=True)
+    folders.make_parent(out)
+    cut = evaluation.split(log, split)
+    started = time.perf_counter()
+    model.fit(cut.train, cut.valid, progress=progress, checkpoint=checkpoint)
+    seconds = time.perf_counter() - started
+    best = max(model.history, key=lambda h: h.get("ndcg@10", 0), default={})
+    measured = {k: best[k] for k in ("ndcg@10", "recall@10") if k in best} or validate(model, cut.valid)
+    artifact.save(model, out, {"dataset": log.content_hash, "split": cut.name, "trained_on": "the split's training part"})
+    checkpoint.unlink(missing_ok=True)
+    speeds = [h["targets_per_second"] for h in model.history]
+    return {
+        "model": str(out),
+        "epochs": len(model.history),
+        "seconds": seconds,
+        "targets_per_second": sum(speeds) / len(speeds) if speeds else len(cut.train.item) / seconds,
+        "peak_memory_mb": peak_memory_mb(),
+        "valid": measured,
+    }
+
+
+def compare(
+    log: Interactions,
+    models: Sequence[str],
+    *,
+    split: str | None = None,
+    k: int = 10,
+    seen: str = "exclude",
+    seed: int = 0,
+    progress: Progress = quiet,
+) -> Evaluation:
+    """Evaluate models on one split of a dataset.
+
+    ``models`` are names, trained here with their defaults, and paths of trained models. Raises ``PenchantError`` for a
+    model trained on another dataset or another split: it may have seen the answers.
+    """
+    cut = evaluation.split(log, split)
+    candidates: dict[str, Model] = {}
+    for name in models:
+        if name in MODELS:
+            progress(f"training {name}", 0, 0)
+            candidates[name] = create(name).fit(cut.train, cut.valid, progress=progress)
+        elif Path(name).exists():
+            candidates[name] = _trained(name, log, cut)
+        else:
+            create(name)  # says which names there are
+    return evaluation.evaluate(candidates, cut, k=k, seen=seen, seed=seed, progress=progress)
+
+
+def _trained(path: str, log: Interactions, cut: Split) -> Model:
+    lineage = artifact.read_lineage(path)
+    for what, mine, theirs in (
+        ("dataset", log.content_hash, lineage.get("dataset")),
+        ("split", cut.name, lineage.get("split")),
+    ):
+        if mine != theirs:
+            raise PenchantError(
+                f"{path}: was trained on the {what} {str(theirs)[:16]}, not {mine[:16]}: it may know the answers; "
+                f"train it on this {what}"
+            )
+    return artifact.load(path)
+
+
+def write_report(result: Evaluation, out: str | Path) -> None:
+    """Write ``report.json`` and ``report.md`` into the folder ``out``."""
+    with folders.writing(Path(out), REPORT) as target:
+        (target / REPORT).write_text(json.dumps(result.to_json(), indent=1) + "\n", encoding="utf-8")
+        (target / "report.md").write_text(result.to_markdown() + "\n", encoding="utf-8")
+
+
+def peak_memory_mb() -> float:
+    """The most memory this process has held, in MB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1 << 20 if sys.platform == "darwin" else 1 << 10)
