@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import Any
 
-CORE = ("penchant", "numpy", "polars", "narwhals", "safetensors", "rich")
+CORE = ("penchant", "numpy", "scipy", "polars", "narwhals", "safetensors", "rich")
 EXTRAS = {"torch": "training the recurrent models: pip install 'penchant[train]'"}
 
 

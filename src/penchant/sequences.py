@@ -10,6 +10,9 @@ import numpy.typing as npt
 
 from penchant.types import UNKNOWN, Array, Batch, Int, Interactions, Sequences, Vocabulary
 
+CELLS_AT_ONCE = 1 << 21
+"""Events and padding of a batch, at most, unless a single history is longer (80 MB)."""
+
 
 def histories(log: Interactions, keep: npt.NDArray[np.bool_] | None = None) -> Sequences:
     """Every user's history, or of it the events to ``keep[m]``; users left without events stay, with empty histories."""
@@ -63,6 +66,19 @@ def recode(sequences: Sequences, items: Vocabulary) -> Sequences:
     return replace(sequences, items=items, item=sequences.items.translation(items)[sequences.item])
 
 
+def known_only(sequences: Sequences) -> Sequences:
+    """The same histories without their ``UNKNOWN`` items."""
+    known = sequences.item != UNKNOWN
+    return replace(
+        sequences,
+        offsets=np.concatenate([[0], np.cumsum(known)])[sequences.offsets],
+        item=sequences.item[known],
+        timestamp=sequences.timestamp[known],
+        event_type=sequences.event_type[known],
+        event_id=sequences.event_id[known],
+    )
+
+
 def occurring(sequences: Sequences) -> Sequences:
     """The same histories over a vocabulary of just the items that occur in them: a model's catalogue."""
     codes = np.unique(sequences.item[sequences.item >= 0])
@@ -70,11 +86,17 @@ def occurring(sequences: Sequences) -> Sequences:
 
 
 def batches(sequences: Sequences, rows: int) -> Iterator[tuple[Int, Batch]]:
-    """All histories in batches of at most ``rows`` of similar length, the longest first, each with its rows' places."""
+    """All histories in batches of at most ``rows`` of similar length, the longest first, each with its rows' places.
+
+    A batch has fewer rows where histories are so long that padding others to their length would fill the memory.
+    """
     order = np.argsort(-sequences.lengths, kind="stable")
-    for start in range(0, len(order), rows):
-        places = order[start : start + rows]
+    start = 0
+    while start < len(order):
+        longest = max(1, int(sequences.lengths[order[start]]))
+        places = order[start : start + max(1, min(rows, CELLS_AT_ONCE // longest))]
         yield places, pad(sequences, places)
+        start += len(places)
 
 
 def pad(sequences: Sequences, rows: Int) -> Batch:

@@ -7,14 +7,17 @@ from difflib import get_close_matches
 from typing import Any
 
 from penchant.models.base import Model
+from penchant.models.item_to_item import ItemKNN, Markov, Transitions
 from penchant.models.popularity import Popularity, RecentPopularity
 from penchant.models.recurrent.lstm import LSTM
 from penchant.types import PenchantError
 
-MODELS: Mapping[str, type[Model]] = {model.name: model for model in (Popularity, RecentPopularity, LSTM)}
+MODELS: Mapping[str, type[Model]] = {
+    model.name: model for model in (Popularity, RecentPopularity, Markov, Transitions, ItemKNN, LSTM)
+}
 
 
-def create(name: str, **settings: Any) -> Model:
+def create(name: str, /, **settings: Any) -> Model:
     """A new, untrained model. ``PenchantError`` names the nearest where there is none of that name, or no such setting."""
     if name not in MODELS:
         near = get_close_matches(name, MODELS, n=1, cutoff=0.4)

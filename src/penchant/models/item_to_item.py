@@ -1,0 +1,250 @@
+"""Models that remember a person's last items and know, for each item, which others go with it.
+
+The score of an item is ``Σ_j w_j · M[h_j, item] + prior[item]`` over the last items ``h_j``, newest first; the models differ in
+the matrix ``M``, the weights ``w`` by age and the prior.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy.sparse import coo_array, csr_array, diags_array, vstack
+
+from penchant import sequences as seq
+from penchant.models.base import Model, Settings
+from penchant.types import UNKNOWN, Array, Arrays, Batch, Cases, Float, Int, PenchantError, Progress, Sequences, UserState
+
+FIXED_POINT = 1 << 16
+"""Counts are whole multiples of 1/65536, so that what was added can be taken away exactly."""
+
+
+class ItemToItem(Model):
+    """The ring of last items, the sparse matrix and the score; subclasses say how they learn, weigh ages and set the prior.
+
+    The user state is ``recent[n, window] int32``, the newest last, ``UNKNOWN`` where there is no event yet.
+    """
+
+    @property
+    @abstractmethod
+    def _age_weights(self) -> Float:
+        """``w[window]``, the newest first."""
+
+    @abstractmethod
+    def _derive(self) -> tuple[csr_array, Float]:
+        """The matrix ``M[V, V] float32`` and the prior ``[V] float32``, from what was learned."""
+
+    def _refresh(self) -> None:
+        self._matrix, self._prior = self._derive()
+
+    def _initial(self, n: int) -> Arrays:
+        return {"recent": np.full((n, len(self._age_weights)), UNKNOWN, np.int32)}
+
+    def _advance(self, arrays: Arrays, batch: Batch) -> Arrays:
+        window = arrays["recent"].shape[1]
+        both = np.concatenate([arrays["recent"], batch.item.astype(np.int32)], axis=1)
+        places = batch.lengths[:, None] + np.arange(window)
+        return {"recent": np.take_along_axis(both, places, axis=1)}
+
+    def score(self, state: UserState, now: Int) -> Float:
+        """What goes with the last items; time doesn't enter."""
+        return np.asarray((self._weighed(state.arrays["recent"]) @ self._matrix).toarray() + self._prior, np.float32)
+
+    def parts(self, state: UserState, now: Int, item: Int) -> dict[str, Float]:
+        """Two parts: ``memory`` and ``popularity``."""
+        everything = (self._weighed(state.arrays["recent"]) @ self._matrix).toarray()
+        return {"memory": np.take_along_axis(everything, item, axis=1), "popularity": self._prior[item]}
+
+    def _weighed(self, recent: Int) -> csr_array:
+        """``[n, V]``: each person's last items with their weights."""
+        rows, places = np.nonzero(recent != UNKNOWN)
+        weight = self._age_weights[::-1][places]
+        return csr_array(coo_array((weight, (rows, recent[rows, places])), shape=(len(recent), len(self.items))))
+
+
+@dataclass(frozen=True)
+class TransitionSettings(Settings):
+    """Defaults fit short histories (Amazon Beauty); long ones (MovieLens) like a larger scale, window and distance power."""
+
+    window: int = 10
+    """How many last items speak, and how far apart two events still count as following."""
+    distance_power: float = 0.5
+    """Items ``d`` events apart count ``d ** -distance_power``."""
+    age_decay: float = 0.6
+    """The item before the last weighs this much of the last, and so on."""
+    scale: float = 1.0
+    """Evidence is ``log(1 + scale · count)``: how soon more of the same counts less."""
+    popularity: float = -0.04
+    """Weight of the logarithm of an item's count in its score."""
+
+    def __post_init__(self) -> None:
+        self.check(self.window >= 1, "window must be at least 1")
+        self.check(self.distance_power >= 0, "distance_power must not be negative")
+        self.check(0 < self.age_decay <= 1, "age_decay must lie in (0, 1]")
+        self.check(self.scale > 0, "scale must be above 0")
+
+
+class Transitions(ItemToItem):
+    """What followed what: smoothed, distance-discounted counts over a short window, log evidence, weights by age.
+
+    Learns without gradients, from any number of new histories (``learn``), and takes back exactly what it learned
+    (``unlearn``). The form is that of the count models in "sequential capacity probes" (RecSys 2026).
+    """
+
+    name = "transitions"
+    settings_type = TransitionSettings
+    settings: TransitionSettings
+
+    def _fit(self, train: Sequences, valid: Cases | None, progress: Progress, checkpoint: Path | None) -> None:
+        size = len(train.items)
+        self._counts = csr_array((size, size), dtype=np.int64)
+        self._events = np.zeros(size, np.int64)
+        self.learn(train)
+
+    def learn(self, histories: Sequences) -> None:
+        """Add what follows what in some histories; items outside the catalogue are passed over."""
+        self._add(histories, 1)
+
+    def unlearn(self, histories: Sequences) -> None:
+        """Take away what ``learn`` added for the same histories, exactly; ``PenchantError`` if that is more than was added."""
+        self._add(histories, -1)
+
+    def _add(self, histories: Sequences, sign: int) -> None:
+        known = seq.known_only(seq.recode(histories, self.items))
+        size = len(self.items)
+        counts = self._counts
+        for distance, before, after in _pairs(known, self.settings.window):
+            weight = round(FIXED_POINT * distance**-self.settings.distance_power)
+            values = np.full(len(before), sign * weight, np.int64)
+            counts = counts + csr_array(coo_array((values, (before, after)), shape=(size, size)))
+        counts.eliminate_zeros()
+        events = self._events + sign * np.bincount(known.item, minlength=size)
+        if (counts.nnz and counts.data.min() < 0) or events.min() < 0:
+            raise PenchantError("these histories were never learned, so they can't be unlearned")
+        self._counts, self._events = counts, events
+        self._refresh()
+        self.__dict__.pop("_id", None)
+
+    @property
+    def _age_weights(self) -> Float:
+        return np.asarray(self.settings.age_decay ** np.arange(self.settings.window), np.float32)
+
+    def _derive(self) -> tuple[csr_array, Float]:
+        evidence = csr_array(self._counts, dtype=np.float32)
+        evidence.data = np.log1p(np.float32(self.settings.scale / FIXED_POINT) * evidence.data)
+        prior = self.settings.popularity * np.log1p(self._events)
+        return evidence, np.asarray(prior, np.float32)
+
+    def weights(self) -> Arrays:
+        """The counts, sparse by rows, and the events of each item."""
+        return _csr_arrays("counts", self._counts) | {"events": self._events}
+
+    def _set_weights(self, weights: Arrays) -> None:
+        self._counts = _csr_from(weights, "counts", len(self.items))
+        self._events = weights["events"]
+        self._refresh()
+
+
+@dataclass(frozen=True)
+class MarkovSettings(TransitionSettings):
+    """A window of one; the other settings are those of ``transitions``."""
+
+    window: int = 1
+    popularity: float = 0.0
+
+
+class Markov(Transitions):
+    """What followed the last item, and nothing else: a first-order Markov chain."""
+
+    name = "markov"
+    settings_type = MarkovSettings
+
+
+@dataclass(frozen=True)
+class NeighbourSettings(Settings):
+    """How much of a history speaks, and how many neighbours an item keeps."""
+
+    window: int = 100
+    neighbours: int = 500
+
+    def __post_init__(self) -> None:
+        self.check(self.window >= 1, "window must be at least 1")
+        self.check(self.neighbours >= 1, "neighbours must be at least 1")
+
+
+class ItemKNN(ItemToItem):
+    """Items liked by the same people (cosine of who had them), the nearest ones (Sarwar et al. 2001)."""
+
+    name = "item_knn"
+    settings_type = NeighbourSettings
+    settings: NeighbourSettings
+
+    def _fit(self, train: Sequences, valid: Cases | None, progress: Progress, checkpoint: Path | None) -> None:
+        user = np.repeat(np.arange(len(train)), train.lengths)
+        had = csr_array(coo_array((np.ones(len(user), np.float32), (user, train.item)), shape=(len(train), len(train.items))))
+        had.data[:] = 1
+        norm = np.sqrt(np.asarray(had.sum(axis=0)).ravel())
+        unit = csr_array(had @ diags_array(np.float32(1) / norm))
+        self._similar = csr_array(_nearest(unit, self.settings.neighbours))
+        self._refresh()
+
+    @property
+    def _age_weights(self) -> Float:
+        return np.ones(self.settings.window, np.float32)
+
+    def _derive(self) -> tuple[csr_array, Float]:
+        return self._similar, np.zeros(len(self.items), np.float32)
+
+    def weights(self) -> Arrays:
+        """The similarities, sparse by rows."""
+        return _csr_arrays("similar", self._similar)
+
+    def _set_weights(self, weights: Arrays) -> None:
+        self._similar = _csr_from(weights, "similar", len(self.items))
+        self._refresh()
+
+
+def _nearest(unit: csr_array, neighbours: int, rows: int = 1024) -> csr_array:
+    """The largest ``neighbours`` products of each column of ``unit[users, V]`` with the others, as ``[V, V]``, by chunks."""
+    columns = csr_array(unit.T)
+    kept: list[csr_array] = []
+    for start in range(0, columns.shape[0], rows):
+        products = (columns[start : start + rows] @ unit).toarray()
+        own = np.arange(len(products))
+        products[own, start + own] = 0
+        if neighbours < products.shape[1]:
+            edge = np.partition(products, -neighbours, axis=1)[:, -neighbours, None]
+            products[products < edge] = 0
+        kept.append(csr_array(products))
+    return csr_array(vstack(kept))
+
+
+def _pairs(histories: Sequences, window: int) -> Iterator[tuple[int, Int, Int]]:
+    """For each distance up to ``window``: the items of all pairs of events of one user so far apart."""
+    user = np.repeat(np.arange(len(histories)), histories.lengths)
+    for distance in range(1, window + 1):
+        same = user[distance:] == user[:-distance]
+        if not same.any():
+            return
+        yield distance, histories.item[:-distance][same], histories.item[distance:][same]
+
+
+def _csr_arrays(name: str, matrix: csr_array) -> dict[str, Array]:
+    return {
+        f"{name}.data": matrix.data,
+        f"{name}.indices": matrix.indices.astype(np.int32),
+        f"{name}.indptr": matrix.indptr.astype(np.int64),
+    }
+
+
+def _csr_from(weights: Arrays, name: str, size: int) -> csr_array:
+    try:
+        parts = (weights[f"{name}.data"], weights[f"{name}.indices"], weights[f"{name}.indptr"])
+        matrix = csr_array(parts, shape=(size, size))
+        matrix.check_format()
+    except (KeyError, ValueError) as error:
+        raise PenchantError(f"the weights don't fit the configuration: {name}: {error}") from error
+    return matrix

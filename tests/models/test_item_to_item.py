@@ -1,0 +1,138 @@
+"""Models that remember a person's last items: counts by hand, exact unlearning, cosine by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from penchant.models import create
+from penchant.models.item_to_item import ItemKNN, Markov, Transitions
+from penchant.testing import example_histories
+from penchant.types import PenchantError, Sequences, Vocabulary, text
+
+
+def histories(*items: str) -> Sequences:
+    """One user a word, one item a letter, a second apart; the catalogue is the letters in order."""
+    letters = sorted({letter for word in items for letter in word})
+    lengths = [len(word) for word in items]
+    total = sum(lengths)
+    return Sequences(
+        users=Vocabulary(tuple(f"u{number}" for number in range(len(items)))),
+        items=Vocabulary(tuple(letters)),
+        event_types=("event",),
+        offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+        item=np.array([letters.index(letter) for word in items for letter in word], np.int32),
+        timestamp=np.arange(total, dtype=np.int64) * 1_000_000,
+        event_type=np.zeros(total, np.int16),
+        event_id=text([str(number) for number in range(total)]),
+        clock="real",
+        content_hash="letters",
+    )
+
+
+def scores_after(model: Transitions | ItemKNN, word: str) -> dict[str, float]:
+    """Each item's score for someone with this history."""
+    state = model.encode(histories(word)) if word else model.initial(1)
+    scores = model.score(state, np.zeros(1, np.int64))[0]
+    return dict(zip(model.items.ids, scores.tolist(), strict=True))
+
+
+def test_transition_evidence_by_hand() -> None:
+    model = Transitions(window=2, distance_power=1.0, age_decay=0.5, scale=3.0, popularity=0.0)
+    model.fit(histories("abc", "ab"))
+    # a→b twice at distance 1, b→c once, a→c once at distance 2 (half a count).
+    assert scores_after(model, "a") == pytest.approx({"a": 0, "b": np.log1p(6), "c": np.log1p(1.5)})
+    # The last item speaks whole, the one before it half.
+    assert scores_after(model, "ab") == pytest.approx({"a": 0, "b": 0.5 * np.log1p(6), "c": np.log1p(3) + 0.5 * np.log1p(1.5)})
+
+
+def test_transitions_do_not_cross_users() -> None:
+    model = Transitions(popularity=0.0).fit(histories("ab", "cd"))
+    assert scores_after(model, "b") == pytest.approx(dict.fromkeys("abcd", 0))
+
+
+def test_popularity_enters_as_the_logarithm_of_the_count() -> None:
+    model = Transitions(popularity=-0.5).fit(histories("aab", "cb"))
+    assert scores_after(model, "") == pytest.approx({"a": -0.5 * np.log(3), "b": -0.5 * np.log(3), "c": -0.5 * np.log(2)})
+
+
+def test_markov_hears_only_the_last_item() -> None:
+    model = Markov().fit(histories("abc", "abd", "abc"))
+    assert scores_after(model, "ab") == scores_after(model, "cb") == scores_after(model, "b")
+    after = scores_after(model, "ab")
+    assert after["c"] > after["d"] > after["a"] == 0
+
+
+def test_item_knn_is_the_cosine_of_who_had_them() -> None:
+    model = ItemKNN().fit(histories("ab", "abb", "bc"))
+    # a is had by 2 people, b by 3, c by 1; a and b share 2, b and c share 1.
+    assert scores_after(model, "b") == pytest.approx({"a": 2 / np.sqrt(6), "b": 0, "c": 1 / np.sqrt(3)})
+
+
+def test_item_knn_keeps_the_nearest_only() -> None:
+    model = ItemKNN(neighbours=1).fit(histories("ab", "ab", "bc"))
+    assert scores_after(model, "b")["c"] == 0
+    assert scores_after(model, "b")["a"] > 0
+
+
+words = st.lists(st.text("abcdef", min_size=1, max_size=8), min_size=1, max_size=6)
+
+
+@given(words, words)
+@settings(max_examples=50, deadline=None)
+def test_unlearning_is_the_exact_inverse_of_learning(first: list[str], more: list[str]) -> None:
+    model = Transitions().fit(histories("abcdef", *first))
+    before, name = model.weights(), model.id
+    model.learn(histories(*more))
+    assert model.id != name
+    model.unlearn(histories(*more))
+    assert model.id == name
+    for array, old in zip(model.weights().values(), before.values(), strict=True):
+        assert np.array_equal(array, old)
+
+
+@given(words, words)
+@settings(max_examples=50, deadline=None)
+def test_learning_in_two_parts_is_learning_at_once(first: list[str], more: list[str]) -> None:
+    at_once = Transitions().fit(histories("abcdef", *first, *more))
+    in_parts = Transitions().fit(histories("abcdef", *first))
+    in_parts.learn(histories(*more))
+    assert at_once.id == in_parts.id
+
+
+def test_unlearning_what_was_never_learned_is_refused_and_changes_nothing() -> None:
+    model = Transitions().fit(histories("abc"))
+    name = model.id
+    with pytest.raises(PenchantError, match="never learned"):
+        model.unlearn(histories("cba"))
+    assert model.id == name
+
+
+def test_unknown_items_do_not_stand_between_known_ones() -> None:
+    model = Transitions(window=1, popularity=0.0).fit(histories("ab"))
+    model.learn(histories("axb"))
+    assert scores_after(model, "a")["b"] == pytest.approx(np.log1p(2), abs=1e-4)
+
+
+@pytest.mark.parametrize("name", ["transitions", "markov", "item_knn"])
+def test_weights_of_another_catalogue_are_refused(name: str) -> None:
+    small, large = (create(name).fit(example_histories(np.random.default_rng(0), 9, items=n)) for n in (5, 30))
+    with pytest.raises(PenchantError, match="don't fit"):
+        small.set_weights(large.weights())
+
+
+def test_beats_popularity_where_order_decides() -> None:
+    chance = np.random.default_rng(3)
+    train = example_histories(chance, 200)
+    models = [create(name).fit(train) for name in ("popularity", "transitions")]
+    last = train.offsets[1:][train.lengths > 0] - 1
+    states = [model.encode(train)[np.flatnonzero(train.lengths > 0)] for model in models]
+    follows = (train.item[last] + 1) % len(train.items)
+    found = []
+    for model, state in zip(models, states, strict=True):
+        scores = model.score(state, np.zeros(len(state), np.int64))
+        wanted = train.items.translation(model.items)[follows]
+        found.append(float((scores.argmax(axis=1) == wanted).mean()))
+    assert found[1] > 0.9 > 0.2 > found[0]
