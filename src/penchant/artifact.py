@@ -20,21 +20,24 @@ from penchant.types import PenchantError, Vocabulary
 
 FORMAT = 1
 CONFIG, WEIGHTS, ITEMS, LINEAGE = "config.json", "weights.safetensors", "items.parquet", "lineage.json"
+_KEYS = {"format", "model", "id", "settings", "items", "sha256"}
 
 
 def save(model: Model, out: str | Path, lineage: Mapping[str, Any] | None = None) -> None:
     """Write a trained model as a folder, whole or not at all.
 
-    ``lineage`` says where it comes from: the dataset's hash, the split, what training measured.
+    ``lineage`` says where it comes from: the dataset's hash, the split, what training measured. Raises
+    ``PenchantError`` for a model that wasn't trained, or where ``out`` can't be written.
     """
+    identifier = model.id
     with folders.writing(Path(out), CONFIG) as target:
         save_file({name: array.copy() for name, array in model.weights().items()}, target / WEIGHTS)
-        engine.write_pieces([engine.table({"item_id": list(model.items.ids)})], target / ITEMS)
+        engine.write_parquet(engine.table({"item_id": list(model.items.ids)}).lazy(), target / ITEMS)
         _write(target / LINEAGE, dict(lineage or {}) | {"history": model.history, "penchant": version("penchant")})
         config = {
             "format": FORMAT,
             "model": model.name,
-            "id": model.id,
+            "id": identifier,
             "settings": asdict(model.settings),
             "items": len(model.items),
             "sha256": {name: engine.file_hash(target / name) for name in (WEIGHTS, ITEMS, LINEAGE)},
@@ -42,8 +45,8 @@ def save(model: Model, out: str | Path, lineage: Mapping[str, Any] | None = None
         _write(target / CONFIG, config)
 
 
-def load(folder: str | Path) -> Model:
-    """Read a model.
+def load(folder: str | Path, kinds: Mapping[str, type[Model]] = MODELS) -> Model:
+    """Read a model of one of these kinds.
 
     ``PenchantError`` says if the folder isn't a model, a file is missing or changed, or a newer Penchant wrote it.
     """
@@ -56,9 +59,9 @@ def load(folder: str | Path) -> Model:
             raise PenchantError(
                 f"{folder / name}: is not the file this model was saved with; copy the whole folder or train again"
             )
-    if config["model"] not in MODELS:
+    if config["model"] not in kinds:
         raise PenchantError(f"{folder}: is a model of kind {config['model']!r}, which this Penchant doesn't have")
-    kind = MODELS[config["model"]]
+    kind = kinds[config["model"]]
     model = kind(kind.settings_type.parse(config["settings"]))
     items = engine.collect(engine.read([folder / ITEMS], ["item_id"]))
     model.items = Vocabulary(tuple(items["item_id"].to_list()))
@@ -77,8 +80,10 @@ def load(folder: str | Path) -> Model:
 def read_config(folder: str | Path) -> dict[str, Any]:
     """What a model folder says of itself."""
     config = _read(Path(folder), CONFIG)
-    if int(config.get("format", 0)) > FORMAT:
+    if isinstance(config.get("format"), int) and config["format"] > FORMAT:
         raise PenchantError(f"{folder}: has format {config['format']}, this Penchant reads up to {FORMAT}; update Penchant")
+    if not config.keys() >= _KEYS:
+        raise PenchantError(f"{Path(folder) / CONFIG}: is damaged; copy the whole folder or train again")
     return config
 
 

@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import contextmanager
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -30,14 +31,23 @@ INTERRUPTED = 130
 BAD_INPUT = 2
 PEOPLE_SHOWN = 20
 
-notes = Console(stderr=True, highlight=False, soft_wrap=True)
-answers = Console(highlight=False, soft_wrap=True)
+
+class _Console(Console):
+    """Words as they are: ids aren't emoji. A reader who has seen enough is dealt with in ``main``."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
+notes = _Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
+answers = _Console(highlight=False, emoji=False, soft_wrap=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code: 0, 2 on bad input, 130 when interrupted."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     as_json = "--json" in words
+    notes.quiet = as_json and not notes.is_terminal  # a machine that reads standard error finds the error there, alone
     try:
         options = _parser().parse_args(words)
         options.run(options)
@@ -45,8 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except PenchantError as error:
         _complain(str(error), as_json=as_json)
         return BAD_INPUT
-    except KeyboardInterrupt:
-        _complain("interrupted; nothing half-written is left", as_json=as_json)
+    except KeyboardInterrupt as interrupt:
+        _complain(str(interrupt) or "interrupted; nothing half-written is left", as_json=as_json)
         return INTERRUPTED
     except BrokenPipeError:  # the reader of our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -86,7 +96,7 @@ class _Bars:
 @contextmanager
 def _watching() -> Any:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=notes, transient=True) as progress:
+    with Progress(*columns, console=notes, transient=True, disable=not notes.is_interactive) as progress:
         yield _Bars(progress)
 
 
@@ -131,7 +141,7 @@ def _prepare(options: argparse.Namespace) -> None:
         bot_events_per_hour=options.bot_events_per_hour,
         min_user_events=options.min_user_events,
         min_item_events=options.min_item_events,
-        session_gap=int(options.session_gap * 60 * MICROSECONDS),
+        session_gap=options.session_gap,
         event_type=options.event_type,
         value=options.value,
     )
@@ -192,24 +202,32 @@ def _evaluate(options: argparse.Namespace) -> None:
 def _recommend(options: argparse.Namespace) -> None:
     model = artifact.load(options.model)
     log = dataset.load(options.dataset)
-    users = None if options.users == ["all"] else options.users
+    users: Sequence[str] = log.users.ids if options.users == ["all"] else options.users
     now = times.moment(options.now) if options.now else None
+    on_screen = not options.json and options.out is None
     with _watching() as progress:
-        rows = recommend_users(
-            model, log, users, k=options.k, seen=options.seen, now=now, explain=options.explain, progress=progress
+        rows: Iterable[dict[str, Any]] = recommend_users(
+            model,
+            log,
+            users[:PEOPLE_SHOWN] if on_screen else users,
+            k=options.k,
+            seen=options.seen,
+            now=now,
+            explain=options.explain,
+            progress=progress,
         )
+        if options.json or on_screen:
+            rows = list(rows)
         if options.out is not None:
             _write_rows(rows, Path(options.out))
-            return
-        found = list(rows)
     if options.json:
-        _print_json(found)
-        return
-    titles = catalog.describe_items(Path(options.dataset) / dataset.ITEMS)
-    shown = list(dict.fromkeys(row["user_id"] for row in found))
-    _show_recommendations([row for row in found if row["user_id"] in set(shown[:PEOPLE_SHOWN])], titles)
-    if len(shown) > PEOPLE_SHOWN:
-        answers.print(f"… and {len(shown) - PEOPLE_SHOWN:,} more people; --out FILE.csv or --json gives all")
+        _print_json(rows)
+    elif options.out is not None:
+        answers.print(f"recommendations for {len(users):,} people are in {options.out}")
+    else:
+        _show_recommendations(list(rows), catalog.describe_items(Path(options.dataset) / dataset.ITEMS))
+        if len(users) > PEOPLE_SHOWN:
+            answers.print(f"… and {len(users) - PEOPLE_SHOWN:,} more people; --out FILE.csv or --json gives all")
 
 
 def _show_recommendations(rows: list[dict[str, Any]], titles: dict[str, dict[str, Any]]) -> None:
@@ -227,12 +245,11 @@ def _write_rows(rows: Iterable[dict[str, Any]], out: Path) -> None:
     partial = out.with_name(f".{out.name}.partial")
     try:
         with partial.open("w", encoding="utf-8", newline="") as file:
-            writer: csv.DictWriter[str] | None = None
-            for row in rows:
-                if writer is None:
-                    writer = csv.DictWriter(file, list(row))
-                    writer.writeheader()
-                writer.writerow(row)
+            rows = iter(rows)
+            first = list(islice(rows, 1))
+            writer = csv.DictWriter(file, list(first[0]) if first else ["user_id", "item_id", "score", "rank"])
+            writer.writeheader()
+            writer.writerows(chain(first, rows))
         partial.replace(out)
     except OSError as error:
         raise PenchantError(f"{out}: can't be written: {error.strerror}") from error
@@ -285,13 +302,24 @@ def _pairs(word: str) -> dict[str, str]:
     return pairs
 
 
+def _minutes(word: str) -> int:
+    """Minutes as microseconds."""
+    try:
+        return int(float(word) * 60 * MICROSECONDS)
+    except (ValueError, OverflowError) as error:
+        raise argparse.ArgumentTypeError(f"{word!r} is not a number of minutes") from error
+
+
 def _list(word: str) -> list[str]:
     return [part for part in word.split(",") if part]
 
 
 def _ids(word: str) -> list[str]:
     """Ids on one CSV line, so that an id with a comma can be quoted."""
-    return next(csv.reader([word]))
+    try:
+        return next(csv.reader([word], strict=True))
+    except csv.Error as error:
+        raise argparse.ArgumentTypeError(f"{word!r} is not a line of CSV: {error}") from error
 
 
 class _Settings(argparse.Action):
@@ -404,10 +432,10 @@ def _prepare_arguments(made: argparse.ArgumentParser) -> None:
     made.add_argument("--time-unit", choices=times.UNITS, help="what the times are, where their values mislead")
     made.add_argument(
         "--session-gap",
-        type=float,
-        default=30.0,
+        type=_minutes,
+        default=defaults.session_gap,
         metavar="MINUTES",
-        help="a longer pause begins a session (default %(default)g)",
+        help="a longer pause begins a session (default 30)",
     )
     cleaning = made.add_argument_group("cleaning", "steps: " + "; ".join(f"{name}: {words}" for name, words in STEPS.items()))
     cleaning.add_argument("--skip", type=_list, default=[], metavar="STEP,STEP", help="leave steps out")

@@ -35,7 +35,7 @@ def run(out: str | Path, *, say: Callable[[str], None], progress: Progress = qui
     trained = workflow.train(interactions, "lstm", out / "lstm", split=split, progress=progress)
     say(f"   {trained['epochs']} epochs, {trained['seconds']:.0f} s, {trained['targets_per_second']:,.0f} targets a second")
 
-    say("4. Comparing with traditional methods: each person's last film, ranked among all 1,682 (95% intervals)")
+    say("4. Comparing with traditional methods: each person's last film, ranked among all they haven't rated (95% intervals)")
     result = workflow.compare(
         interactions, ["popularity", "item_knn", "transitions", str(out / "lstm")], split=split, progress=progress
     )

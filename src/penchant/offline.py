@@ -9,7 +9,7 @@ import numpy as np
 
 from penchant import sequences as seq
 from penchant.models.base import Model
-from penchant.models.validation import ROWS_AT_ONCE, seen_items
+from penchant.models.validation import people_at_once, seen_items
 from penchant.ranking import check_k, recommend
 from penchant.types import Interactions, PenchantError, Progress, quiet
 
@@ -36,10 +36,10 @@ def recommend_users(
     everyone = seq.histories(log)
     histories = seq.recode(everyone if users is None else seq.of_users(everyone, users), model.items)
     moment = int(log.timestamp.max()) if now is None else now
-    for start in range(0, len(histories), ROWS_AT_ONCE):
-        some = seq.select(histories, np.arange(start, min(start + ROWS_AT_ONCE, len(histories))))
+    for rows in people_at_once(len(histories), len(model.items)):
+        some = seq.select(histories, rows)
         exclude = seen_items(some) if seen == "exclude" else None
         states = model.encode(some)
         ranking = recommend(model, states, k, now=np.full(len(some), moment), exclude=exclude, explain=explain)
         yield from ranking.rows(some.users.ids)
-        progress("recommending", start + len(some), len(histories))
+        progress("recommending", int(rows[-1]) + 1, len(histories))

@@ -8,7 +8,7 @@ import numpy as np
 
 from penchant.types import UNKNOWN, Float, Int, PenchantError, Ranking, Recommender, UserState
 
-BLOCK = 128
+BLOCKS = (2048, 128, 16)
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def rank(model: Recommender, state: UserState, scores: Float, k: int, *, now: In
     """``recommend`` from scores that are already there."""
     item, score = top_k(scores, k)
     parts = model.parts(state, now, np.maximum(item, 0)) if explain else {}
-    return Ranking(model.items, item, score, parts)
+    return Ranking(model.items, item, score, {name: np.where(item == UNKNOWN, score, part) for name, part in parts.items()})
 
 
 def check_k(k: int, catalogue: int) -> None:
@@ -63,38 +63,37 @@ def masked_scores(model: Recommender, state: UserState, now: Int, exclude: Exclu
 def top_k(scores: Float, k: int) -> tuple[Int, Float]:
     """The ``k`` largest of each row, in order; ``UNKNOWN`` and ``-inf`` where fewer than ``k`` are above ``-inf``.
 
-    Exact, ties included. Only the ``k`` blocks of columns with the largest maxima are looked into: every item that
-    belongs in the answer lies there, since each block left out has a maximum below, or equal and later than, ``k`` others.
+    Exact, ties included: equal scores keep the order of columns.
     """
-    n, width = scores.shape
-    columns: Int
-    blocks = -(-width // BLOCK)
-    if blocks > 2 * k:
-        whole = np.full((n, blocks * BLOCK), -np.inf, np.float32)
-        whole[:, :width] = scores
-        maxima = whole.reshape(n, blocks, BLOCK).max(axis=2)
-        chosen = np.sort(np.argsort(-maxima, axis=1, kind="stable")[:, :k], axis=1)
-        columns = (chosen[:, :, None] * BLOCK + np.arange(BLOCK)).reshape(n, k * BLOCK)
-        candidates = np.take_along_axis(whole, columns, axis=1)
-    else:
-        columns, candidates = np.broadcast_to(np.arange(width), (n, width)), scores
-    if candidates.shape[1] > 8 * k:
-        columns, candidates = _at_least_kth(columns, candidates, k)
+    columns: Int | None = None
+    candidates = scores
+    for block in BLOCKS:
+        if candidates.shape[1] > 2 * k * block:
+            columns, candidates = _narrow(columns, candidates, k, block)
     order = np.argsort(-candidates, axis=1, kind="stable")[:, :k]
     best = np.take_along_axis(candidates, order, axis=1)
-    items = np.take_along_axis(columns, order, axis=1).astype(np.int32)
-    return np.where(best == -np.inf, np.int32(UNKNOWN), items), best
+    items = _picked(columns, order)
+    return np.where(best == -np.inf, np.int32(UNKNOWN), items.astype(np.int32)), best
 
 
-def _at_least_kth(columns: Int, candidates: Float, k: int) -> tuple[Int, Float]:
-    """Keep the ``k`` best of each row, ties at the ``k``-th going to the first; the order of columns stays."""
-    kth = -np.partition(-candidates, k - 1, axis=1)[:, k - 1 : k]
-    above = candidates > kth
-    level = candidates == kth
-    spare = k - above.sum(axis=1, keepdims=True)
-    keep = above | (level & (np.cumsum(level, axis=1, dtype=np.int32) <= spare))
-    shape = (len(candidates), k)
-    return columns[keep].reshape(shape), candidates[keep].reshape(shape)
+def _picked(columns: Int | None, places: Int) -> Int:
+    """The columns at some places; before any narrowing, they are the places."""
+    return places if columns is None else np.take_along_axis(columns, places, axis=1)
+
+
+def _narrow(columns: Int | None, candidates: Float, k: int, block: int) -> tuple[Int, Float]:
+    """Of each row the ``k`` blocks of columns with the largest maxima, in their old order.
+
+    The ``k`` best lie in them: a block left out has a maximum below ``k`` others, or equal to and later than theirs.
+    """
+    n, width = candidates.shape
+    maxima = np.maximum.reduceat(candidates, np.arange(0, width, block), axis=1)
+    chosen = np.sort(np.argsort(-maxima, axis=1, kind="stable")[:, :k], axis=1)
+    places = (chosen[:, :, None] * block + np.arange(block)).reshape(n, k * block)
+    inside = places < width
+    places[~inside] = width - 1
+    narrowed = np.where(inside, np.take_along_axis(candidates, places, axis=1), np.float32(-np.inf))
+    return _picked(columns, places), narrowed
 
 
 def target_ranks(scores: Float, rows: Int, target: Int) -> Float:
@@ -104,13 +103,15 @@ def target_ranks(scores: Float, rows: Int, target: Int) -> Float:
     item the same score gains nothing by it.
     """
     ranks = np.full(len(target), np.inf, np.float32)
-    known = np.flatnonzero(target != UNKNOWN)
-    own = scores[rows[known], target[known]]
-    known, own = known[own > -np.inf], own[own > -np.inf]
-    step = max(1, (1 << 25) // max(scores.shape[1], 1))
-    for start in range(0, len(known), step):
-        some = known[start : start + step]
-        value = own[start : start + step, None]
-        row = scores[rows[some]]
-        ranks[some] = 1 + (row > value).sum(axis=1) + ((row == value).sum(axis=1) - 1) / 2
+    left = np.flatnonzero(target != UNKNOWN)
+    left = left[scores[rows[left], target[left]] > -np.inf]
+    while len(left):
+        # One target of every row at a time: where each row has one, the scores are compared where they lie.
+        row, first = np.unique(rows[left], return_index=True)
+        some = left[first]
+        theirs = scores if len(row) == len(scores) else scores[row]
+        value = scores[row, target[some], None]
+        level = np.count_nonzero(theirs == value, axis=1) - 1
+        ranks[some] = 1 + np.count_nonzero(theirs > value, axis=1) + level / 2
+        left = np.delete(left, first)
     return ranks

@@ -202,12 +202,10 @@ class UserState:
     def to_bytes(self) -> bytes:
         """The state in safetensors format. The same state always gives the same bytes."""
         words = json.dumps([self.model_id, *self.event_id])
-        return bytes(
-            save_tensors(
-                {f"array.{name}": np.ascontiguousarray(array) for name, array in self.arrays.items()}
-                | {"timestamp": self.timestamp, "words": np.frombuffer(words.encode(), np.uint8)}
-            )
-        )
+        tensors = {f"array.{name}": array for name, array in self.arrays.items()}
+        tensors |= {"timestamp": self.timestamp, "words": np.frombuffer(words.encode(), np.uint8)}
+        # Safetensors writes memory as it lies, which for a slice with a step isn't the array.
+        return bytes(save_tensors({name: np.ascontiguousarray(array) for name, array in tensors.items()}))
 
     @classmethod
     def from_bytes(cls, data: bytes) -> UserState:
@@ -216,12 +214,12 @@ class UserState:
             tensors = load_tensors(data)
             model_id, *event_ids = json.loads(tensors.pop("words").tobytes())
             timestamp = tensors.pop("timestamp")
-        except (SafetensorError, KeyError, ValueError) as error:
+            arrays = {name.removeprefix("array."): array for name, array in tensors.items()}
+            if any(len(a) != len(timestamp) for a in [event_ids, *arrays.values()]):
+                raise ValueError("their parts differ in length")
+            return cls(model_id, arrays, timestamp, text(event_ids))
+        except (SafetensorError, KeyError, ValueError, TypeError) as error:
             raise PenchantError(f"these {len(data)} bytes are not a user state: {error}") from error
-        arrays = {name.removeprefix("array."): array for name, array in tensors.items()}
-        if any(len(a) != len(timestamp) for a in [event_ids, *arrays.values()]):
-            raise PenchantError(f"these {len(data)} bytes are not a user state: their parts differ in length")
-        return cls(model_id, arrays, timestamp, text(event_ids))
 
 
 @dataclass(frozen=True)
@@ -243,16 +241,17 @@ class Ranking:
 
     def rows(self, users: Sequence[str]) -> Iterator[dict[str, Any]]:
         """The output frame, row by row: ``user_id, item_id, score, rank`` (from 1), and any parts."""
-        for row, user in enumerate(users):
-            for column, code in enumerate(self.item[row]):
+        scores, parts = self.score.tolist(), {name: part.tolist() for name, part in self.parts.items()}
+        for row, (user, codes) in enumerate(zip(users, self.item.tolist(), strict=True)):
+            for column, code in enumerate(codes):
                 if code == UNKNOWN:
                     break
                 yield {
                     "user_id": user,
                     "item_id": self.items[code],
-                    "score": float(self.score[row, column]),
+                    "score": scores[row][column],
                     "rank": column + 1,
-                } | {name: float(part[row, column]) for name, part in self.parts.items()}
+                } | {name: part[row][column] for name, part in parts.items()}
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from penchant import artifact, evaluation, folders
+from penchant import sequences as seq
 from penchant.evaluation import Evaluation
 from penchant.models import MODELS, create
 from penchant.models.base import Model
 from penchant.models.validation import validate
+from penchant.ranking import check_k
 from penchant.types import Interactions, PenchantError, Progress, Split, quiet
 
 REPORT = "report.json"
@@ -33,7 +35,8 @@ def train(
     """Train a model on the training part of a split, write its folder at ``out``, and return what was measured.
 
     After each epoch the training is saved beside ``out``; with ``resume`` it goes on from there. Raises
-    ``PenchantError`` on settings the model doesn't have, or where there is nothing to resume.
+    ``PenchantError`` on settings the model doesn't have, or where there is nothing to resume; ``KeyboardInterrupt`` leaves
+    no model, and the words to go on with.
     """
     out = Path(out)
     folders.check_replaceable(out, artifact.CONFIG)
@@ -41,12 +44,19 @@ def train(
     checkpoint = out.absolute().with_name(f"{out.name}.checkpoint.safetensors")
     if resume and not checkpoint.exists():
         raise PenchantError(f"{checkpoint}: isn't there, so there is nothing to resume; train without --resume")
+    cut = evaluation.split(log, split)
     if not resume:
         checkpoint.unlink(missing_ok=True)
     folders.make_parent(out)
-    cut = evaluation.split(log, split)
     started = time.perf_counter()
-    model.fit(cut.train, cut.valid, progress=progress, checkpoint=checkpoint)
+    try:
+        model.fit(cut.train, cut.valid, progress=progress, checkpoint=checkpoint)
+    except KeyboardInterrupt as interrupt:
+        if checkpoint.exists():
+            raise KeyboardInterrupt(
+                f"interrupted; {checkpoint} has the finished epochs, and --resume goes on from there"
+            ) from interrupt
+        raise
     seconds = time.perf_counter() - started
     best = max(model.history, key=lambda h: h.get("ndcg@10", 0), default={})
     measured = {k: best[k] for k in ("ndcg@10", "recall@10") if k in best} or validate(model, cut.valid)
@@ -79,6 +89,7 @@ def compare(
     model trained on another dataset or another split: it may have seen the answers.
     """
     cut = evaluation.split(log, split)
+    check_k(k, len(seq.occurring(cut.train).items))
     candidates: dict[str, Model] = {}
     for name in models:
         if name in MODELS:

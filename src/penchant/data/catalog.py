@@ -10,46 +10,60 @@ import narwhals as nw
 
 from penchant.data import dialects, engine
 from penchant.data.engine import Table
-from penchant.data.files import examine
+from penchant.data.files import examine, find_fault, listed
 from penchant.types import PenchantError
 
 TITLES = ("title", "name", "movie_title:token_seq", "movie_title")
 
 
-def read_items(source: Path, columns: Mapping[str, str], work: Path, encoding: str) -> Table:
+def read_items(source: Path, columns: Mapping[str, str], work: Path, encoding: str, called: str | None = None) -> Table:
     """Read an item file of any kind that events come in; ``item_id`` and the rest as text, one row an item.
 
-    ``columns`` may map ``item_id``; otherwise a dialect's name for it is looked for. Raises ``PenchantError``
-    where no column names the item, or one item has two rows.
+    ``columns`` may map ``item_id``; otherwise what the log says (``called``), then a dialect's name for it is looked for.
+    Raises ``PenchantError`` where no column names the item, or one item has two rows.
     """
     file = examine(source, work, encoding)
     frame = engine.scan(file)
-    if file.kind != "parquet":
-        frame = engine.stage(file, frame, work / "items-read.parquet")
-    found = frame.collect_schema().names()
+    found = engine.columns(frame, str(source))
     if file.kind == "double_colon" and len(found) == 3:  # MovieLens: movies.dat
         frame = frame.rename(dict(zip(found, ("item_id", "title", "genres"), strict=True)))
     else:
-        frame = frame.rename({_item_column(source, found, columns): "item_id"})
-    frame = frame.with_columns(nw.col("item_id").cast(nw.String))
-    table = engine.collect(frame.filter(~nw.col("item_id").is_null()).sort("item_id"))
+        item = _item_column(source, found, columns, called)
+        frame = frame.select(nw.col(item).alias("item_id"), *(nw.col(c).alias(_name(c, found)) for c in found if c != item))
+    if file.kind != "parquet":
+        frame = engine.stage(file, frame, work / "items-read.parquet")
+    fault = find_fault(file) if file.has_fields and engine.widths_differ(file) else None
+    if fault:
+        raise PenchantError(f"{source} {fault}")
+    frame = engine.as_ids(frame, ["item_id"])
+    table = engine.collect(frame.filter(nw.col("item_id").str.strip_chars() != "").sort("item_id"), str(source))
     twice = table.filter(nw.col("item_id").is_duplicated())
     if len(twice):
         raise PenchantError(f"{source}: item {twice['item_id'][0]!r} has more than one row; keep one")
     return table
 
 
-def _item_column(source: Path, found: list[str], columns: Mapping[str, str]) -> str:
+def _name(column: str, found: list[str]) -> str:
+    """What a column of the item file is called in the dataset: its own name, unless Penchant uses that for itself."""
+    name = column
+    while name in ("item_id", "events", "item_id_right") or (name != column and name in found):
+        name = f"item_{name}"
+    return name
+
+
+def _item_column(source: Path, found: list[str], columns: Mapping[str, str], called: str | None) -> str:
     if "item_id" in columns:
         if columns["item_id"] in found:
             return columns["item_id"]
-        raise PenchantError(f"{source}: has no column {columns['item_id']!r} for item_id; it has {', '.join(found)}")
+        raise PenchantError(f"{source}: has no column {columns['item_id']!r} for item_id; it has {listed(found)}")
+    if called in found:
+        return called
     known = {d.columns["item_id"].lower() for d in dialects.DIALECTS}
     column = next((c for c in found if c.lower() in known), None)
     if column is None:
         likely = dialects.guess(found, ["item_id"]).get("item_id", "?")
         raise PenchantError(
-            f"{source}: no column for item_id among {', '.join(found)}; name it, for example --item-columns item_id={likely}"
+            f"{source}: no column for item_id among {listed(found)}; name it, for example --item-columns item_id={likely}"
         )
     return column
 
@@ -58,8 +72,7 @@ def merge(counts: Table, items: Table | None) -> Table:
     """All items that occur or are described, in the order of ids, with ``events`` (0 if it never occurs)."""
     if items is None:
         return counts
-    clash = {c: f"item_{c}" for c in items.columns if c == "events"}
-    joined = counts.lazy().join(items.rename(clash).lazy(), on="item_id", how="full")
+    joined = counts.lazy().join(items.lazy(), on="item_id", how="full")
     joined = joined.with_columns(nw.coalesce(nw.col("item_id"), nw.col("item_id_right")), nw.col("events").fill_null(0)).drop(
         "item_id_right"
     )

@@ -61,8 +61,10 @@ class PrepareConfig:
             raise PenchantError("the earliest possible time must lie before the latest")
         if not self.event_type or not isfinite(self.value):
             raise PenchantError("what stands in for a missing event type must be a word, for a missing value a number")
-        if min(self.bot_events_per_hour, self.min_user_events, self.min_item_events) < 1:
+        if min(self.bot_events_per_hour, self.min_user_events, self.min_item_events, self.rows_at_once) < 1:
             raise PenchantError("bounds on the number of events must be at least 1")
+        if self.session_gap < 0:
+            raise PenchantError("the pause that begins a session can't be negative")
 
     @property
     def fill(self) -> dict[str, str | float]:
@@ -84,7 +86,7 @@ class Cleaner:
     def clean(self, events: Table) -> Table:
         """The events of some users that stay, optional columns filled.
 
-        ``events`` have the staged columns, their times in microseconds, and ``row`` and ``unreadable``.
+        ``events`` are in order and have the staged columns, their times in microseconds, ``row``, ``unreadable`` and ``_user``.
         """
         self.rows_in += len(events)
         for step, find in self._finders.items():
@@ -96,13 +98,14 @@ class Cleaner:
                 raise PenchantError(f"{len(lost)} events can't be kept: {STEPS[step]}; let the step {step!r} drop them")
             if len(lost):
                 self.dropped[step] += len(lost)
-                events = events.join(lost, on="row", how="anti")
+                events = engine.without(events, lost)
         return self._fill(events)
 
     def _fill(self, events: Table) -> Table:
-        for column in self.filled:
+        present = {c: value for c, value in self.config.fill.items() if c in self.filled and c in events.columns}
+        for column in present:
             self.filled[column] += int(events[column].null_count())
-        return events.with_columns(nw.col(c).fill_null(value) for c, value in self.config.fill.items() if c in self.filled)
+        return events.with_columns(nw.col(c).fill_null(value) for c, value in present.items())
 
 
 def _missing(events: Table, _: PrepareConfig) -> Table:
@@ -119,15 +122,18 @@ def _impossible(events: Table, config: PrepareConfig) -> Table:
 
 
 def _duplicates(events: Table, _: PrepareConfig) -> Table:
-    """All but the first of equal events, in the order of the log."""
-    keys = ["event_id"] if "event_id" in events.columns else ["user_id", "item_id", "timestamp", "event_type"]
-    return engine.repeats(events, keys)
+    """All but the first of a user's equal events, in the order of the log."""
+    keys = ["event_id"] if "event_id" in events.columns else ["item_id", "timestamp", "event_type"]
+    return engine.repeats(events, ["_user", *(key for key in keys if key in events.columns)])
 
 
 def _bots(events: Table, config: PrepareConfig) -> Table:
-    hours = events.select("user_id", (nw.col("timestamp") // HOUR).alias("hour"))
-    busy = hours.group_by("user_id", "hour").agg(nw.len().alias("events")).filter(nw.col("events") > config.bot_events_per_hour)
-    return events.join(busy.select("user_id").unique(), on="user_id", how="semi").select("row")
+    """All events of users who have too many in a clock hour: in order, one ``bound`` places back lies in the same hour."""
+    bound = config.bot_events_per_hour
+    hours = events.select("_user", (nw.col("timestamp") // HOUR).alias("hour"))
+    same = (nw.col("_user") == nw.col("_user").shift(bound)) & (nw.col("hour") == nw.col("hour").shift(bound))
+    busy = hours.filter(same).select("_user").unique()
+    return events.join(busy, on="_user", how="semi").select("row")
 
 
 def _rows(events: Table, lost: nw.Expr) -> Table:

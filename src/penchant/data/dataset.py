@@ -119,10 +119,11 @@ def write_dataset(
         progress("reading", 0, 0)
         described = None
         if log.items is not None:
-            described = catalog.read_items(log.items, log.item_columns, work, log.encoding)
+            described = catalog.read_items(log.items, log.item_columns, work, log.encoding, log.columns.get("item_id"))
         sources = _open(log, work)
         clock: Clock = "index" if all(s.unit == "index" for s in sources) else "real"
-        pieces = engine.partition(_one_log(sources), "user_id", work / "pieces", config.rows_at_once)
+        total = sum(s.rows for s in sources)
+        pieces = engine.partition(_one_log(sources), total, "user_id", work / "pieces", config.rows_at_once)
         cleaner, quality = Cleaner(config, clock), Quality()
         positions = all("timestamp" not in s.dialect.columns for s in sources)
         kept = _kept(pieces, cleaner, work, progress)
@@ -130,7 +131,7 @@ def write_dataset(
         if not quality.events:
             reasons = ", ".join(f"{count} {step}" for step, count in cleaner.dropped.items() if count)
             raise PenchantError(f"{sources[0].name}: no event is left after cleaning ({reasons} of {cleaner.rows_in})")
-        engine.write_pieces([catalog.merge(quality.item_counts(), described)], target / ITEMS)
+        engine.write_parquet(catalog.merge(quality.item_counts(), described).lazy(), target / ITEMS)
         manifest = {
             "format": FORMAT,
             "sources": [{"name": s.name, "sha256": engine.file_hash(s.file.source) if s.file else None} for s in sources],
@@ -178,14 +179,13 @@ def _open(log: EventLog, work: Path) -> list[Source]:
 def _open_one(log: EventLog, given: Any, first_row: int, staged: Path) -> Source:
     file = examine(given, staged.parent, log.encoding) if isinstance(given, Path) else None
     name = str(given) if isinstance(given, Path) else f"the {type(given).__name__}"
-    frame = engine.number_rows(engine.scan(file) if file else engine.from_native(given), first_row)
-    found = [c for c in engine.columns(frame, name) if c != "row"]
+    frame = engine.scan(file) if file else engine.from_native(given)
+    found = engine.columns(frame, name)
     if file and file.kind == "sequences":
         mapped = dialects.Mapped(dialects.SEQUENCES, {"user_id": "user_id", "item_id": "item_id"})
     else:
         mapped = dialects.resolve(name, found, log.columns, ordered=log.ordered)
-    delimited = file is not None and file.kind == "delimited"
-    events = _penchant_columns(frame, found, mapped, delimited=delimited)
+    events = _penchant_columns(frame, found, mapped, file, name, first_row)
     if file and file.kind != "parquet":
         events = engine.stage(file, events, staged)
 
@@ -196,38 +196,56 @@ def _open_one(log: EventLog, given: Any, first_row: int, staged: Path) -> Source
     rows = _inspect(events, file, name, where, first_row)
     unit: times.TimeUnit = "index"
     if "timestamp" in mapped.columns:
-        unit = log.time_unit or times.tell_unit(events, where)
+        unit = log.time_unit or times.tell_unit(events, name, where)
     return Source(name, file, mapped, first_row, rows, events.drop(SUSPECT, strict=False), unit)
 
 
-def _penchant_columns(frame: Frame, found: Sequence[str], mapped: dialects.Mapped, *, delimited: bool) -> Frame:
-    """Rename to Penchant's columns: ids as text, numbers as numbers, times raw, other columns as they are.
+def _penchant_columns(
+    frame: Frame, found: Sequence[str], mapped: dialects.Mapped, file: EventFile | None, name: str, first_row: int
+) -> Frame:
+    """Rename to Penchant's columns and add ``row``: ids as text, numbers as numbers, times raw, other columns as they are.
 
-    In delimited text, blank lines vanish, and ``_suspect`` marks rows whose last field is empty, as it is where a line
-    is too short.
+    In a text file with fields, blank lines vanish, and ``_suspect`` marks rows whose last field is empty, as it is where a
+    line is too short, or holds more than one field.
     """
     schema = frame.collect_schema()
     textual = [c for c in found if schema[c] == nw.String]
-    blank = [nw.col(c).is_null() | (nw.col(c) == "") if c in textual else nw.col(c).is_null() for c in found]
-    if delimited:
-        frame = frame.with_columns(blank[-1].alias(SUSPECT)).filter(~nw.all_horizontal(*blank, ignore_nulls=False))
     chosen = []
     for canonical, source in mapped.columns.items():
+        if schema[source].is_nested() or (canonical == "timestamp" and schema[source] in (nw.Boolean, nw.Duration, nw.Time)):
+            raise PenchantError(f"{name}, field {source}: holds {schema[source]}, which can't be the {canonical} of an event")
         value = nw.col(source)
+        if schema[source] in (nw.Categorical, nw.Enum):
+            value = value.cast(nw.String)
         if source in textual:
             value = nw.when(value.str.strip_chars() != "").then(value)
-        if canonical in (*IDS, "event_type"):
-            if schema[source].is_float():
-                value = value.cast(nw.Int64)
-            value = value.cast(nw.String)
         chosen.append(value.alias(canonical))
     mine = set(mapped.columns.values())
-    context = [nw.col(c).alias(f"log_{c}" if c in RESERVED else c) for c in found if c not in mine]
-    frame = frame.select("row", *([SUSPECT] if delimited else []), *chosen, *context)
+    context = [nw.col(c).alias(_context_name(c, found)) for c in found if c not in mine]
+    checks = []
+    if file and file.has_fields:
+        last = nw.col(found[-1])
+        blank = [nw.col(c).is_null() | (nw.col(c) == "") for c in found]
+        checks = [
+            (blank[-1] | last.str.contains("::", literal=True) if file.kind == "double_colon" else blank[-1]).alias(SUSPECT),
+            nw.all_horizontal(*blank, ignore_nulls=False).alias("_blank"),
+        ]
+    frame = engine.number_rows(frame.select(*checks, *chosen, *context), first_row)
+    if checks:
+        frame = frame.filter(~nw.col("_blank")).drop("_blank")
+    frame = engine.as_ids(frame, [c for c in (*IDS, "event_type") if c in mapped.columns])
     frame = engine.numbers(frame, [c for c in ("value", "dwell") if c in mapped.columns])
     if mapped.columns.get("dwell", "").endswith("_ms"):
         frame = frame.with_columns(nw.col("dwell") / 1000)
     return frame
+
+
+def _context_name(column: str, found: Sequence[str]) -> str:
+    """What a column beside Penchant's is called in the dataset: its own name, unless Penchant uses that for itself."""
+    name = column
+    while name in RESERVED or name.startswith("_") or (name != column and name in found):
+        name = f"log_{name}"
+    return name
 
 
 def _inspect(events: Frame, file: EventFile | None, name: str, where: Callable[[int], str], first_row: int) -> int:
@@ -235,11 +253,11 @@ def _inspect(events: Frame, file: EventFile | None, name: str, where: Callable[[
     ids = [c for c in IDS if c in events.collect_schema()]
     measures = [nw.when(nw.col(c).str.len_chars() > LONGEST_ID).then(nw.col("row")).min().alias(c) for c in ids]
     suspects = []
-    if file and file.kind == "delimited":
+    if file and file.has_fields:
         torn = [nw.col(c).str.contains("\n", literal=True) for c in ids]
         suspects = [(nw.col(SUSPECT) | nw.any_horizontal(*torn, ignore_nulls=True)).any().alias(SUSPECT)]
-    found = engine.row(events.select((nw.col("row").max() - first_row + 1).alias("rows"), *measures, *suspects))
-    if file and found.get(SUSPECT):
+    found = engine.row(events.select((nw.col("row").max() - first_row + 1).alias("rows"), *measures, *suspects), name)
+    if file and found.get(SUSPECT) and engine.widths_differ(file):
         fault = find_fault(file)
         if fault:
             raise PenchantError(f"{file.source} {fault}")
@@ -255,7 +273,7 @@ def _inspect(events: Frame, file: EventFile | None, name: str, where: Callable[[
 
 def _one_log(sources: Sequence[Source]) -> Frame:
     """All sources end to end, times in microseconds."""
-    log = nw.concat([times.to_microseconds(s.frame, s.unit) for s in sources], how="diagonal")
+    log = engine.end_to_end([times.to_microseconds(s.frame, s.unit) for s in sources])
     if "event_id" in log.collect_schema():
         log = log.with_columns(nw.coalesce(nw.col("event_id"), DERIVED_ID))
     return log
@@ -279,7 +297,7 @@ def _kept(pieces: Sequence[Frame], cleaner: Cleaner, work: Path, progress: Progr
     def cleaned() -> Iterator[Table]:
         for number, piece in enumerate(pieces):
             progress("cleaning", number, len(pieces))
-            yield cleaner.clean(_complete(engine.collect(piece), config))
+            yield cleaner.clean(engine.in_order(engine.collect(piece)))
         progress("cleaning", len(pieces), len(pieces))
 
     if "rare" in config.skip or config.min_user_events == config.min_item_events == 1:
@@ -297,9 +315,9 @@ def _kept(pieces: Sequence[Frame], cleaner: Cleaner, work: Path, progress: Progr
 
 
 def _finish(kept: Iterable[Table], quality: Quality, config: PrepareConfig, *, positions: bool) -> Iterator[Table]:
-    """Add features, put columns in order, and count."""
+    """Add features and absent columns, and count."""
     for events in kept:
-        events = add_features(events, session_gap=config.session_gap, positions=positions)
+        events = add_features(_complete(events, config), session_gap=config.session_gap, positions=positions)
         quality.add(events)
         if "event_id" not in events.columns:
             events = events.with_columns(DERIVED_ID.alias("event_id"))
@@ -313,7 +331,7 @@ def read_manifest(folder: str | Path) -> dict[str, Any]:
     try:
         manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         version = int(manifest["format"])
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise PenchantError(f"{folder}: is not a dataset (no {MANIFEST}); make one with penchant prepare") from error
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise PenchantError(f"{path}: is damaged; prepare the dataset again") from error

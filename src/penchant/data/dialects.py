@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from penchant.data.files import listed
 from penchant.types import PenchantError
 
 
@@ -117,24 +118,28 @@ def _check_given(source: str, found: Sequence[str], given: Mapping[str, str]) ->
         if canonical not in (*REQUIRED, *OPTIONAL):
             raise PenchantError(f"--columns: {canonical} is not one of {', '.join((*REQUIRED, *OPTIONAL))}")
         if column not in found:
-            raise PenchantError(f"{source}: has no column {column!r} for {canonical}; it has {', '.join(found)}")
+            raise PenchantError(f"{source}: has no column {column!r} for {canonical}; it has {listed(found)}")
 
 
 def _recognise(found: Sequence[str], given: Mapping[str, str]) -> tuple[str, dict[str, str]]:
     """The dialect that explains most columns beside the given ones; spelt exactly counts before differing in case.
 
-    Returns its name and all columns known so; ``("", given)`` where no dialect explains both user and item.
+    Returns its name and all columns known so. A dialect that explains both user and item goes before one that doesn't.
     """
     best: tuple[str, dict[str, str]] = ("", dict(given))
+
+    def explained(columns: Mapping[str, str]) -> tuple[int, int]:
+        return len({"user_id", "item_id"} & columns.keys()), len(columns)
+
     for fold in (str, str.lower):
         spelt = {fold(column): column for column in reversed(found) if column not in given.values()}
         for dialect in DIALECTS:
             if "1" in dialect.columns.values() and list(found) != ["1", "2", "3", "4"]:
                 continue
             columns = {c: spelt[fold(s)] for c, s in dialect.columns.items() if fold(s) in spelt} | dict(given)
-            if {"user_id", "item_id"} <= columns.keys() and len(columns) > len(best[1]):
+            if explained(columns) > explained(best[1]):
                 best = (dialect.name, columns)
-        if best[0]:
+        if {"user_id", "item_id"} <= best[1].keys():
             break
     return best
 
@@ -149,7 +154,12 @@ def _words(column: str) -> list[str]:
 
 
 def guess(found: Sequence[str], wanted: Sequence[str]) -> dict[str, str]:
-    """The likeliest column for each wanted one, judged by names alone; those without a likely one are left out."""
+    """The likeliest column for each wanted one, judged by names alone; those without a likely one are left out.
+
+    Columns without names (1, 2, …) are taken in the usual order.
+    """
+    if list(found) == [str(number) for number in range(1, len(found) + 1)]:
+        return dict(zip(wanted, found, strict=False))
     chosen: dict[str, str] = {}
     for canonical in wanted:
         hints = HINTS[canonical]
@@ -173,7 +183,7 @@ def _unknown(
     suggestion = ",".join(f"{c}={mapping.get(c, '?')}" for c in required)
     order = "; if it has no times and its rows are in order, add --ordered" if "timestamp" in missing else ""
     return (
-        f"{source}: no column for {' and '.join(missing)} among {', '.join(found)}; "
-        f"name them, for example --columns {suggestion}{order} "
+        f"{source}: no column for {' and '.join(missing)} among {listed(found)}; "
+        f"say which is which, for example --columns {suggestion}{order} "
         f"(known dialects: {', '.join(d.name for d in DIALECTS)}, {SEQUENCES})"
     )

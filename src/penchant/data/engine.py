@@ -6,7 +6,10 @@ writing Parquet piece by piece, and cutting a log that outgrows memory into rang
 
 from __future__ import annotations
 
+import glob
 import hashlib
+import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,16 +27,20 @@ Frame = nw.LazyFrame[Any]
 Table = nw.DataFrame[Any]
 
 ROW_GROUP = 1 << 18
-ISO = r"^(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2})(:\d{2})?(?:[.,](\d+))?)? ?(?:Z|UTC|([+-])(\d{2}):?(\d{2}))?$"
+OS_ERROR = re.compile(r"\(os error (\d+)\)")
+ISO = (
+    r"(?-u)^(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2})(:\d{2})?(?:[.,](\d+))?)? ?(?:Z|UTC|([+-])([01]\d|2[0-3])(?::?([0-5]\d))?)?$"
+)
 
 
 def scan(file: EventFile) -> Frame:
     """The events of a file, lazily; every column of a text file as text."""
     match file.kind:
         case "parquet":
-            return nw.from_native(pl.scan_parquet(file.path))
+            return nw.from_native(pl.scan_parquet(file.path, glob=False))
         case "jsonl":
-            return nw.from_native(pl.scan_ndjson(file.path, schema=dict.fromkeys(file.columns, pl.String)))
+            path = glob.escape(str(file.path))
+            return nw.from_native(pl.scan_ndjson(path, schema=dict.fromkeys(file.columns, pl.String)))
         case "delimited":
             names = list(file.columns)
             frame = pl.scan_csv(
@@ -44,40 +51,76 @@ def scan(file: EventFile) -> Frame:
                 schema=dict.fromkeys(names, pl.String),
                 empty_string_is_null=False,
                 raise_if_empty=False,
+                glob=False,
             )
             return nw.from_native(frame)
         case "double_colon":
-            parts = pl.col("line").str.split_exact("::", len(file.columns) - 1).struct.rename_fields(file.columns)
+            parts = pl.col("line").str.splitn("::", len(file.columns)).struct.rename_fields(file.columns)
             return nw.from_native(_lines(file).select(parts.alias("parts")).unnest("parts"))
         case "sequences":
             words = pl.col("line").str.strip_chars().str.replace_all(r"\s+", " ").str.split(" ")
-            frame = _lines(file).select(user_id=words.list.first(), item_id=words.list.slice(1))
+            filled = _lines(file).filter(pl.col("line").str.strip_chars() != "")
+            frame = filled.select(user_id=words.list.first(), item_id=words.list.slice(1))
             return nw.from_native(frame.explode("item_id"))
 
 
 def _lines(file: EventFile) -> pl.LazyFrame:
     frame = pl.scan_csv(
-        file.path, separator="\x1f", eol_char=file.eol, has_header=False, quote_char=None, schema={"line": pl.String}
+        file.path,
+        separator="\x1f",
+        eol_char=file.eol,
+        has_header=False,
+        quote_char=None,
+        schema={"line": pl.String},
+        glob=False,
     )
-    return frame.select(pl.col("line").str.strip_suffix("\r")).filter(pl.col("line").str.strip_chars() != "")
+    return frame.select(pl.col("line").str.strip_suffix("\r"))
 
 
 def from_native(native: object) -> Frame:
     """A dataframe the user already holds: Polars, pandas, PyArrow or another that Narwhals reads."""
+    kind = type(native).__name__
     try:
         frame: Any = nw.from_native(native)
-    except TypeError as error:
-        raise PenchantError(f"a {type(native).__name__} is neither a file's path nor a dataframe Narwhals can read") from error
-    if isinstance(frame, nw.LazyFrame) and frame.implementation.is_polars():
-        return frame
-    eager = frame.collect("polars") if isinstance(frame, nw.LazyFrame) else frame
-    return nw.from_native(eager.to_polars().lazy())
+        if isinstance(frame, nw.LazyFrame) and frame.implementation.is_polars():
+            return frame
+        eager = frame.collect("polars") if isinstance(frame, nw.LazyFrame) else frame
+        return nw.from_native(eager.to_polars().lazy())
+    except (ValueError, TypeError, nw.exceptions.NarwhalsError) as error:
+        if nw.dependencies.is_into_dataframe(native):
+            raise PenchantError(
+                f"the {kind}: can't be read: {_first_line(error)}; give each column one name and type"
+            ) from error
+        raise PenchantError(f"{kind} is neither a file's path nor a dataframe Narwhals can read") from error
 
 
 def number_rows(frame: Frame, offset: int) -> Frame:
     """Add ``row``: the place in the log, counted from ``offset``."""
     native: pl.LazyFrame = frame.to_native()
     return nw.from_native(native.with_row_index("row", offset=0).with_columns(pl.col("row").cast(pl.Int64) + offset))
+
+
+def widths_differ(file: EventFile) -> bool:
+    """Whether some line of delimited text may have more or fewer fields than the first; a quick look, wrong only to be safe."""
+    bare = pl.col("line").str.replace_all(r'"[^"]*"', "")
+    separators = bare.str.count_matches(file.separator, literal=True)
+    odd = ((separators != len(file.columns) - 1) & (bare.str.strip_chars() != "")) | bare.str.contains('"', literal=True)
+    with _told(file.source):
+        return bool(_lines(file).select(odd.any()).collect(engine="streaming").item())
+
+
+def as_ids(frame: Frame, columns: Sequence[str]) -> Frame:
+    """Columns as text. Whole numbers lose the ``.0`` that comes with columns of floats, which hold integers with gaps."""
+    native: pl.LazyFrame = frame.to_native()
+    schema = native.collect_schema()
+    texts = []
+    for name in columns:
+        value, text = pl.col(name), pl.col(name).cast(pl.String)
+        if schema[name].is_float():
+            whole = value.cast(pl.Int64, strict=False)
+            text = pl.when(whole == value).then(whole.cast(pl.String)).when(value.is_not_nan()).then(text)
+        texts.append(text)
+    return nw.from_native(native.with_columns(texts))
 
 
 def numbers(frame: Frame, columns: Sequence[str]) -> Frame:
@@ -90,13 +133,14 @@ def iso_microseconds(frame: Frame, column: str, into: str) -> Frame:
     """ISO 8601 text as microseconds since 1970 UTC (no zone means UTC); what isn't a date becomes null."""
     native: pl.LazyFrame = frame.to_native()
     parts = pl.col(column).cast(pl.String).str.strip_chars().str.extract_groups(ISO)
-    day, clock, second, fraction, sign, hours, minutes = (parts.struct.field(str(i)) for i in range(1, 8))
+    native = native.with_columns(parts.alias("_iso"))  # once for all that is made of it
+    day, clock, second, fraction, sign, hours, minutes = (pl.col("_iso").struct.field(str(i)) for i in range(1, 8))
     moment = pl.concat_str(day, pl.lit(" "), clock.fill_null("00:00"), second.fill_null(":00"))
     whole = moment.str.to_datetime("%Y-%m-%d %H:%M:%S", time_unit="us", strict=False).cast(pl.Int64)
     micros = fraction.fill_null("0").str.slice(0, 6).str.pad_end(6, "0").cast(pl.Int64)
-    offset = (hours.cast(pl.Int64) * 60 + minutes.cast(pl.Int64)).fill_null(0) * 60_000_000
+    offset = (hours.fill_null("0").cast(pl.Int64) * 60 + minutes.fill_null("0").cast(pl.Int64)) * 60_000_000
     shift = pl.when(sign == "-").then(-offset).otherwise(offset)
-    return nw.from_native(native.with_columns((whole + micros - shift).alias(into)))
+    return nw.from_native(native.with_columns((whole + micros - shift).alias(into)).drop("_iso"))
 
 
 def sink(frame: Frame, path: Path) -> None:
@@ -111,36 +155,40 @@ def stage(file: EventFile, frame: Frame, path: Path) -> Frame:
     try:
         sink(frame, path)
     except PenchantError as error:
-        raise PenchantError(f"{file.source} {find_fault(file) or error}") from error
+        fault = find_fault(file)
+        raise PenchantError(f"{file.source} {fault}" if fault else str(error).replace(str(path), str(file.source))) from error
     return read([path])
 
 
-def rows(frame: Frame) -> int:
-    """How many rows a query has."""
-    return int(collect(frame.select(nw.len()))["len"][0])
+def end_to_end(frames: Sequence[Frame]) -> Frame:
+    """Several logs one after another. A column some lack is null there; one of different types becomes the wider type."""
+    natives: list[pl.LazyFrame] = [frame.to_native() for frame in frames]
+    return nw.from_native(pl.concat(natives, how="diagonal_relaxed"))
 
 
 def columns(frame: Frame, name: str) -> list[str]:
     """The columns of a query, without running it; ``name`` is what it reads."""
-    with _told(name):
+    try:
         return frame.collect_schema().names()
+    except (pl.exceptions.PolarsError, nw.exceptions.NarwhalsError) as error:
+        raise PenchantError(f"{name}: is damaged or cut short ({_first_line(error)}); fetch the file again") from error
 
 
-def row(frame: Frame) -> dict[str, Any]:
-    """The one row of an aggregation."""
-    return next(collect(frame).iter_rows(named=True))
+def row(frame: Frame, name: str = "the data") -> dict[str, Any]:
+    """The one row of an aggregation; ``name`` is what it reads."""
+    return next(collect(frame, name).iter_rows(named=True))
 
 
 def read(paths: Sequence[Path], columns: Sequence[str] | None = None) -> Frame:
     """Parquet files, lazily, end to end."""
-    frame = pl.scan_parquet(list(paths))
+    frame = pl.scan_parquet(list(paths), glob=False)
     return nw.from_native(frame.select(columns) if columns else frame)
 
 
-def collect(frame: Frame) -> Table:
-    """Run a query, in bounded memory where the query allows."""
+def collect(frame: Frame, name: str = "the data") -> Table:
+    """Run a query, in bounded memory where the query allows; ``name`` is what it reads."""
     native: pl.LazyFrame = frame.to_native()
-    with _told("the data"):
+    with _told(name):
         return nw.from_native(native.collect(engine="streaming"), eager_only=True)
 
 
@@ -166,16 +214,28 @@ def repeats(events: Table, keys: Sequence[str]) -> Table:
     return nw.from_native(candidates.filter(pl.col("row") > first).select("row"), eager_only=True)
 
 
-def in_order(events: Table, tie: str) -> Table:
-    """Events in the total order: by user, then time, then ``tie``."""
+def without(events: Table, lost: Table) -> Table:
+    """The events whose ``row`` isn't among the lost."""
     native: pl.DataFrame = events.to_native()
-    return nw.from_native(native.sort("user_id", "timestamp", tie), eager_only=True)
+    return nw.from_native(native.filter(~pl.col("row").is_in(lost.to_native()["row"].implode())), eager_only=True)
+
+
+def in_order(events: Table) -> Table:
+    """Events in the total order (user_id, timestamp, event_id). Adds ``_user``, the user's place among all here.
+
+    Events come in the order of the log. Where it gives them no ids, that order decides between equal times.
+    """
+    native: pl.DataFrame = events.to_native()
+    users = pl.Enum(native["user_id"].drop_nulls().unique().sort())  # numbers sort twice as fast as text
+    coded = native.with_columns(pl.col("user_id").cast(users).to_physical().alias("_user"))
+    ties = ["event_id"] if "event_id" in events.columns else []
+    return nw.from_native(coded.sort("_user", "timestamp", *ties, maintain_order=True), eager_only=True)
 
 
 def before(events: Table, column: str, into: str) -> Table:
     """Add what ``column`` was at the user's event before, null at the first; events must be ``in_order``."""
     native: pl.DataFrame = events.to_native()
-    same = pl.col("user_id") == pl.col("user_id").shift()
+    same = pl.col("_user") == pl.col("_user").shift()
     return nw.from_native(native.with_columns(pl.when(same).then(pl.col(column).shift()).alias(into)), eager_only=True)
 
 
@@ -183,18 +243,17 @@ def running_sum(events: Table, column: str, into: str) -> Table:
     """Add the sum of ``column`` over the user's events up to and with this one; events must be ``in_order``."""
     native: pl.DataFrame = events.to_native()
     total = pl.col(column).cum_sum()
-    at_start = pl.when(pl.col("user_id").ne_missing(pl.col("user_id").shift())).then(total - pl.col(column))
+    at_start = pl.when(pl.col("_user").ne_missing(pl.col("_user").shift())).then(total - pl.col(column))
     return nw.from_native(native.with_columns((total - at_start.forward_fill()).alias(into)), eager_only=True)
 
 
-def partition(log: Frame, column: str, folder: Path, rows_at_once: int) -> list[Frame]:
-    """Cut a log into pieces of about ``rows_at_once`` rows, by ascending ranges of ``column``.
+def partition(log: Frame, total: int, column: str, folder: Path, rows_at_once: int) -> list[Frame]:
+    """Cut a log of ``total`` rows into pieces of about ``rows_at_once`` rows, by ascending ranges of ``column``.
 
     All rows of one value end in one piece, so sorting each piece sorts the whole. A piece fits in memory unless
     a single value has more rows than that. Rows without a value go to the first piece.
     """
     native: pl.LazyFrame = log.to_native()
-    total = rows(log)
     wanted = -(-total // rows_at_once)
     if wanted <= 1:
         return [log]
@@ -205,11 +264,20 @@ def partition(log: Frame, column: str, folder: Path, rows_at_once: int) -> list[
     bounds = [counts[column][int(cut)] for cut in cuts if cut < counts.height]
     piece = pl.sum_horizontal((pl.col(column) > bound).fill_null(False).cast(pl.UInt32) for bound in bounds)
     with _told(folder):
-        native.with_columns(piece.alias("piece")).sink_parquet(
-            pl.PartitionBy(folder, key="piece", include_key=False), compression="lz4", mkdir=True
+        native.with_columns(piece.alias("_piece")).sink_parquet(
+            pl.PartitionBy(folder, key="_piece", include_key=False), compression="lz4", mkdir=True
         )
-    found = sorted(folder.iterdir(), key=lambda path: int(path.name.removeprefix("piece=")))
+    found = sorted(folder.iterdir(), key=lambda path: int(path.name.removeprefix("_piece=")))
     return [read(sorted(path.iterdir())) for path in found]
+
+
+def _place(value: pl.Expr, bounds: Sequence[str], first: int = 0) -> pl.Expr:
+    """How many of the ascending ``bounds`` lie below a value, plus ``first``; a missing value lies below all of them."""
+    if not bounds:
+        return pl.lit(first, pl.UInt32)
+    half = len(bounds) // 2
+    below, above = _place(value, bounds[:half], first), _place(value, bounds[half + 1 :], first + half + 1)
+    return pl.when(value > bounds[half]).then(above).otherwise(below)
 
 
 def write_pieces(pieces: Iterable[Table], path: Path) -> None:
@@ -222,18 +290,26 @@ def write_pieces(pieces: Iterable[Table], path: Path) -> None:
         for piece in pieces:
             yield piece.to_native()
 
+    write_parquet(nw.from_native(register_io_source(source, schema=first.schema)), path)
+
+
+def write_parquet(frame: Frame, path: Path) -> None:
+    """Write a query's rows into one Parquet file, in order; the same rows give the same bytes."""
+    native: pl.LazyFrame = frame.to_native()
     with _told(path):
-        register_io_source(source, schema=first.schema).sink_parquet(path, compression="zstd", row_group_size=ROW_GROUP)
+        native.sink_parquet(path, compression="zstd", compression_level=1, row_group_size=ROW_GROUP)
 
 
 @contextmanager
 def _told(what: Path | str) -> Iterator[None]:
-    """What the engine couldn't do, in a sentence: a full disk, a folder that can't be written, a damaged file."""
+    """What the engine couldn't do, in a sentence. What the system refused (a full disk) stays an ``OSError`` while writing."""
     try:
         yield
-    except OSError as error:
-        raise PenchantError(f"{what}: can't be written: {error.strerror or _first_line(error)}") from error
-    except pl.exceptions.PolarsError as error:
+    except (pl.exceptions.PolarsError, nw.exceptions.NarwhalsError, OSError) as error:
+        refused = OS_ERROR.search(str(error))
+        if isinstance(what, Path) and (refused or isinstance(error, OSError)):
+            number = int(refused[1]) if refused else error.errno  # type: ignore[union-attr]
+            raise OSError(number, os.strerror(number) if number else _first_line(error), str(what)) from error
         raise PenchantError(f"{what}: can't be processed: {_first_line(error)}") from error
 
 
@@ -274,7 +350,8 @@ def texts(frame: Frame, column: str) -> Text:
 
 def from_rows(rows: Sequence[Sequence[str]], columns: Sequence[str]) -> Table:
     """A small table of text."""
-    return nw.from_native(pl.DataFrame(rows, dict.fromkeys(columns, pl.String), orient="row"), eager_only=True)
+    with _told("the rows"):
+        return nw.from_native(pl.DataFrame(rows, dict.fromkeys(columns, pl.String), orient="row"), eager_only=True)
 
 
 def write_csv(table: Table, path: Path) -> None:

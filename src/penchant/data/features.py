@@ -12,7 +12,7 @@ FEATURES = ("gap", "session_number", "event_number", "rate", "dwell")
 
 
 def add_features(events: Table, *, session_gap: int, positions: bool) -> Table:
-    """Sort cleaned events into the total order (user_id, timestamp, event_id) and add the feature columns.
+    """Add the feature columns to cleaned events in the total order (``engine.in_order``).
 
     - ``gap`` (float32, seconds): time since the user's last event; null at the first.
     - ``session_number`` (int32): the log's own sessions where it has them, else a new one whenever ``gap`` exceeds
@@ -23,8 +23,6 @@ def add_features(events: Table, *, session_gap: int, positions: bool) -> Table:
 
     With ``positions`` the log had no times: an event's time becomes its index, one second apart.
     """
-    # Without ids of its own, the log's events are called by their row: sorting by that number is the same, and faster.
-    events = engine.in_order(events, tie="event_id" if "event_id" in events.columns else "row")
     events = events.with_columns(nw.lit(1, nw.Int32).alias("_one"))
     events = engine.running_sum(events, "_one", into="event_number")
     events = events.with_columns(nw.col("event_number") - 1)

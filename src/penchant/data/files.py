@@ -8,21 +8,27 @@ from __future__ import annotations
 
 import codecs
 import csv
+import errno
 import gzip
 import json
 import re
 import shutil
 import sys
 import zlib
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from penchant.types import PenchantError
 
-HEAD = 1 << 16
+HEAD = 1 << 20
+"""Bytes looked at to tell a file's kind. Keys of JSON lines that first occur beyond them are not read."""
+LONGEST_LINE = 1 << 26
+"""A line that begins within the head is looked at whole, up to so many bytes."""
 DELIMITERS = ("\t", ",", ";", "|")
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 NUMBER = re.compile(r"\s*[-+]?\d+(\.\d*)?([eE][-+]?\d+)?\s*")
 
 Kind = Literal["parquet", "jsonl", "delimited", "double_colon", "sequences"]
@@ -41,6 +47,11 @@ class EventFile:
     """Column names; ``1``, ``2``, … where the file has no header. Empty for Parquet: it knows its own."""
     has_header: bool = False
 
+    @property
+    def has_fields(self) -> bool:
+        """Whether each line is fields between separators, so that a line can be too short or too long."""
+        return self.kind in ("delimited", "double_colon")
+
     def line(self, row: int) -> int:
         """The line (from 1) that holds data row ``row`` (from 0); exact where no field holds a line break."""
         return row + 1 + self.has_header
@@ -55,26 +66,24 @@ def examine(source: Path, work: Path, encoding: str = "utf-8") -> EventFile:
     path = _as_utf8(source, work, encoding)
     try:
         with path.open("rb") as stream:
-            head = stream.read(HEAD)
+            head = stream.read(HEAD) + stream.readline(LONGEST_LINE)
     except OSError as error:
         raise PenchantError(f"{source}: can't be read: {error.strerror}") from error
     if head.startswith(b"PAR1"):
         return EventFile(source, path, "parquet")
-    head = head.removeprefix(codecs.BOM_UTF8)
     if not head.strip():
-        raise PenchantError(f"{source}: is empty; give a file with one event a line")
+        raise PenchantError(f"{source}: is empty; name a file that holds rows")
     _refuse_binary(source, head)
     text = head.decode("utf-8", errors="replace")
     eol = "\r" if "\r" in text and "\n" not in text else "\n"
-    lines = [line for line in text.splitlines()[:50] if line.strip()]
-    if len(head) == HEAD and len(lines) > 1:
-        lines.pop()  # cut in the middle
-    return _examine_text(source, path, lines, eol)
+    return _examine_text(source, path, [line for line in text.split(eol) if line.strip()], eol)
 
 
 def _as_utf8(source: Path, work: Path, encoding: str) -> Path:
     if source.is_dir():
         raise PenchantError(f"{source}: is a folder; name the event files in it")
+    if source.exists() and not source.is_file():
+        raise PenchantError(f"{source}: is a pipe or a device, which can't be read twice; save it as a file first")
     try:
         codecs.lookup(encoding)
         with source.open("rb") as stream:
@@ -84,11 +93,18 @@ def _as_utf8(source: Path, work: Path, encoding: str) -> Path:
             path = work / f"{source.name}.unzipped"
             with gzip.open(source, "rb") as zipped, path.open("wb") as plain:
                 shutil.copyfileobj(zipped, plain, 1 << 20)
+            with path.open("rb") as stream:
+                magic = stream.read(4)
+        recoded = work / f"{source.name}.utf8"
+        if magic.startswith(codecs.BOM_UTF8):
+            with path.open("rb") as marked, recoded.open("wb") as bare:
+                marked.seek(len(codecs.BOM_UTF8))
+                shutil.copyfileobj(marked, bare, 1 << 20)
+            return recoded
         if codecs.lookup(encoding) != codecs.lookup("utf-8") and magic != b"PAR1":
-            recoded = work / f"{source.name}.utf8"
             with path.open(encoding=encoding, newline="") as old, recoded.open("w", encoding="utf-8", newline="") as new:
                 shutil.copyfileobj(old, new, 1 << 20)
-            path = recoded
+            return recoded
         return path
     except LookupError as error:
         raise PenchantError(f"{encoding} is not an encoding; try --encoding latin-1 or leave it out for UTF-8") from error
@@ -99,6 +115,8 @@ def _as_utf8(source: Path, work: Path, encoding: str) -> Path:
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise PenchantError(f"{source}: the gzip data is damaged or cut short ({error}); fetch the file again") from error
     except OSError as error:
+        if error.errno in NO_ROOM:
+            raise  # it is the copy that can't be written
         raise PenchantError(f"{source}: can't be read: {error.strerror}") from error
 
 
@@ -119,24 +137,29 @@ def _refuse_binary(source: Path, head: bytes) -> None:
 def _examine_text(source: Path, path: Path, lines: list[str], eol: str) -> EventFile:
     first = lines[0]
     if first.lstrip().startswith("{"):
-        return EventFile(source, path, "jsonl", columns=_json_keys(lines))
+        keys = _json_keys(lines)
+        file = EventFile(source, path, "jsonl", columns=keys)
+        if not keys:
+            raise PenchantError(f"{source} {find_fault(file) or 'line 1: is an object without fields'}")
+        return file
     if first.lstrip().startswith("["):
         raise PenchantError(f"{source}: is one JSON array; write one object a line (JSON lines) instead")
     if "::" in first:
-        return EventFile(source, path, "double_colon", eol=eol, columns=_numbered(first.count("::") + 1))
+        return EventFile(source, path, "double_colon", "::", eol, _numbered(first.count("::") + 1))
     separator = max(DELIMITERS, key=lambda d: first.count(d))
     if first.count(separator) == 0:
         words = first.split()
         if len(words) > 1 and not any(word.lower() in ("user_id", "userid", "item_id", "itemid") for word in words):
             return EventFile(source, path, "sequences", eol=eol, columns=("user_id", "item_id"))
         separator = " " if len(words) > 1 else ","
-    fields = next(csv.reader([first], delimiter=separator))
+    csv.field_size_limit(sys.maxsize)
+    fields = next(csv.reader([first.rstrip("\r")], delimiter=separator))
     has_header = not any(NUMBER.fullmatch(field) for field in fields)
     columns = tuple(field.strip() for field in fields) if has_header else _numbered(len(fields))
     if has_header:
-        for name in columns:
-            if columns.count(name) > 1:
-                raise PenchantError(f"{source} line 1: two columns are called {name!r}; rename one")
+        for name, count in Counter(columns).items():
+            if count > 1:
+                raise PenchantError(f"{source} line 1: two columns are called {shortened(name)!r}; rename one")
     return EventFile(source, path, "delimited", separator, eol, columns, has_header)
 
 
@@ -144,12 +167,23 @@ def _numbered(count: int) -> tuple[str, ...]:
     return tuple(str(number) for number in range(1, count + 1))
 
 
+def shortened(word: str, longest: int = 60) -> str:
+    """A name from a file, fit for a sentence."""
+    return word if len(word) <= longest else f"{word[:longest]}…"
+
+
+def listed(names: Sequence[str], most: int = 20) -> str:
+    """Names from a file, fit for a sentence."""
+    more = f", … ({len(names)} in all)" if len(names) > most else ""
+    return ", ".join(shortened(name) for name in names[:most]) + more
+
+
 def _json_keys(lines: list[str]) -> tuple[str, ...]:
     keys: dict[str, None] = {}
     for line in lines:
         try:
             value = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue  # the reader will stop here and find_fault will name the line
         if isinstance(value, dict):
             keys.update(dict.fromkeys(value))
@@ -168,9 +202,7 @@ def find_fault(file: EventFile) -> str | None:
             return _find_table_fault(file)
         for number, line in _numbered_lines(file):
             if file.kind == "double_colon" and line.strip() and line.count("::") != len(file.columns) - 1:
-                return f"line {number}: has {line.count('::') + 1} fields where the first line has {len(file.columns)}"
-            if file.kind == "sequences" and len(line.split()) == 1:
-                return f"line {number}: has a user but no items"
+                return _wrong_width(file, line.split("::"), number)
     except _BadEncodingError as error:
         return str(error)
     return None
@@ -186,13 +218,13 @@ def _numbered_lines(file: EventFile) -> Iterator[tuple[int, str]]:
         raw_lines = iter(stream.read().split(end)) if file.eol == "\r" else iter(stream)
         for number, raw in enumerate(raw_lines, 1):
             try:
-                yield number, raw.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
+                yield number, raw.decode().rstrip("\r\n")
             except UnicodeDecodeError as error:
                 byte = raw[error.start]
                 before = raw[: error.start].decode("utf-8", errors="replace").count(file.separator)
-                name = file.columns[before] if file.kind == "delimited" and before < len(file.columns) else "?"
+                field = f", field {file.columns[before]}" if file.has_fields and before < len(file.columns) else ""
                 raise _BadEncodingError(
-                    f"line {number}, field {name}: byte 0x{byte:02X} isn't UTF-8; "
+                    f"line {number}{field}: byte 0x{byte:02X} isn't UTF-8; "
                     "if the whole file has another encoding, name it (--encoding latin-1), else repair the line"
                 ) from error
 
@@ -202,22 +234,27 @@ def _find_json_fault(file: EventFile) -> str | None:
         if not line.strip():
             continue
         try:
-            value = json.loads(line)
-        except ValueError as error:
-            return f"line {number}: is not JSON ({error}); write one complete object a line"
+            value = json.loads(line, parse_constant=_no_constant)
+        except (ValueError, RecursionError) as error:
+            reason = f"{error.msg} at column {error.colno}" if isinstance(error, json.JSONDecodeError) else error
+            return f"line {number}: is not JSON ({reason}); write one complete object a line"
         if not isinstance(value, dict):
             return f"line {number}: is not a JSON object"
     return None
 
 
+def _no_constant(word: str) -> None:
+    raise ValueError(f"{word} is no JSON value; write null")
+
+
 def _find_table_fault(file: EventFile) -> str | None:
     csv.field_size_limit(sys.maxsize)
-    last = 0
+    last, text = 0, ""
 
     def lines() -> Iterator[str]:
-        nonlocal last
+        nonlocal last, text
         for number, line in _numbered_lines(file):
-            last = number
+            last, text = number, line
             yield line + "\n"
 
     reader = csv.reader(lines(), delimiter=file.separator, strict=True)
@@ -225,7 +262,15 @@ def _find_table_fault(file: EventFile) -> str | None:
     try:
         for fields in reader:
             if fields and len(fields) != len(file.columns):
-                return _wrong_width(file, fields, start, last)
+                if last > start:
+                    return f"line {start}: a quote that opens here isn't closed before line {last}; close or double it"
+                return _wrong_width(file, fields, start)
+            if start == last and text.count('"') % 2:
+                name = next(n for n, field in zip(file.columns, fields, strict=True) if '"' in field)
+                return (
+                    f"line {start}, field {name}: has a quote inside a field that isn't quoted; "
+                    "put quotes around the field and double the one inside"
+                )
             start = last + 1
     except csv.Error as error:
         where = f"line {start}" if last in (0, start) else f"lines {start} to {last}"
@@ -233,13 +278,10 @@ def _find_table_fault(file: EventFile) -> str | None:
     return None
 
 
-def _wrong_width(file: EventFile, fields: list[str], start: int, last: int) -> str:
-    if last > start:
-        return f"line {start}: a quote that opens here isn't closed before line {last}; close or double it"
+def _wrong_width(file: EventFile, fields: list[str], line: int) -> str:
     found, wanted = len(fields), len(file.columns)
+    first = "the header" if file.has_header else "the first line"
     if found < wanted:
-        return f"line {start}, field {file.columns[found]}: is missing ({found} fields where the header has {wanted})"
-    return (
-        f"line {start}: has {found} fields where the header has {wanted} ({', '.join(file.columns)}); "
-        "put quotes around fields that hold the separator"
-    )
+        return f"line {line}, field {file.columns[found]}: is missing ({found} fields where {first} has {wanted})"
+    cure = "put quotes around fields that hold the separator" if file.kind == "delimited" else "remove what is too much"
+    return f"line {line}: has {found} fields where {first} has {wanted} ({listed(file.columns)}); {cure}"

@@ -12,7 +12,7 @@ from penchant.data import engine
 from penchant.data.engine import Table
 from penchant.types import DAY, Clock, Int
 
-GAPS = {"same second": 1, "minute": 60, "half hour": 1800, "day": 86_400, "week": 604_800}
+GAPS = {"same second": 1, "up to a minute": 60, "half an hour": 1800, "a day": 86_400, "a week": 604_800}
 """Upper bounds, in seconds, of the classes of time between a user's events."""
 QUANTILES = (0, 25, 50, 75, 95, 100)
 
@@ -30,19 +30,19 @@ class Quality:
         self._event_types: dict[str, int] = {}
 
     def add(self, events: Table) -> None:
-        """Count a piece of the cleaned log, with its features and ``row``."""
+        """Count a piece of the cleaned log, in order, with its features and ``row``."""
         if len(events) == 0:
             return
-        users = events.group_by("user_id").agg(nw.len().alias("events"), nw.col("session_number").max())
+        users = events.group_by("_user").agg(nw.len().alias("events"), nw.col("session_number").max())
         self._user_counts.append(users["events"].to_numpy())
         self._item_counts.append(events.group_by("item_id").agg(nw.len().alias("events")))
-        self._sums["repeats"] += len(engine.repeats(events, ["user_id", "item_id"]))
+        self._sums["repeats"] += len(engine.repeats(events, ["_user", "item_id"]))
         self._sums["sessions"] += int((users["session_number"] + 1).sum())
         self._sums["dwell"] += len(events) - int(events["dwell"].null_count())
         gap = events["gap"].drop_nulls().to_numpy()
         self._sums["ties"] += int((gap == 0).sum())
-        edges = [0, *GAPS.values(), np.inf]
-        for name, count in zip(self._gaps, np.histogram(gap, edges)[0], strict=True):
+        below = [0, *(int((gap < bound).sum()) for bound in GAPS.values()), len(gap)]
+        for name, count in zip(self._gaps, np.diff(below), strict=True):
             self._gaps[name] += int(count)
         self._span.append((int(events["timestamp"].min()), int(events["timestamp"].max())))
         self._days.append(events.select(nw.col("timestamp") // DAY)["timestamp"].unique().to_numpy())
@@ -129,7 +129,7 @@ def describe(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
         lines += [
             ("first event", quality["first_event"]),
             ("last event", quality["last_event"]),
-            ("days with events", f"{quality['days_with_events']:,} (longest gap: {quality['longest_gap_days']:,} days)"),
+            ("days with events", f"{quality['days_with_events']:,} (longest gap, in days: {quality['longest_gap_days']:,})"),
             ("sessions", f"{quality['sessions']:,}"),
             ("ties", f"{_part(quality['ties'])} at the instant of the user's event before; they keep the log's order"),
             ("time since last event", ", ".join(f"{n} {x['share']:.0%}" for n, x in quality["time_since_last_event"].items())),

@@ -74,7 +74,7 @@ def fetch(name: str, out: str | Path, *, progress: Progress = quiet) -> dict[str
             digest = fingerprint(events)
             if digest != dataset.sha256:
                 raise _NotThereError(f"its events hash to {digest[:12]}…, not {dataset.sha256[:12]}…")
-        except (_NotThereError, PenchantError) as error:
+        except (_NotThereError, PenchantError, OSError, ValueError) as error:
             failures.append(f"{place}: {error}")
             continue
         source = {"name": name, "place": place, "sha256": digest, "licence": dataset.licence}

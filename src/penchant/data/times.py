@@ -23,14 +23,19 @@ UNITS: tuple[str, ...] = get_args(TimeUnit)
 RANGES = {"s": (1e8, 4.1e9), "ms": (6.3e11, 4.1e12), "us": (6.3e14, 4.1e15), "ns": (6.3e17, 4.1e18)}
 SMALL = 1e8
 TO_MICROSECONDS = {"s": 1e6, "ms": 1e3, "us": 1.0, "ns": 1e-3, "index": 1e6}
+WHOLE = {unit: int(factor) for unit, factor in TO_MICROSECONDS.items() if factor >= 1}
+"""Units in which whole numbers stay whole."""
+
 WORDS = {
     "s": "seconds since 1970",
     "ms": "milliseconds since 1970",
     "us": "microseconds since 1970",
     "ns": "nanoseconds since 1970",
-    "iso": "dates (ISO 8601, UTC unless they say otherwise)",
+    "iso": "dates in ISO 8601, UTC unless they say otherwise",
     "index": "positions: order without times",
 }
+NAMES = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds", "iso": "dates"}
+NOTATIONS = "times are seconds or milliseconds since 1970, or ISO 8601 (2024-05-31T18:30:00Z)"
 # Numbers beyond this many microseconds either way are no time at all; cutting them here keeps them in 64 bits.
 FAR = 9e18
 
@@ -41,8 +46,8 @@ class _Found:
     first_row: int
 
 
-def tell_unit(frame: Frame, where: Callable[[int], str]) -> TimeUnit:
-    """The unit of the raw ``timestamp`` column; ``where(row)`` names a row's file and line in error messages.
+def tell_unit(frame: Frame, name: str, where: Callable[[int], str]) -> TimeUnit:
+    """The unit of the raw ``timestamp`` column of the log ``name``; ``where(row)`` names a row's file and line.
 
     Raises ``PenchantError`` where units are mixed, or most values are no time in any notation.
     """
@@ -56,41 +61,39 @@ def tell_unit(frame: Frame, where: Callable[[int], str]) -> TimeUnit:
     masks["number"] = ~number.is_null()
     masks["iso"] = ~nw.col("_moment").is_null()
     masks["unreadable"] = ~nw.col("timestamp").is_null() & number.is_null() & nw.col("_moment").is_null()
-    found = _count(frame, masks)
+    found = _count(frame, name, masks)
     present = sum(found[m].count for m in ("number", "iso", "unreadable"))
     if present == 0:
         return "index"
     if found["unreadable"].count > present / 2:
-        raise PenchantError(
-            f"{where(found['unreadable'].first_row)}, field timestamp: is no time; "
-            "times are seconds or milliseconds since 1970, or ISO 8601 (2024-05-31T18:30:00Z)"
-        )
+        raise PenchantError(f"{where(found['unreadable'].first_row)}, field timestamp: is no time; {NOTATIONS}")
     kinds = [u for u in (*RANGES, "iso") if found[u].count]
     if len(kinds) > 1:
         common, *_, rare = sorted(kinds, key=lambda unit: -found[unit].count)
         raise PenchantError(
-            f"{where(found[rare].first_row)}, field timestamp: is in {WORDS[rare].split(' since')[0]} where most of the log "
-            f"is in {WORDS[common].split(' since')[0]}; make them one, or say --time-unit {common} to drop the others"
+            f"{where(found[rare].first_row)}, field timestamp: is in {NAMES[rare]} where most of the log "
+            f"is in {NAMES[common]}; make them one, or say --time-unit {common} to drop the others"
         )
     if kinds:
         return kinds[0]  # type: ignore[return-value]
-    return "index" if found["small"].count else "s"
+    return "index" if found["small"].count == found["number"].count else "s"
 
 
 def _with_numbers(frame: Frame) -> Frame:
     """Add ``_number`` (the raw time as a number) and ``_moment`` (as a date, in microseconds); null where it is neither."""
     dtype = frame.collect_schema()["timestamp"]
     frame = engine.numbers(frame.with_columns(nw.col("timestamp").alias("_number")), ["_number"])
-    if dtype == nw.String:
-        return engine.iso_microseconds(frame, "timestamp", into="_moment")
+    if dtype == nw.String:  # numbers needn't be tried as dates, which takes ten times as long
+        frame = frame.with_columns(nw.when(nw.col("_number").is_null()).then(nw.col("timestamp")).alias("_moment"))
+        return engine.iso_microseconds(frame, "_moment", into="_moment")
     return frame.with_columns(nw.lit(None, nw.Int64).alias("_moment"))
 
 
-def _count(frame: Frame, masks: dict[str, nw.Expr]) -> dict[str, _Found]:
-    counts = [mask.sum().alias(name) for name, mask in masks.items()]
-    firsts = [nw.when(mask).then(nw.col("row")).min().alias(f"{name} first") for name, mask in masks.items()]
-    row = engine.row(frame.select(*counts, *firsts))
-    return {name: _Found(int(row[name] or 0), row[f"{name} first"] or 0) for name in masks}
+def _count(frame: Frame, name: str, masks: dict[str, nw.Expr]) -> dict[str, _Found]:
+    counts = [mask.sum().alias(kind) for kind, mask in masks.items()]
+    firsts = [nw.when(mask).then(nw.col("row")).min().alias(f"{kind} first") for kind, mask in masks.items()]
+    row = engine.row(frame.select(*counts, *firsts), name)
+    return {mask: _Found(int(row[mask] or 0), row[f"{mask} first"] or 0) for mask in masks}
 
 
 def to_microseconds(frame: Frame, unit: TimeUnit) -> Frame:
@@ -107,6 +110,9 @@ def to_microseconds(frame: Frame, unit: TimeUnit) -> Frame:
         moment = nw.col("timestamp").dt.timestamp("us")
     elif isinstance(dtype, nw.Date):
         moment = nw.col("timestamp").cast(nw.Datetime("us")).dt.timestamp("us")
+    elif dtype == nw.Int64 and unit in WHOLE:
+        far = int(FAR) // WHOLE[unit]
+        moment = nw.col("timestamp").clip(-far, far) * WHOLE[unit]
     else:
         frame = _with_numbers(frame)
         if unit == "iso":

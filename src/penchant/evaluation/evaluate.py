@@ -68,6 +68,8 @@ def evaluate(
     """
     if seen not in ("exclude", "keep"):
         raise PenchantError(f"seen items are either to 'exclude' or to 'keep', not {seen!r}")
+    if seed < 0:
+        raise PenchantError(f"seed is {seed}, but must not be negative")
     if not models:
         raise PenchantError("no model was named")
     values: dict[str, dict[str, float]] = {}
@@ -83,11 +85,15 @@ def evaluate(
 
 
 def _bootstrap(values: Array, chance: np.random.Generator) -> tuple[Array, Array]:
-    """95% intervals of the column means of ``values[n, m]``, by resampling rows (Efron 1979, percentile method)."""
+    """95% intervals of the column means of ``values[n, m]``, by resampling rows (Efron 1979, percentile method).
+
+    Rows with the same values are drawn together: how often each kind of row comes up is multinomial.
+    """
+    kinds, counts = np.unique(values, axis=0, return_counts=True)
     n = len(values)
     means = np.empty((RESAMPLES, values.shape[1]))
     for resample in range(RESAMPLES):
-        means[resample] = np.bincount(chance.integers(0, n, n), minlength=n) @ values / n
+        means[resample] = chance.multinomial(n, counts / n) @ kinds / n
     low, high = np.percentile(means, [2.5, 97.5], axis=0)
     return low, high
 

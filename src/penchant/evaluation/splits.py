@@ -20,7 +20,7 @@ def leave_one_out(log: Interactions) -> Split:
     counts = np.bincount(log.user, minlength=len(log.users))
     from_end = np.repeat(np.cumsum(counts), counts) - 1 - np.arange(len(log))
     asked = np.repeat(counts >= 3, counts)
-    _need(counts >= 3, "leave-one-out needs users with three events or more, and this log has none")
+    _need(asked.any(), "leave-one-out needs users with three events or more, and this log has none")
     return Split(
         "leave-one-out",
         train=seq.histories(log, ~asked | (from_end >= 2)),
@@ -41,7 +41,7 @@ def temporal(log: Interactions) -> Split:
     first_valid = ascending[int(len(log) * (1 - VALID_SHARE - TEST_SHARE))]
     first_test = ascending[int(len(log) * (1 - TEST_SHARE))]
     train, before_test = log.timestamp < first_valid, log.timestamp < first_test
-    _need(train, "a temporal split needs events at different times; too many events share the last moments of this log")
+    _need(train.any(), "a temporal split needs events at different times; too many events share the last moments of this log")
     return Split(
         "temporal",
         train=seq.histories(log, train),
@@ -66,7 +66,7 @@ def _cases(log: Interactions, history: Array, answer: Array, now: int | None) ->
     before = np.bincount(log.user[history], minlength=len(log.users))
     after = np.bincount(log.user[answer], minlength=len(log.users))
     asked = np.flatnonzero((before > 0) & (after > 0))
-    _need(asked, "no user has events both before and after the cut, so nobody can be asked about")
+    _need(len(asked) > 0, "no user has events both before and after the cut, so nobody can be asked about")
     place = np.full(len(log.users), -1, np.int64)
     place[asked] = np.arange(len(asked))
     events = np.flatnonzero(answer & (place[log.user] >= 0))
@@ -79,6 +79,6 @@ def _cases(log: Interactions, history: Array, answer: Array, now: int | None) ->
     return Cases(seq.select(seq.histories(log, history), asked), moments, offsets, log.item[events])
 
 
-def _need(found: Array, otherwise: str) -> None:
-    if not np.any(found):
+def _need(holds: bool | np.bool_, otherwise: str) -> None:
+    if not holds:
         raise PenchantError(otherwise)

@@ -46,13 +46,15 @@ class Settings:
         values: dict[str, Any] = {}
         for name, word in words.items():
             if name not in kinds:
-                near = get_close_matches(name, kinds, n=3, cutoff=0.4) or list(kinds)
-                raise PenchantError(
-                    f"there is no setting {name!r}; {'near it' if kinds else 'this model'} has {', '.join(near)}"
-                )
+                near = get_close_matches(name, kinds, n=1, cutoff=0.4)
+                hint = f"did you mean {near[0]}? " if near else ""
+                has = f"the settings are {', '.join(kinds)}" if kinds else "this model has none"
+                raise PenchantError(f"there is no setting {name!r}; {hint}{has}")
             try:
                 values[name] = kinds[name](word)
-            except ValueError as error:
+                if not isinstance(word, str) and values[name] != word:
+                    raise ValueError("part of the value would be lost")
+            except (ValueError, TypeError, OverflowError) as error:
                 raise PenchantError(f"setting {name}: {word!r} is not {_KINDS[kinds[name]]}") from error
         return cls(**values)
 
@@ -102,8 +104,8 @@ class Model(ABC):
         """All that was learned, by name."""
 
     @abstractmethod
-    def set_weights(self, weights: Arrays) -> None:
-        """Take back what ``weights`` gave. ``PenchantError`` where arrays are missing or of another shape."""
+    def _set_weights(self, weights: Arrays) -> None:
+        """Take back what ``weights`` gave. ``PenchantError`` where arrays are missing or of another shape (see ``expect``)."""
 
     @abstractmethod
     def score(self, state: UserState, now: Int) -> Float:
@@ -132,9 +134,16 @@ class Model(ABC):
         self.__dict__.pop("_id", None)
         return self
 
+    def set_weights(self, weights: Arrays) -> None:
+        """Take back what ``weights`` gave. ``PenchantError`` where arrays are missing or of another shape."""
+        self._set_weights(weights)
+        self.__dict__.pop("_id", None)
+
     @property
     def id(self) -> str:
-        """A digest of everything learned: equal ids mean interchangeable states."""
+        """A digest of everything learned: equal ids mean interchangeable states. ``PenchantError`` before ``fit``."""
+        if len(self.items) == 0:
+            raise PenchantError(f"this {self.name} has learned nothing yet; fit it or load one that was saved")
         if "_id" not in self.__dict__:
             digest = hashlib.sha256(json.dumps([self.name, asdict(self.settings), self.items.ids]).encode())
             for name, array in sorted(self.weights().items()):

@@ -36,8 +36,7 @@ class Popularity(Model):
         """``share[V] float32``."""
         return {"share": self._share}
 
-    def set_weights(self, weights: Arrays) -> None:
-        """Take back what ``weights`` gave."""
+    def _set_weights(self, weights: Arrays) -> None:
         expect(weights, {"share": (len(self.items),)})
         self._share = weights["share"]
 

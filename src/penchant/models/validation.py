@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +13,8 @@ from penchant.models.base import Model
 from penchant.ranking import Excluded, check_k, masked_scores, rank, target_ranks
 from penchant.types import Cases, Float, Int, Progress, Sequences, quiet
 
-ROWS_AT_ONCE = 1024
+SCORES_AT_ONCE = 1 << 24
+"""Scores computed at a time (64 MB)."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,13 @@ def seen_items(histories: Sequences) -> Excluded:
     return Excluded(histories.offsets, histories.item)
 
 
+def people_at_once(people: int, items: int) -> Iterator[Int]:
+    """Rows ``0 … people - 1``, as many at a time as can have all ``items`` scored in a fixed memory."""
+    step = max(1, SCORES_AT_ONCE // items)
+    for start in range(0, people, step):
+        yield np.arange(start, min(start + step, people))
+
+
 def ask(model: Model, cases: Cases, k: int, *, exclude_seen: bool, progress: Progress = quiet) -> Answers:
     """Rank the whole catalogue for every case. Memory doesn't grow with the number of cases, save for their states."""
     check_k(k, len(model.items))
@@ -46,8 +55,8 @@ def ask(model: Model, cases: Cases, k: int, *, exclude_seen: bool, progress: Pro
     states = model.encode(histories, progress=progress)
     ranks = np.empty(len(target), np.float32)
     recommended = np.empty((len(cases), k), np.int32)
-    for start in range(0, len(cases), ROWS_AT_ONCE):
-        rows = np.arange(start, min(start + ROWS_AT_ONCE, len(cases)))
+    for rows in people_at_once(len(cases), len(model.items)):
+        start = int(rows[0])
         some = slice(cases.target_offsets[start], cases.target_offsets[rows[-1] + 1])
         state, now = states[rows], cases.now[rows]
         exclude = seen_items(seq.select(histories, rows)) if exclude_seen else None

@@ -46,11 +46,9 @@ class LSTM(Model):
         """The network's parameters, by torch's names."""
         return self._runtime.weights
 
-    def set_weights(self, weights: Arrays) -> None:
-        """Take back what ``weights`` gave."""
+    def _set_weights(self, weights: Arrays) -> None:
         expect(weights, shapes(len(self.items), self.settings))
         self._runtime = Runtime(weights, self.settings)
-        self.__dict__.pop("_id", None)
 
     def score(self, state: UserState, now: Int) -> Float:
         """``interest · item + bias``; time doesn't enter."""

@@ -25,7 +25,8 @@ class Network(nn.Module):
         self.bias = nn.Parameter(torch.zeros(items))
         self.norm_in = nn.LayerNorm(width)
         self.norm_out = nn.LayerNorm(width)
-        self.lstm = nn.LSTM(width, width, settings.layers, batch_first=True)
+        with torch.random.fork_rng(devices=[]):  # torch's own start values, replaced below, would move its global generator
+            self.lstm = nn.LSTM(width, width, settings.layers, batch_first=True)
         for parameter in self.lstm.parameters():
             with torch.no_grad():
                 parameter.uniform_(-(width**-0.5), width**-0.5, generator=generator)

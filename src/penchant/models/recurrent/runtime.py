@@ -38,7 +38,8 @@ class Runtime:
         self._recurrent = [np.ascontiguousarray(weights[f"lstm.weight_hh_l{i}"].T) for i in range(settings.layers)]
         self._between = [np.ascontiguousarray(weights[f"lstm.weight_ih_l{i}"].T) for i in range(settings.layers)]
         self._bias = [weights[f"lstm.bias_ih_l{i}"] + weights[f"lstm.bias_hh_l{i}"] for i in range(settings.layers)]
-        self._output = np.ascontiguousarray(weights["embedding"].T)
+        # The bias as one more row, met by a constant 1: one product and no second pass over the scores.
+        self._output = np.vstack([weights["embedding"].T, weights["bias"]])
 
     def initial(self, n: int) -> dict[str, Float]:
         """States of ``n`` people nothing is known of; their interest is 0, so items rank by their bias."""
@@ -66,8 +67,7 @@ class Runtime:
 
     def score(self, state: Arrays) -> Float:
         """``interest · item + bias``, ``[n, V] float32``."""
-        scores: Float = state["interest"] @ self._output
-        scores += self.weights["bias"]
+        scores: Float = np.pad(state["interest"], ((0, 0), (0, 1)), constant_values=1) @ self._output
         return scores
 
     def parts(self, state: Arrays, item: Int) -> dict[str, Float]:

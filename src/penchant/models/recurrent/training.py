@@ -6,6 +6,7 @@ weights as one that wasn't.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
@@ -91,11 +92,10 @@ def _windows(train: Sequences, longest: int) -> Int:
 
     Every event but a history's first is a target exactly once.
     """
-    out = []
-    for start, length in zip(train.offsets[:-1], train.lengths, strict=True):
-        for first in range(0, int(length) - 1, longest - 1):
-            out.append((int(start) + first, min(longest, int(length) - first)))  # noqa: PERF401
-    return np.array(out, np.int64).reshape(-1, 2)
+    pieces = -(-np.maximum(train.lengths - 1, 0) // (longest - 1))
+    user = np.repeat(np.arange(len(train)), pieces)
+    first = (longest - 1) * seq.ragged_range(np.zeros_like(pieces), pieces)
+    return np.stack([train.offsets[user] + first, np.minimum(longest, train.lengths[user] - first)], axis=1)
 
 
 def _epoch(
@@ -128,7 +128,7 @@ def _epoch(
 
 
 def _shuffled(lengths: Int, batch_size: int, chance: np.random.Generator) -> Iterator[Int]:
-    """Batches of windows of like length, in random order: long ones in smaller numbers, so that a step costs about the same."""
+    """Batches of windows of like length, in random order; which windows meet in a batch is random too."""
     order = chance.permutation(len(lengths))
     order = order[np.argsort(lengths[order], kind="stable")]
     cuts = np.arange(batch_size, len(order), batch_size)
@@ -181,14 +181,22 @@ def _optimiser_arrays(optimiser: torch.optim.Optimizer) -> Arrays:
 def _save(run: Run, path: Path, identity: str) -> None:
     groups = {"weights": run.weights, "best": run.best, "optimiser": run.optimiser}
     tensors = {f"{group}/{name}": array for group, arrays in groups.items() for name, array in arrays.items()}
-    words = {"identity": identity, "epoch": run.epoch, "best_epoch": run.best_epoch, "history": run.history}
+    words = json.dumps({"identity": identity, "epoch": run.epoch, "best_epoch": run.best_epoch, "history": run.history})
     partial = path.with_name(f".{path.name}.partial")
     try:
-        save_file(tensors, partial, metadata={"run": json.dumps(words)})
+        save_file(tensors, partial, metadata={"run": words, "sha256": _digest(words, tensors)})
         os.replace(partial, path)  # noqa: PTH105
     except (OSError, SafetensorError) as error:
-        partial.unlink(missing_ok=True)
         raise PenchantError(f"{path}: the checkpoint can't be written: {error}") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _digest(words: str, tensors: Arrays) -> str:
+    digest = hashlib.sha256(words.encode())
+    for name, array in sorted(tensors.items()):
+        digest.update(f"{name} {array.dtype} {array.shape}".encode() + array.tobytes())
+    return digest.hexdigest()
 
 
 def _resume(path: Path | None, identity: str, network: Network, optimiser: torch.optim.AdamW) -> Run:
@@ -197,15 +205,20 @@ def _resume(path: Path | None, identity: str, network: Network, optimiser: torch
         return Run(0, 0, [], {}, {}, {})
     try:
         with safe_open(path, "numpy") as file:
-            words = json.loads(file.metadata()["run"])
-            groups: dict[str, dict[str, Array]] = {"weights": {}, "best": {}, "optimiser": {}}
-            for key in file.keys():  # noqa: SIM118
-                group, _, name = key.partition("/")
-                groups[group][name] = file.get_tensor(key)
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+            metadata = file.metadata()
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        whole = metadata["sha256"] == _digest(metadata["run"], tensors)
+    except (SafetensorError, OSError, KeyError, TypeError) as error:
         raise PenchantError(f"{path}: is not a checkpoint; delete it and train from the start") from error
+    if not whole:
+        raise PenchantError(f"{path}: is damaged; delete it and train from the start")
+    words = json.loads(metadata["run"])
     if words["identity"] != identity:
         raise PenchantError(f"{path}: was made with other settings or data; delete it, or train with the same")
+    groups: dict[str, dict[str, Array]] = {"weights": {}, "best": {}, "optimiser": {}}
+    for key, array in tensors.items():
+        group, _, name = key.partition("/")
+        groups[group][name] = array
     network.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in groups["weights"].items()})
     state: dict[int, dict[str, Tensor]] = {}
     for key, array in groups["optimiser"].items():

@@ -1,0 +1,146 @@
+"""What a log's times mean."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from penchant.data import engine, times
+from penchant.types import PenchantError
+
+NOW = 1_700_000_000
+
+
+def read(values: Sequence[object], unit: times.TimeUnit | None = None) -> tuple[str, list[int | None], list[bool]]:
+    """The unit told, the times in microseconds, and which of them were unreadable."""
+    frame = engine.number_rows(engine.table({"timestamp": values}).lazy(), 0)
+    unit = unit or times.tell_unit(frame, "log", lambda row: f"log line {row + 1}")
+    table = engine.collect(times.to_microseconds(frame, unit))
+    return unit, table["timestamp"].to_list(), table["unreadable"].to_list()
+
+
+@pytest.mark.parametrize(
+    ("unit", "raw", "micros"),
+    [
+        ("s", [NOW, NOW + 1], [NOW * 10**6, (NOW + 1) * 10**6]),
+        ("s", [NOW + 0.25], [NOW * 10**6 + 250_000]),
+        ("ms", [NOW * 1000 + 1], [NOW * 10**6 + 1000]),
+        ("us", [NOW * 10**6 + 1], [NOW * 10**6 + 1]),
+        ("ns", [NOW * 10**9 + 5000], [NOW * 10**6 + 5]),
+    ],
+)
+@pytest.mark.parametrize("notation", [lambda x: x, str], ids=["number", "text"])
+def test_the_size_of_the_numbers_tells_the_unit(unit: str, raw: list[float], micros: list[int], notation: type) -> None:
+    told, found, _ = read([notation(value) for value in raw])
+    assert told == unit
+    assert all(abs(a - b) <= (128 if unit == "ns" else 0) for a, b in zip(found, micros, strict=True) if a is not None)
+
+
+def test_small_numbers_are_positions() -> None:
+    assert read([0, 1, 2]) == ("index", [0, 10**6, 2 * 10**6], [False] * 3)
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2024-05-31", "2024-05-31T00:00:00+00:00"),
+        ("2024-05-31Z", "2024-05-31T00:00:00+00:00"),
+        ("2024-05-31T18:30", "2024-05-31T18:30:00+00:00"),
+        ("2024-05-31 18:30:01", "2024-05-31T18:30:01+00:00"),
+        (" 2024-05-31T18:30:01Z ", "2024-05-31T18:30:01+00:00"),
+        ("2024-05-31 18:30:01 UTC", "2024-05-31T18:30:01+00:00"),
+        ("2024-05-31T18:30:01.5Z", "2024-05-31T18:30:01.500000+00:00"),
+        ("2024-05-31T18:30:01,25", "2024-05-31T18:30:01.250000+00:00"),
+        ("2024-05-31T18:30:01.123456789+02:00", "2024-05-31T18:30:01.123456+02:00"),
+        ("2024-05-31T18:30:01-0530", "2024-05-31T18:30:01-05:30"),
+        ("2024-05-31 18:30:01+02", "2024-05-31T18:30:01+02:00"),
+        ("1969-12-31T23:59:59.5Z", "1969-12-31T23:59:59.500000+00:00"),
+        ("9999-12-31", "9999-12-31T00:00:00+00:00"),
+    ],
+)
+def test_iso_8601(text: str, moment: str) -> None:
+    wanted = (datetime.fromisoformat(moment) - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+    assert read([text]) == ("iso", [wanted], [False])
+    assert times.moment(text) == wanted
+
+
+@given(
+    st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30)),
+    st.integers(-23 * 60 - 59, 23 * 60 + 59),
+    st.sampled_from(["T", " "]),
+)
+def test_iso_8601_agrees_with_python(moment: datetime, offset: int, between: str) -> None:
+    aware = moment.replace(tzinfo=timezone(timedelta(minutes=offset)))
+    assert times.moment(aware.isoformat(between)) == (aware - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2024-02-30",
+        "2024-13-01",
+        "31/05/2024",
+        "yesterday",
+        "2024-05-31T25:00",
+        "2024-05-31T18:30+99:00",
+        "20240531T1830Z",
+        "2024-05-31T18:30:00.٥Z",
+        "2024-05-31T18:30+0٢:00",
+    ],
+)
+def test_what_is_no_time_is_refused_or_counted(text: str) -> None:
+    with pytest.raises(PenchantError, match="is no time; write it as"):
+        times.moment(text)
+    with pytest.raises(PenchantError, match="log line 1, field timestamp: is no time"):
+        read([text])
+    _, found, unreadable = read(["2024-05-31", text, "2024-06-01"])
+    assert found[1] is None
+    assert unreadable == [False, True, False]
+
+
+def test_missing_times_are_not_unreadable() -> None:
+    assert read([NOW, None]) == ("s", [NOW * 10**6, None], [False, False])
+
+
+@pytest.mark.parametrize(
+    ("raw", "words"),
+    [
+        ([NOW, NOW, NOW * 1000], "log line 3, field timestamp: is in milliseconds where most of the log is in seconds"),
+        (
+            [NOW * 10**6, NOW, NOW * 10**6],
+            "log line 2, field timestamp: is in seconds where most of the log is in microseconds",
+        ),
+        ([str(NOW), "2024-05-31", str(NOW)], "log line 2, field timestamp: is in dates where most of the log is in seconds"),
+    ],
+)
+def test_mixed_units_are_refused_at_the_rare_one(raw: list[object], words: str) -> None:
+    with pytest.raises(PenchantError) as raised:
+        read(raw)
+    assert str(raised.value).startswith(words)
+    assert "--time-unit" in str(raised.value)
+
+
+def test_a_stated_unit_overrules_the_values() -> None:
+    assert read([5, NOW], "s")[1] == [5 * 10**6, NOW * 10**6]
+    assert read([5], "ms")[1] == [5000]
+
+
+def test_impossible_numbers_stay_impossible_but_in_64_bits() -> None:
+    raw = [str(NOW), "-5", "0", "253402300799", "9" * 30, "-" + "9" * 30, "inf", "1e400", "nan"]
+    unit, found, unreadable = read(raw)
+    assert unit == "s"
+    assert found[:4] == [NOW * 10**6, -5 * 10**6, 0, 253402300799 * 10**6]
+    assert all(value is not None and abs(value) > 8 * 10**18 for value in found[4:8])
+    assert found[8] is None
+    assert unreadable[8]
+
+
+def test_columns_of_moments_need_no_telling() -> None:
+    paris = timezone(timedelta(hours=1))
+    moments = [datetime(2024, 1, 1, tzinfo=paris), datetime(2024, 1, 2, tzinfo=paris)]
+    assert read(moments)[:2] == ("iso", [1704063600 * 10**6, 1704150000 * 10**6])
+    assert read([datetime(2024, 1, 1).date()])[1] == [1704067200 * 10**6]

@@ -1,0 +1,49 @@
+"""Popularity by hand."""
+
+import numpy as np
+import pytest
+
+from penchant import sequences as seq
+from penchant.models import create
+from penchant.testing import log_of
+from penchant.types import PenchantError
+
+DAY = 86_400
+
+
+def test_popularity_is_the_share_of_all_events() -> None:
+    log = log_of([("x", "a", 0), ("x", "b", 1), ("y", "a", 2), ("y", "a", 3)])
+    model = create("popularity").fit(seq.histories(log))
+    for now in (0, 10**15):
+        assert model.score(model.initial(2), np.full(2, now)).tolist() == [[0.75, 0.25]] * 2
+    assert model.parts(model.initial(1), np.zeros(1, np.int64), np.array([[1, 0]]))["popularity"].tolist() == [[0.25, 0.75]]
+
+
+def test_recent_popularity_halves_an_event_with_each_half_life() -> None:
+    log = log_of([("x", "old", 0), ("x", "old", 0), ("y", "older", -7 * DAY), ("y", "new", 14 * DAY)])
+    model = create("recent_popularity", half_life_days=7).fit(seq.histories(log))
+    weights = {"new": 1, "old": 2 / 4, "older": 1 / 8}
+    scores = dict(zip(model.items.ids, model.score(model.initial(1), np.zeros(1, np.int64))[0], strict=True))
+    assert scores == pytest.approx({item: weight / sum(weights.values()) for item, weight in weights.items()})
+
+
+def test_a_very_long_half_life_is_popularity() -> None:
+    log = seq.histories(log_of([("x", item, n * DAY) for n, item in enumerate("abacab")]))
+    now = np.zeros(1, np.int64)
+    recent, overall = (
+        create(*c[:1], **c[1]).fit(log) for c in (("recent_popularity", {"half_life_days": 1e9}), ("popularity", {}))
+    )
+    assert recent.score(recent.initial(1), now) == pytest.approx(overall.score(overall.initial(1), now))
+
+
+def test_recent_popularity_needs_times_and_a_half_life() -> None:
+    with pytest.raises(PenchantError, match="needs times, and this log has order only; use popularity"):
+        create("recent_popularity").fit(seq.histories(log_of([("x", "a", 0)], clock="index")))
+    with pytest.raises(PenchantError, match="half_life_days must be above 0"):
+        create("recent_popularity", half_life_days=0)
+
+
+@pytest.mark.parametrize("name", ["popularity", "recent_popularity"])
+def test_a_catalogue_of_one_item(name: str) -> None:
+    model = create(name).fit(seq.histories(log_of([("x", "a", 0)])))
+    assert model.score(model.initial(1), np.zeros(1, np.int64)).tolist() == [[1.0]]

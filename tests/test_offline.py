@@ -1,0 +1,85 @@
+"""Recommendations for the people of a log."""
+
+import pytest
+
+from penchant.models import create, validation
+from penchant.models.base import Model
+from penchant.offline import recommend_users
+from penchant.sequences import histories
+from penchant.testing import log_of
+from penchant.types import Float, Int, PenchantError, UserState
+
+LOG = log_of(
+    [("ann", "a", 1), ("ann", "b", 2), ("bob", "a", 3), ("cid", "a", 4), ("cid", "b", 5), ("cid", "c", 6), ("cid", "d", 7)]
+)
+
+
+@pytest.fixture
+def model() -> Model:
+    return create("popularity").fit(histories(LOG))
+
+
+def lists(rows: list[dict[str, object]]) -> dict[object, list[object]]:
+    found: dict[object, list[object]] = {}
+    for row in rows:
+        found.setdefault(row["user_id"], []).append(row["item_id"])
+        assert row["rank"] == len(found[row["user_id"]])
+    return found
+
+
+def test_everybody_gets_the_best_of_what_they_have_not_had(model: Model) -> None:
+    rows = list(recommend_users(model, LOG, k=2))
+    assert lists(rows) == {"ann": ["c", "d"], "bob": ["b", "c"]}
+    assert [row["score"] for row in rows] == pytest.approx([1 / 7, 1 / 7, 2 / 7, 1 / 7])
+    assert list(rows[0]) == ["user_id", "item_id", "score", "rank"]
+
+
+def test_seen_items_are_kept_where_that_is_asked_for(model: Model) -> None:
+    assert lists(list(recommend_users(model, LOG, ["cid", "bob"], k=2, seen="keep"))) == {"cid": ["a", "b"], "bob": ["a", "b"]}
+
+
+def test_strangers_get_what_the_model_says_of_someone_new(model: Model) -> None:
+    assert lists(list(recommend_users(model, LOG, ["stranger", "ann"], k=3))) == {
+        "stranger": ["a", "b", "c"],
+        "ann": ["c", "d"],
+    }
+
+
+def test_nobody_asked_nothing_said(model: Model) -> None:
+    assert list(recommend_users(model, LOG, [], k=2)) == []
+
+
+def test_parts_are_told_and_sum_to_the_score() -> None:
+    lstm = create("lstm", width=4, epochs=1, dropout=0).fit(histories(LOG))
+    rows = list(recommend_users(lstm, LOG, k=2, explain=True))
+    assert list(rows[0]) == ["user_id", "item_id", "score", "rank", "short_term", "bias"]
+    assert [row["short_term"] + row["bias"] for row in rows] == pytest.approx([row["score"] for row in rows], abs=1e-5)
+
+
+def test_people_are_answered_alike_however_many_at_a_time(monkeypatch: pytest.MonkeyPatch, model: Model) -> None:
+    together = list(recommend_users(model, LOG, k=2))
+    told: list[tuple[int, int]] = []
+    monkeypatch.setattr(validation, "SCORES_AT_ONCE", 1)
+    assert list(recommend_users(model, LOG, k=2, progress=lambda what, done, total: told.append((done, total)))) == together
+    assert told == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_the_moment_asked_about_is_that_of_the_last_event_unless_said(monkeypatch: pytest.MonkeyPatch, model: Model) -> None:
+    asked: list[list[int]] = []
+    answer = type(model).score
+
+    def listening(self: Model, state: UserState, now: Int) -> Float:
+        asked.append(now.tolist())
+        return answer(self, state, now)
+
+    monkeypatch.setattr(type(model), "score", listening)
+    list(recommend_users(model, LOG, ["ann", "bob"], k=1))
+    list(recommend_users(model, LOG, ["ann"], k=1, now=5))
+    assert asked == [[7_000_000, 7_000_000], [5]]
+
+
+def test_bad_questions_are_refused(model: Model) -> None:
+    with pytest.raises(PenchantError, match="k is 5, but must lie between 1 and 4"):
+        list(recommend_users(model, LOG, k=5))
+    with pytest.raises(PenchantError, match="'exclude' or to 'keep', not 'forget'"):
+        list(recommend_users(model, LOG, k=1, seen="forget"))

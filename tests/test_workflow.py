@@ -1,0 +1,183 @@
+"""Training and comparing as functions: what is written, what is refused, what survives a kill."""
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from penchant import artifact, workflow
+from penchant.evaluation import leave_one_out
+from penchant.models import create
+from penchant.models.validation import validate
+from penchant.testing import log_of
+from penchant.types import Interactions, PenchantError
+
+SETTINGS = {"width": 6, "epochs": 4, "batch_size": 8}
+MAKE_LOG = "log_of([(f'u{u:02}', f'i{(u * 3 + n * (1 + u % 2)) % 17:02}', 100 * n + u) for u in range(30) for n in range(8)])"
+
+
+@pytest.fixture(scope="module")
+def log() -> Interactions:
+    made: Interactions = eval(MAKE_LOG, {"log_of": log_of})
+    return made
+
+
+def checkpoint_of(out: Path) -> Path:
+    return out.with_name(f"{out.name}.checkpoint.safetensors")
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_training_writes_a_model_and_tells_what_it_measured(log: Interactions, tmp_path: Path) -> None:
+    told: list[str] = []
+    out = tmp_path / "deep" / "lstm"
+    measured = workflow.train(
+        log, "lstm", out, settings=SETTINGS, split="leave-one-out", progress=lambda what, done, total: told.append(what)
+    )
+    assert measured.keys() == {"model", "epochs", "seconds", "targets_per_second", "peak_memory_mb", "valid"}
+    assert measured["epochs"] == 4
+    assert measured["model"] == str(out)
+    assert 20 < measured["peak_memory_mb"] < 100_000
+    assert names(out.parent) == ["lstm"]
+    model = artifact.load(out)
+    assert measured["valid"] == validate(model, leave_one_out(log).valid)
+    lineage = artifact.read_lineage(out)
+    assert (lineage["dataset"], lineage["split"]) == (log.content_hash, "leave-one-out")
+    assert "epoch 4" in told
+    json.dumps(measured, allow_nan=False)
+
+
+def test_popularity_is_measured_too(log: Interactions, tmp_path: Path) -> None:
+    measured = workflow.train(log, "popularity", tmp_path / "p", split="leave-one-out")
+    assert measured["epochs"] == 0
+    assert measured["targets_per_second"] > 0
+    assert set(measured["valid"]) == {"ndcg@10", "recall@10"}
+
+
+def killed(out: Path, how: str = "SIGKILL", settings: dict[str, Any] = SETTINGS) -> subprocess.CompletedProcess[str]:
+    """Train in a process of its own that gets a signal as soon as its second epoch begins."""
+    code = f"""
+import os, signal
+from penchant import workflow
+from penchant.testing import log_of
+def watch(what, done, total):
+    if what == "epoch 2":
+        os.kill(os.getpid(), signal.{how})
+signal.signal(signal.SIGINT, signal.default_int_handler)
+workflow.train({MAKE_LOG}, "lstm", {str(out)!r}, settings={settings!r}, split="leave-one-out", progress=watch)
+"""
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_a_training_that_was_killed_and_resumed_ends_as_one_that_was_not(log: Interactions, tmp_path: Path) -> None:
+    out = tmp_path / "model"
+    assert killed(out).returncode == -signal.SIGKILL
+    assert names(tmp_path) == ["model.checkpoint.safetensors"]
+    told: list[str] = []
+    workflow.train(
+        log,
+        "lstm",
+        out,
+        settings=SETTINGS,
+        split="leave-one-out",
+        resume=True,
+        progress=lambda what, *numbers: told.append(what),
+    )
+    assert "epoch 1" not in told
+    assert "epoch 2" in told
+    assert names(tmp_path) == ["model"]
+    workflow.train(log, "lstm", tmp_path / "whole", settings=SETTINGS, split="leave-one-out")
+    resumed, whole = artifact.load(out), artifact.load(tmp_path / "whole")
+    assert resumed.id == whole.id
+    for name, array in whole.weights().items():
+        assert np.array_equal(array, resumed.weights()[name])
+
+
+def test_an_interrupted_training_leaves_no_model_and_says_how_to_go_on(log: Interactions, tmp_path: Path) -> None:
+    def interrupt(what: str, done: int, total: int) -> None:
+        if what == "epoch 2":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt, match="--resume goes on from there"):
+        workflow.train(log, "lstm", tmp_path / "m", settings=SETTINGS, split="leave-one-out", progress=interrupt)
+    assert names(tmp_path) == ["m.checkpoint.safetensors"]
+    with pytest.raises(KeyboardInterrupt, match=r"^$"):
+        workflow.train(
+            log, "lstm", tmp_path / "n", settings=SETTINGS, split="leave-one-out",
+            progress=lambda what, *numbers: interrupt("epoch 2", *numbers),
+        )  # fmt: skip
+    assert names(tmp_path) == ["m.checkpoint.safetensors"]
+
+
+def test_without_resume_a_training_starts_anew(log: Interactions, tmp_path: Path) -> None:
+    checkpoint_of(tmp_path / "m").write_text("left by another training")
+    told: list[str] = []
+    workflow.train(log, "lstm", tmp_path / "m", settings=SETTINGS | {"epochs": 1}, progress=lambda what, *n: told.append(what))
+    assert "epoch 1" in told
+    assert names(tmp_path) == ["m"]
+
+
+def test_what_cannot_be_resumed_is_refused(log: Interactions, tmp_path: Path) -> None:
+    with pytest.raises(PenchantError, match="nothing to resume; train without --resume"):
+        workflow.train(log, "lstm", tmp_path / "m", resume=True)
+    checkpoint_of(tmp_path / "m").write_text("not ours")
+    with pytest.raises(PenchantError, match="is not a checkpoint; delete it"):
+        workflow.train(log, "lstm", tmp_path / "m", settings=SETTINGS, resume=True)
+    assert names(tmp_path) == ["m.checkpoint.safetensors"]
+
+
+def test_a_bad_wish_costs_nothing_that_was_there(log: Interactions, tmp_path: Path) -> None:
+    checkpoint_of(tmp_path / "m").write_text("hours of work")
+    for wish in ({"name": "lsmt"}, {"settings": {"widht": 3}}, {"split": "random"}):
+        with pytest.raises(PenchantError):
+            workflow.train(log, **({"name": "lstm", "out": tmp_path / "m"} | wish))  # type: ignore[arg-type]
+    assert checkpoint_of(tmp_path / "m").read_text() == "hours of work"
+    (tmp_path / "letters").mkdir()
+    (tmp_path / "letters" / "dear.txt").write_text("dear")
+    with pytest.raises(PenchantError, match="is not replaced"):
+        workflow.train(log, "popularity", tmp_path / "letters")
+
+
+def test_comparing_names_and_paths(log: Interactions, tmp_path: Path) -> None:
+    workflow.train(log, "lstm", tmp_path / "m", settings=SETTINGS, split="leave-one-out")
+    result = workflow.compare(log, ["popularity", str(tmp_path / "m")], split="leave-one-out", k=3)
+    assert list(result.models) == ["popularity", str(tmp_path / "m")]
+    workflow.write_report(result, tmp_path / "report")
+    assert json.loads((tmp_path / "report" / "report.json").read_text()) == result.to_json()
+    assert (tmp_path / "report" / "report.md").read_text() == result.to_markdown() + "\n"
+    workflow.write_report(result, tmp_path / "report")
+
+
+def test_a_model_that_may_know_the_answers_is_refused(log: Interactions, tmp_path: Path) -> None:
+    workflow.train(log, "popularity", tmp_path / "m", split="leave-one-out")
+    with pytest.raises(PenchantError, match="was trained on the split leave-one-out, not temporal: it may know the answers"):
+        workflow.compare(log, [str(tmp_path / "m")], split="temporal", k=3)
+    other = log_of([(f"u{u}", f"i{n}", n) for u in range(5) for n in range(5)])
+    with pytest.raises(PenchantError, match=r"was trained on the dataset .*: it may know the answers"):
+        workflow.compare(other, [str(tmp_path / "m")], split="leave-one-out", k=3)
+    artifact.save(create("popularity").fit(leave_one_out(log).train), tmp_path / "nameless")
+    with pytest.raises(PenchantError, match="was trained on the dataset None"):
+        workflow.compare(log, [str(tmp_path / "nameless")], split="leave-one-out", k=3)
+
+
+def test_names_and_paths_that_are_no_models_are_refused(log: Interactions, tmp_path: Path) -> None:
+    with pytest.raises(PenchantError, match="no model 'popularty'; did you mean popularity"):
+        workflow.compare(log, ["popularty"], k=3)
+    with pytest.raises(PenchantError, match="is not a model"):
+        workflow.compare(log, [str(tmp_path)], k=3)
+    with pytest.raises(PenchantError, match="no model was named"):
+        workflow.compare(log, [], k=3)
+
+
+def test_a_list_longer_than_the_catalogue_is_refused_before_anything_is_trained(log: Interactions) -> None:
+    told: list[str] = []
+    with pytest.raises(PenchantError, match="k is 18, but must lie between 1 and 17"):
+        workflow.compare(log, ["lstm"], split="leave-one-out", k=18, progress=lambda what, *numbers: told.append(what))
+    assert told == []
