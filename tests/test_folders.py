@@ -140,3 +140,11 @@ def test_a_full_disk_is_said(tmp_path: Path) -> None:
     ):
         raise OSError(28, "No space left on device")
     assert names(tmp_path) == set()
+
+
+def test_where_the_new_folder_cant_take_its_place_the_old_one_stays(tmp_path: Path) -> None:
+    put(tmp_path / "out", "old")
+    with pytest.raises(PenchantError, match="can't be written"), writing(tmp_path / "out", "mark") as target:
+        target.rmdir()
+    assert (tmp_path / "out" / "mark").read_text() == "old"
+    assert names(tmp_path) == {"out"}

@@ -84,6 +84,15 @@ def test_the_catalogue_is_just_the_items_that_occur(histories: list[list[int]]) 
     assert as_lists(occurring) == as_lists(sequences)
 
 
+@given(ragged)
+def test_known_only_leaves_unknown_items_out_and_everybody_in(histories: list[list[int]]) -> None:
+    sequences = sequences_of(histories)
+    known = seq.known_only(sequences)
+    assert as_lists(known) == [[i for i in history if i is not None] for history in as_lists(sequences)]
+    assert known.users == sequences.users
+    assert known.timestamp.tolist() == [n for n, code in enumerate(sequences.item) if code != UNKNOWN]
+
+
 def test_of_users_gives_strangers_an_empty_history() -> None:
     sequences = sequences_of([[0, 1], [], [2]])
     asked = seq.of_users(sequences, ["u2", "stranger", "u0", "u2", "u1"])

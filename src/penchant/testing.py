@@ -210,14 +210,7 @@ def _check_unknown_items(model: Model, histories: Sequences) -> None:
     strange = histories.item.copy()
     strange[::3] = UNKNOWN
     holes = replace(histories, item=strange)
-    known = np.flatnonzero(strange != UNKNOWN)
-    owner = np.repeat(np.arange(len(histories)), histories.lengths)[known]
-    offsets = np.concatenate([[0], np.cumsum(np.bincount(owner, minlength=len(histories)))]).astype(np.int64)
-    without = replace(
-        histories, offsets=offsets, item=strange[known], timestamp=histories.timestamp[known],
-        event_type=histories.event_type[known], event_id=histories.event_id[known],
-    )  # fmt: skip
-    with_holes, plain = model.encode(holes), model.encode(without)
+    with_holes, plain = model.encode(holes), model.encode(seq.known_only(holes))
     cursors = replace(with_holes, timestamp=plain.timestamp, event_id=plain.event_id)
     _same(plain, cursors, "leaving unknown items out")
     one_by_one = model.initial(len(holes))

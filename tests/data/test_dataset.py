@@ -387,6 +387,21 @@ def test_a_dataframe_that_cant_be_a_log_is_named() -> None:
         prepare(read(pl.DataFrame({"user_id": [], "item_id": [], "timestamp": []})))
 
 
+def test_events_without_an_id_are_called_by_their_place(write: Write, tmp_path: Path) -> None:
+    named = write("named.csv", f"user_id,item_id,timestamp,event_id\na,x,{T},e1\na,y,{T},\na,z,{T},e1\n")
+    write_dataset(read(named, write("unnamed.csv", HEADER + f"b,x,{T}\n")), tmp_path / "out")
+    assert rows(tmp_path / "out", "item_id", "event_id") == [("y", "000000000001"), ("x", "e1"), ("x", "000000000003")]
+
+
+def test_rare_users_and_items_are_counted(write: Write, tmp_path: Path) -> None:
+    log = read(write("log.csv", HEADER + f"a,x,{T}\na,y,{T}\nb,x,{T}\nb,y,{T}\nc,x,{T}\na,z,{T}\n"))
+    manifest = write_dataset(log, tmp_path / "out", PrepareConfig(min_user_events=2, min_item_events=2))
+    assert rows(tmp_path / "out", "user_id", "item_id") == [("a", "x"), ("a", "y"), ("b", "x"), ("b", "y")]
+    assert manifest["dropped"]["rare"] == 2
+    unskipped = write_dataset(log, tmp_path / "out", PrepareConfig(min_user_events=2, min_item_events=2, skip=("rare",)))
+    assert unskipped["quality"]["events"] == 6
+
+
 # Several sources.
 
 

@@ -98,3 +98,10 @@ def test_thousands_of_columns_or_endless_names_still_make_a_sentence() -> None:
     with pytest.raises(PenchantError) as raised:
         resolve("log.csv", ["x" * 100_000, *(f"c{n}" for n in range(10_000))], {}, ordered=False)
     assert len(str(raised.value)) < 1000
+
+
+def test_a_dialect_that_knows_user_and_item_goes_before_one_that_knows_more_of_the_rest() -> None:
+    found = ["user_id", "userID", "itemID", "timestamp", "event_type", "value", "session_id"]
+    result = resolve("log.csv", found, {}, ordered=False)
+    assert result.dialect == "recommenders"
+    assert (result.columns["user_id"], result.columns["item_id"]) == ("userID", "itemID")

@@ -109,3 +109,8 @@ def test_a_log_without_times_is_one_second_apart() -> None:
 def test_a_session_that_comes_back_is_another_visit() -> None:
     log: list[Row] = [("a", 0, "s", None), ("a", 1, "t", None), ("a", 2, "s", None), ("a", 3, "s", None)]
     assert add_features(table(log), session_gap=GAP, positions=False)["session_number"].to_list() == [0, 1, 2, 2]
+
+
+def test_only_a_pause_longer_than_the_gap_begins_a_session() -> None:
+    log: list[Row] = [("a", 0, None, None), ("a", GAP, None, None), ("a", 2 * GAP + 1, None, None)]
+    assert add_features(table(log), session_gap=GAP, positions=False)["session_number"].to_list() == [0, 0, 1]

@@ -114,3 +114,11 @@ def test_the_report_for_people_names_what_left_and_why() -> None:
     assert words["  filled: value"] == "3 with 1.0"
     assert words["users"] == "2 (1 with one event)"
     assert words["ties"].startswith("1 (20.0%)")
+
+
+def test_half_a_second_is_no_tie() -> None:
+    quality = Quality()
+    quality.add(piece([("a", "x", 0), ("a", "y", MICROSECONDS // 2)]))
+    report = quality.report("real")
+    assert report["ties"]["events"] == 0
+    assert report["time_since_last_event"]["same second"]["events"] == 1
