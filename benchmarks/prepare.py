@@ -8,6 +8,7 @@ Users are renumbered in each copy; the log has order only, so its events are put
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import sys
 import tempfile
@@ -47,9 +48,11 @@ def main() -> None:
         rows = pl.scan_parquet(source).select(pl.len()).collect().item()
         measured: dict[str, list[dict[str, float]]] = {"bare": [], "prepare": []}
         for _ in range(2):
+            os.sync()  # what was written before must not be flushed on this run's account
             bare = BARE.format(source=str(source), out=str(out))
             measured["bare"].append(run([sys.executable, "-c", bare]))
             out.unlink()
+            os.sync()
             measured["prepare"].append(run([sys.executable, "-m", "penchant", "prepare", str(source), "--out", str(out)]))
             shutil.rmtree(out)
         ratios = [p["seconds"] / b["seconds"] for p, b in zip(measured["prepare"], measured["bare"], strict=True)]

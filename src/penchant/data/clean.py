@@ -110,7 +110,12 @@ class Cleaner:
 
 def _missing(events: Table, _: PrepareConfig) -> Table:
     no_time = nw.col("timestamp").is_null() & ~nw.col("unreadable")
-    return _rows(events, nw.col("user_id").is_null() | nw.col("item_id").is_null() | no_time)
+    ids = [nw.col("user_id"), nw.col("item_id")]
+    # Nearly all ids begin with visible ASCII: that is quickly seen, and only the others are looked at closely.
+    visible = nw.all_horizontal(*((i >= "!") & (i <= "~") for i in ids), ~no_time, ignore_nulls=False)
+    odd = events.filter(~visible.fill_null(False))
+    blank = [i.is_null() | (i.str.strip_chars() == "") for i in ids]
+    return _rows(odd, nw.any_horizontal(*blank, no_time, ignore_nulls=False))
 
 
 def _unreadable(events: Table, _: PrepareConfig) -> Table:

@@ -217,7 +217,7 @@ def _penchant_columns(
         value = nw.col(source)
         if schema[source] in (nw.Categorical, nw.Enum):
             value = value.cast(nw.String)
-        if source in textual:
+        if source in textual and canonical not in ("user_id", "item_id"):  # blank ids are for cleaning to find
             value = nw.when(value.str.strip_chars() != "").then(value)
         chosen.append(value.alias(canonical))
     mine = set(mapped.columns.values())
@@ -297,7 +297,7 @@ def _kept(pieces: Sequence[Frame], cleaner: Cleaner, work: Path, progress: Progr
     def cleaned() -> Iterator[Table]:
         for number, piece in enumerate(pieces):
             progress("cleaning", number, len(pieces))
-            yield cleaner.clean(engine.in_order(engine.collect(piece)))
+            yield cleaner.clean(engine.in_order(engine.load(piece)))
         progress("cleaning", len(pieces), len(pieces))
 
     if "rare" in config.skip or config.min_user_events == config.min_item_events == 1:

@@ -192,6 +192,13 @@ def collect(frame: Frame, name: str = "the data") -> Table:
         return nw.from_native(native.collect(engine="streaming"), eager_only=True)
 
 
+def load(frame: Frame) -> Table:
+    """Read a piece of a log into memory, with all threads, also while another query waits for it."""
+    native: pl.LazyFrame = frame.to_native()
+    with _told("the data"):
+        return nw.from_native(native.collect(engine="in-memory"), eager_only=True)
+
+
 def table(columns: Mapping[str, Any]) -> Table:
     """A small table from columns."""
     return nw.from_native(pl.DataFrame(columns), eager_only=True)
@@ -239,12 +246,24 @@ def before(events: Table, column: str, into: str) -> Table:
     return nw.from_native(native.with_columns(pl.when(same).then(pl.col(column).shift()).alias(into)), eager_only=True)
 
 
-def running_sum(events: Table, column: str, into: str) -> Table:
-    """Add the sum of ``column`` over the user's events up to and with this one; events must be ``in_order``."""
+def number_events(events: Table) -> Table:
+    """Add ``event_number``, how many of the user's events came before, and ``_first``, where in the table the first stands.
+
+    Events must be ``in_order``.
+    """
     native: pl.DataFrame = events.to_native()
-    total = pl.col(column).cum_sum()
-    at_start = pl.when(pl.col("_user").ne_missing(pl.col("_user").shift())).then(total - pl.col(column))
-    return nw.from_native(native.with_columns((total - at_start.forward_fill()).alias(into)), eager_only=True)
+    user = native["_user"].to_numpy()
+    start = np.flatnonzero(np.diff(user, prepend=user[:1] + 1)).astype(np.int32)
+    first = np.repeat(start, np.diff(start, append=np.int32(len(user))))
+    number = np.arange(len(user), dtype=np.int32) - first
+    return nw.from_native(native.with_columns(event_number=number, _first=first), eager_only=True)
+
+
+def since_first(events: Table, column: str, into: str) -> Table:
+    """Add how much more ``column`` is than at the user's first event; events must be numbered."""
+    native: pl.DataFrame = events.to_native()
+    value = pl.col(column)
+    return nw.from_native(native.with_columns((value - value.gather(pl.col("_first"))).alias(into)), eager_only=True)
 
 
 def partition(log: Frame, total: int, column: str, folder: Path, rows_at_once: int) -> list[Frame]:

@@ -23,9 +23,7 @@ def add_features(events: Table, *, session_gap: int, positions: bool) -> Table:
 
     With ``positions`` the log had no times: an event's time becomes its index, one second apart.
     """
-    events = events.with_columns(nw.lit(1, nw.Int32).alias("_one"))
-    events = engine.running_sum(events, "_one", into="event_number")
-    events = events.with_columns(nw.col("event_number") - 1)
+    events = engine.number_events(events)
     if positions:
         events = events.with_columns((nw.col("event_number").cast(nw.Int64) * MICROSECONDS).alias("timestamp"))
     events = engine.before(events, "timestamp", into="_last_time")
@@ -36,11 +34,10 @@ def add_features(events: Table, *, session_gap: int, positions: bool) -> Table:
     later = nw.col("event_number") > 0
     events = events.with_columns(
         (gap / MICROSECONDS).cast(nw.Float32).alias("gap"),
-        (new & later).cast(nw.Int32).fill_null(0).alias("_new"),
-        gap.fill_null(0).alias("_since"),
+        (new & later).fill_null(False).cast(nw.Int32).cum_sum().alias("_session"),
     )
-    events = engine.running_sum(events, "_new", into="session_number")
-    events = engine.running_sum(events, "_since", into="_elapsed")
+    events = engine.since_first(events, "_session", into="session_number")
+    events = engine.since_first(events, "timestamp", into="_elapsed")
     days = (nw.col("_elapsed") / DAY).clip(1.0)
     return events.with_columns(
         ((nw.col("event_number") + 1) / days).cast(nw.Float32).alias("rate"),
