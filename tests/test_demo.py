@@ -26,7 +26,7 @@ def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     train = workflow.train
 
     def train_little(*arguments: Any, **words: Any) -> dict[str, Any]:
-        return train(*arguments, **words, settings={"epochs": 1, "width": 4})
+        return train(*arguments, **(words | {"settings": {"epochs": 1, "width": 4}}))
 
     monkeypatch.setattr(sources, "fetch", fetch)
     monkeypatch.setattr(workflow, "train", train_little)
@@ -42,6 +42,7 @@ def test_the_demo_goes_the_whole_way_and_says_so(small: Path) -> None:
     assert set(figures) == {"source", "manifest", "train", "evaluate", "recommend"}
     assert {"popularity", str(small / "lstm")} < figures["evaluate"]["models"].keys()
     assert "| popularity | 0." in words
+    assert " leads by ndcg@10 (" in words
     people = {row["user_id"] for row in figures["recommend"]}
     assert len(people) == demo.PEOPLE
     assert len(figures["recommend"]) == 5 * demo.PEOPLE

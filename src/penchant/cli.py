@@ -197,6 +197,7 @@ def _evaluate(options: argparse.Namespace) -> None:
             cells.append(f"{values[name]:.4f}" + (f"\n[{interval[0]:.4f}, {interval[1]:.4f}]" if interval else ""))
         rows.append(cells)
     _table(["model", *names], rows)
+    answers.print(escape(result.verdict()))
 
 
 def _recommend(options: argparse.Namespace) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from penchant import prepare, read
-from penchant.evaluation import evaluate, leave_one_out
+from penchant.evaluation import Evaluation, evaluate, leave_one_out
 from penchant.models import create
 from penchant.models.base import Model
 from penchant.testing import log_of
@@ -111,3 +111,16 @@ def test_popularity_on_movielens_has_its_known_figures(shared_data: Path) -> Non
     found = evaluate({"popularity": create("popularity").fit(cut.train)}, cut, k=10).models["popularity"]
     assert found["recall@10"] == pytest.approx(0.085, abs=0.003)
     assert found["ndcg@10"] == pytest.approx(0.044, abs=0.003)
+
+
+def test_the_verdict_names_the_leader_and_who_is_too_close_to_tell() -> None:
+    scores = {"first": (0.30, 0.25, 0.35), "close": (0.28, 0.22, 0.26), "behind": (0.20, 0.15, 0.24)}
+    result = Evaluation(
+        "temporal",
+        10,
+        "exclude",
+        {name: {"ndcg@10": value} for name, (value, _, _) in scores.items()},
+        {name: {"ndcg@10": (low, high)} for name, (_, low, high) in scores.items()},
+        {},
+    )
+    assert result.verdict() == "first leads by ndcg@10 (0.3000); too close to tell from it: close"

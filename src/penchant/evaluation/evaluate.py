@@ -54,6 +54,15 @@ class Evaluation:
             lines.append(f"| {model} | " + " | ".join(cells) + " |")
         return "\n".join(lines)
 
+    def verdict(self) -> str:
+        """Which model leads by ndcg, and which ones are too close to tell: their intervals overlap with its."""
+        metric = f"ndcg@{self.k}"
+        order = sorted(self.models, key=lambda name: -self.models[name][metric])
+        low = self.intervals[order[0]][metric][0]
+        close = [name for name in order[1:] if self.intervals[name][metric][1] >= low]
+        words = f"{order[0]} leads by {metric} ({self.models[order[0]][metric]:.4f})"
+        return words + (f"; too close to tell from it: {', '.join(close)}" if close else "")
+
     def __str__(self) -> str:
         return self.to_markdown()
 
