@@ -30,6 +30,8 @@ from penchant.types import MICROSECONDS, PenchantError
 INTERRUPTED = 130
 BAD_INPUT = 2
 PEOPLE_SHOWN = 20
+WIDE = 200
+"""Columns of what isn't shown on a terminal, so that tables in files and pipes aren't folded."""
 
 
 class _Console(Console):
@@ -40,7 +42,7 @@ class _Console(Console):
 
 
 notes = _Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
-answers = _Console(highlight=False, emoji=False, soft_wrap=True)
+answers = _Console(highlight=False, emoji=False, soft_wrap=True, width=None if sys.stdout.isatty() else WIDE)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
