@@ -14,7 +14,7 @@ from penchant.types import PenchantError
 
 
 def put(out: Path, words: str = "new") -> None:
-    with writing(out, "mark") as target:
+    with writing(out, ["mark"]) as target:
         (target / "mark").write_text(words)
 
 
@@ -30,7 +30,7 @@ def dead_process() -> int:
 
 
 def test_the_folder_appears_when_the_block_ends(tmp_path: Path) -> None:
-    with writing(tmp_path / "out", "mark") as target:
+    with writing(tmp_path / "out", ["mark"]) as target:
         (target / "mark").write_text("x")
         assert not (tmp_path / "out").exists()
         assert target.parent == tmp_path
@@ -42,7 +42,7 @@ def test_the_folder_appears_when_the_block_ends(tmp_path: Path) -> None:
 def test_a_block_that_fails_leaves_nothing(blow: type[BaseException], tmp_path: Path) -> None:
     put(tmp_path / "old", "old")
     for out in (tmp_path / "out", tmp_path / "old"):
-        with pytest.raises(blow), writing(out, "mark") as target:  # noqa: PT012
+        with pytest.raises(blow), writing(out, ["mark"]) as target:  # noqa: PT012
             (target / "mark").write_text("half")
             raise blow
     assert names(tmp_path) == {"old"}
@@ -51,7 +51,6 @@ def test_a_block_that_fails_leaves_nothing(blow: type[BaseException], tmp_path: 
 
 def test_a_folder_of_ours_is_replaced_whole(tmp_path: Path) -> None:
     put(tmp_path / "out")
-    (tmp_path / "out" / "more").write_text("")
     put(tmp_path / "out", "newer")
     assert names(tmp_path / "out") == {"mark"}
     assert (tmp_path / "out" / "mark").read_text() == "newer"
@@ -60,12 +59,16 @@ def test_a_folder_of_ours_is_replaced_whole(tmp_path: Path) -> None:
 
 def test_a_folder_of_others_is_not_touched(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
-    check_replaceable(tmp_path / "out", "mark")  # empty: may be filled
+    check_replaceable(tmp_path / "out", ["mark"])  # empty: may be filled
     put(tmp_path / "out")
     (tmp_path / "out" / "mark").rename(tmp_path / "out" / "precious")
     with pytest.raises(PenchantError, match="out: exists and has no mark, so it is not replaced; name another folder"):
         put(tmp_path / "out")
     assert names(tmp_path / "out") == {"precious"}
+    (tmp_path / "out" / "mark").write_text("the same name in somebody else's folder")
+    with pytest.raises(PenchantError, match="out: exists and holds precious, so it is not replaced"):
+        put(tmp_path / "out")
+    assert names(tmp_path / "out") == {"precious", "mark"}
 
 
 def test_a_file_is_not_replaced(tmp_path: Path) -> None:
@@ -124,7 +127,7 @@ def test_a_folder_a_killed_run_had_moved_aside_comes_back(tmp_path: Path) -> Non
     put(tmp_path / "out", "old")
     aside = tmp_path / f".out.old-{dead_process()}"
     (tmp_path / "out").rename(aside)
-    with pytest.raises(ValueError, match="stop"), writing(tmp_path / "out", "mark"):
+    with pytest.raises(ValueError, match="stop"), writing(tmp_path / "out", ["mark"]):
         raise ValueError("stop")
     assert (tmp_path / "out" / "mark").read_text() == "old"
     (tmp_path / "out").rename(aside)
@@ -136,7 +139,7 @@ def test_a_folder_a_killed_run_had_moved_aside_comes_back(tmp_path: Path) -> Non
 def test_a_full_disk_is_said(tmp_path: Path) -> None:
     with (
         pytest.raises(PenchantError, match="out: can't be written: No space left on device"),
-        writing(tmp_path / "out", "mark"),
+        writing(tmp_path / "out", ["mark"]),
     ):
         raise OSError(28, "No space left on device")
     assert names(tmp_path) == set()
@@ -144,7 +147,7 @@ def test_a_full_disk_is_said(tmp_path: Path) -> None:
 
 def test_where_the_new_folder_cant_take_its_place_the_old_one_stays(tmp_path: Path) -> None:
     put(tmp_path / "out", "old")
-    with pytest.raises(PenchantError, match="can't be written"), writing(tmp_path / "out", "mark") as target:
+    with pytest.raises(PenchantError, match="can't be written"), writing(tmp_path / "out", ["mark"]) as target:
         target.rmdir()
     assert (tmp_path / "out" / "mark").read_text() == "old"
     assert names(tmp_path) == {"out"}

@@ -116,12 +116,13 @@ def test_an_interrupted_training_leaves_no_model_and_says_how_to_go_on(log: Inte
     assert names(tmp_path) == ["m.checkpoint.safetensors"]
 
 
-def test_without_resume_a_training_starts_anew(log: Interactions, tmp_path: Path) -> None:
+def test_an_unfinished_training_is_not_thrown_away(log: Interactions, tmp_path: Path) -> None:
     checkpoint_of(tmp_path / "m").write_text("left by another training")
-    told: list[str] = []
-    workflow.train(log, "lstm", tmp_path / "m", settings=SETTINGS | {"epochs": 1}, progress=lambda what, *n: told.append(what))
-    assert "epoch 1" in told
-    assert names(tmp_path) == ["m"]
+    for name in ("lstm", "popularity"):
+        with pytest.raises(PenchantError, match="holds an unfinished training; go on with it by --resume, or delete it"):
+            workflow.train(log, name, tmp_path / "m")
+    assert checkpoint_of(tmp_path / "m").read_text() == "left by another training"
+    assert names(tmp_path) == ["m.checkpoint.safetensors"]
 
 
 def test_what_cannot_be_resumed_is_refused(log: Interactions, tmp_path: Path) -> None:

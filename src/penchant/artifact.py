@@ -19,7 +19,7 @@ from penchant.models.base import Model
 from penchant.types import PenchantError, Vocabulary
 
 FORMAT = 1
-CONFIG, WEIGHTS, ITEMS, LINEAGE = "config.json", "weights.safetensors", "items.parquet", "lineage.json"
+FILES = CONFIG, WEIGHTS, ITEMS, LINEAGE = "config.json", "weights.safetensors", "items.parquet", "lineage.json"
 _KEYS = {"format", "model", "id", "settings", "items", "sha256"}
 
 
@@ -30,8 +30,11 @@ def save(model: Model, out: str | Path, lineage: Mapping[str, Any] | None = None
     ``PenchantError`` for a model that wasn't trained, or where ``out`` can't be written.
     """
     identifier = model.id
-    with folders.writing(Path(out), CONFIG) as target:
-        save_file({name: array.copy() for name, array in model.weights().items()}, target / WEIGHTS)
+    with folders.writing(Path(out), FILES) as target:
+        try:
+            save_file({name: array.copy() for name, array in model.weights().items()}, target / WEIGHTS)
+        except SafetensorError as error:
+            raise PenchantError(f"{out}: can't be written: {error}") from error
         engine.write_parquet(engine.table({"item_id": list(model.items.ids)}).lazy(), target / ITEMS)
         _write(target / LINEAGE, dict(lineage or {}) | {"history": model.history, "penchant": version("penchant")})
         config = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,13 +13,14 @@ from penchant.types import PenchantError
 
 
 @contextmanager
-def writing(out: Path, marker: str) -> Iterator[Path]:
+def writing(out: Path, files: Collection[str]) -> Iterator[Path]:
     """Yield a hidden folder beside ``out`` that takes its place once the block ends well; else it vanishes.
 
-    A folder already at ``out`` is replaced only if it is empty or holds ``marker``, the file that shows it is
-    of our making. What a killed run left behind is swept. Raises ``PenchantError`` where ``out`` can't be written.
+    A folder already at ``out`` is replaced only if it is empty or holds exactly ``files``, those that the block writes:
+    nothing else is lost with it. What a killed run left behind is swept. Raises ``PenchantError`` where ``out`` can't be
+    written.
     """
-    check_replaceable(out, marker)
+    check_replaceable(out, files)
     out = Path(os.path.realpath(out))  # a link stays, what it leads to is replaced
     make_parent(out)
     try:
@@ -70,11 +71,14 @@ def make_parent(out: Path) -> None:
         raise PenchantError(f"{out}: can't be written: {error.strerror}") from error
 
 
-def check_replaceable(out: Path, marker: str) -> None:
-    """Raise ``PenchantError`` if something is at ``out`` that we didn't write."""
+def check_replaceable(out: Path, files: Collection[str]) -> None:
+    """Raise ``PenchantError`` if something is at ``out`` that we didn't write: any but a folder of exactly ``files``."""
     if out.is_dir():
-        if any(out.iterdir()) and not (out / marker).exists():
-            raise PenchantError(f"{out}: exists and has no {marker}, so it is not replaced; name another folder")
+        found = {entry.name for entry in out.iterdir()}
+        if found and found != set(files):
+            odd = sorted(found ^ set(files))[0]
+            what = "holds" if odd in found else "has no"
+            raise PenchantError(f"{out}: exists and {what} {odd}, so it is not replaced; name another folder or remove it")
     elif out.exists():
         raise PenchantError(f"{out}: is a file; name a folder")
 

@@ -19,7 +19,7 @@ from penchant.models.validation import validate
 from penchant.ranking import check_k
 from penchant.types import Interactions, PenchantError, Progress, Split, quiet
 
-REPORT = "report.json"
+REPORT_FILES = REPORT, TABLE = "report.json", "report.md"
 
 
 def train(
@@ -39,14 +39,14 @@ def train(
     no model, and the words to go on with.
     """
     out = Path(out)
-    folders.check_replaceable(out, artifact.CONFIG)
+    folders.check_replaceable(out, artifact.FILES)
     model = create(name, **(settings or {}))
     checkpoint = out.absolute().with_name(f"{out.name}.checkpoint.safetensors")
     if resume and not checkpoint.exists():
         raise PenchantError(f"{checkpoint}: isn't there, so there is nothing to resume; train without --resume")
+    if checkpoint.exists() and not resume:
+        raise PenchantError(f"{checkpoint}: holds an unfinished training; go on with it by --resume, or delete it")
     cut = evaluation.split(log, split)
-    if not resume:
-        checkpoint.unlink(missing_ok=True)
     folders.make_parent(out)
     started = time.perf_counter()
     try:
@@ -118,9 +118,9 @@ def _trained(path: str, log: Interactions, cut: Split) -> Model:
 
 def write_report(result: Evaluation, out: str | Path) -> None:
     """Write ``report.json`` and ``report.md`` into the folder ``out``."""
-    with folders.writing(Path(out), REPORT) as target:
+    with folders.writing(Path(out), REPORT_FILES) as target:
         (target / REPORT).write_text(json.dumps(result.to_json(), indent=1) + "\n", encoding="utf-8")
-        (target / "report.md").write_text(result.to_markdown() + "\n", encoding="utf-8")
+        (target / TABLE).write_text(result.to_markdown() + "\n", encoding="utf-8")
 
 
 def peak_memory_mb() -> float:

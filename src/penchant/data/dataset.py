@@ -28,7 +28,7 @@ from penchant.data.quality import Quality
 from penchant.types import EVENT_COLUMNS, Clock, Interactions, PenchantError, Progress, Vocabulary, quiet
 
 FORMAT = 1
-MANIFEST, INTERACTIONS, ITEMS = "manifest.json", "interactions.parquet", "items.parquet"
+FILES = MANIFEST, INTERACTIONS, ITEMS = "manifest.json", "interactions.parquet", "items.parquet"
 LONGEST_ID = 1024
 IDS = ("user_id", "item_id", "session_id", "event_id")
 SUSPECT = "_suspect"
@@ -113,7 +113,7 @@ def write_dataset(
     file, line and field of what can't be read; nothing is left at ``out`` then, or what was there before.
     """
     config = config or PrepareConfig()
-    with folders.writing(Path(out), MANIFEST) as target:
+    with folders.writing(Path(out), FILES) as target:
         work = target / "work"
         work.mkdir()
         progress("reading", 0, 0)

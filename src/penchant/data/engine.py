@@ -281,9 +281,8 @@ def partition(log: Frame, total: int, column: str, folder: Path, rows_at_once: i
     cumulative = counts["len"].cum_sum().to_numpy()
     cuts = np.unique(np.searchsorted(cumulative, [total * cut / wanted for cut in range(1, wanted)]))
     bounds = [counts[column][int(cut)] for cut in cuts if cut < counts.height]
-    piece = pl.sum_horizontal((pl.col(column) > bound).fill_null(False).cast(pl.UInt32) for bound in bounds)
     with _told(folder):
-        native.with_columns(piece.alias("_piece")).sink_parquet(
+        native.with_columns(_place(pl.col(column), bounds).alias("_piece")).sink_parquet(
             pl.PartitionBy(folder, key="_piece", include_key=False), compression="lz4", mkdir=True
         )
     found = sorted(folder.iterdir(), key=lambda path: int(path.name.removeprefix("_piece=")))

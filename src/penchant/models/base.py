@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from difflib import get_close_matches
+from math import isfinite
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -52,6 +53,8 @@ class Settings:
                 raise PenchantError(f"there is no setting {name!r}; {hint}{has}")
             try:
                 values[name] = kinds[name](word)
+                if isinstance(values[name], float) and not isfinite(values[name]):
+                    raise ValueError("not finite")
                 if not isinstance(word, str) and values[name] != word:
                     raise ValueError("part of the value would be lost")
             except (ValueError, TypeError, OverflowError) as error:
@@ -125,7 +128,7 @@ class Model(ABC):
         Deterministic given the settings. With ``checkpoint``, long training saves itself to that file after each epoch
         and goes on from it if it is there. Raises ``PenchantError`` where there is nothing to learn from.
         """
-        train = seq.occurring(train)
+        train = seq.occurring(seq.known_only(train))
         if len(train.items) == 0:
             raise PenchantError("there are no events to learn from; the training part of this split is empty")
         self.items = train.items

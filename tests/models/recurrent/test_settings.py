@@ -19,7 +19,7 @@ from penchant.types import PenchantError
         ("dropout", -0.1, r"dropout must lie in \[0, 1\)"),
         ("dropout", "nan", "dropout"),
         ("learning_rate", 0, "learning_rate must be above 0"),
-        ("learning_rate", "nan", "learning_rate must be above 0"),
+        ("learning_rate", "nan", "learning_rate: 'nan' is not a number"),
         ("weight_decay", -1, "weight_decay must not be negative"),
         ("seed", -1, "seed must lie between 0 and"),
         ("seed", 1 << 70, "seed must lie between 0 and"),
