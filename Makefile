@@ -42,7 +42,7 @@ check: dev  ## style, types, who may import whom, what the README says
 	$(BIN)/lint-imports
 	$(BIN)/python docs/check.py
 
-bench: install  ## the figures in docs/benchmarks.md; hours on the largest
+bench: install  ## the figures in benchmarks/results; about a quarter of an hour
 	$(BIN)/python -m benchmarks
 
 clean:

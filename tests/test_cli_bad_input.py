@@ -143,7 +143,7 @@ def test_where_nothing_can_be_written_is_named(write: Write, refused: Refused, t
     assert refused(log, out=log) == f"{log}: is a file; name a folder"
     assert refused(log, out=log / "out").endswith(f"can't be written: {log} is a file; name another folder")
     assert refused(log, out="/proc/nowhere/out") == "/proc/nowhere/out: can't be written: No such file or directory"
-    assert "exists and has no manifest.json, so it is not replaced" in refused(log, out=tmp_path)
+    assert "exists and has no interactions.parquet, so it is not replaced" in refused(log, out=tmp_path)
 
 
 # What can be read.

@@ -55,7 +55,15 @@ def test_transitions_do_not_cross_users() -> None:
 
 def test_popularity_enters_as_the_logarithm_of_the_count() -> None:
     model = Transitions(popularity=-0.5).fit(histories("aab", "cb"))
-    assert scores_after(model, "") == pytest.approx({"a": -0.5 * np.log(3), "b": -0.5 * np.log(3), "c": -0.5 * np.log(2)})
+    # Nothing ever followed b.
+    assert scores_after(model, "b") == pytest.approx({"a": -0.5 * np.log(3), "b": -0.5 * np.log(3), "c": -0.5 * np.log(2)})
+
+
+@pytest.mark.parametrize("name", ["transitions", "markov", "item_knn"])
+def test_a_newcomer_gets_what_is_popular(name: str) -> None:
+    model = create(name).fit(histories("abcb", "bc", "cbd"))
+    scores = model.score(model.initial(1), np.zeros(1, np.int64))[0]
+    assert [model.items[int(code)] for code in np.argsort(-scores, kind="stable")] == ["b", "c", "a", "d"]
 
 
 def test_markov_hears_only_the_last_item() -> None:

@@ -169,7 +169,9 @@ def _open(log: EventLog, work: Path) -> list[Source]:
     sources: list[Source] = []
     for given in log.sources:
         first_row = sources[-1].first_row + sources[-1].rows if sources else 0
-        sources.append(_open_one(log, given, first_row, work / f"source-{len(sources)}.parquet"))
+        folder = work / f"source-{len(sources)}"
+        folder.mkdir()
+        sources.append(_open_one(log, given, first_row, folder / "events.parquet"))
     orders = [s.name for s in sources if s.unit == "index"]
     if orders and len(orders) < len(sources):
         raise PenchantError(f"{orders[0]}: has order but no times, where other sources have times; prepare them apart")
@@ -197,6 +199,11 @@ def _open_one(log: EventLog, given: Any, first_row: int, staged: Path) -> Source
     unit: times.TimeUnit = "index"
     if "timestamp" in mapped.columns:
         unit = log.time_unit or times.tell_unit(events, name, where)
+        if mapped.dialect == dialects.HEADLESS and unit == "index":
+            raise PenchantError(
+                f"{name}: has no header, and its fourth column holds no times, as it does in MovieLens; "
+                "say which column is which, for example --columns user_id=1,item_id=2,timestamp=3,value=4"
+            )
     return Source(name, file, mapped, first_row, rows, events.drop(SUSPECT, strict=False), unit)
 
 
@@ -331,6 +338,8 @@ def read_manifest(folder: str | Path) -> dict[str, Any]:
     try:
         manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         version = int(manifest["format"])
+        if version == FORMAT and not {"sha256", "quality", "clock"} <= manifest.keys():
+            raise KeyError("sha256, quality or clock")
     except (FileNotFoundError, NotADirectoryError) as error:
         raise PenchantError(f"{folder}: is not a dataset (no {MANIFEST}); make one with penchant prepare") from error
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -21,6 +21,7 @@ class Dialect:
     columns: Mapping[str, str]
 
 
+HEADLESS = "movielens without header"
 DIALECTS = (
     Dialect("penchant", {c: c for c in ("user_id", "item_id", "timestamp", "event_type", "value", "session_id", "event_id")}),
     Dialect("rectools", {"user_id": "user_id", "item_id": "item_id", "timestamp": "datetime", "value": "weight"}),
@@ -53,7 +54,7 @@ DIALECTS = (
         },
     ),
     Dialect("movielens", {"user_id": "userId", "item_id": "movieId", "value": "rating", "timestamp": "timestamp"}),
-    Dialect("movielens without header", {"user_id": "1", "item_id": "2", "value": "3", "timestamp": "4"}),
+    Dialect(HEADLESS, {"user_id": "1", "item_id": "2", "value": "3", "timestamp": "4"}),
 )
 SEQUENCES = "sequence file"
 REQUIRED = ("user_id", "item_id", "timestamp")

@@ -29,7 +29,9 @@ LONGEST_LINE = 1 << 26
 """A line that begins within the head is looked at whole, up to so many bytes."""
 DELIMITERS = ("\t", ",", ";", "|")
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-NUMBER = re.compile(r"\s*[-+]?\d+(\.\d*)?([eE][-+]?\d+)?\s*")
+VALUE = re.compile(r"\s*([-+]?\d+(\.\d*)?([eE][-+]?\d+)?|\d{4}-\d\d-\d\d([T ].*)?)\s*")
+"""A number or a date: what a row holds and a header doesn't."""
+COLUMN_NAMES = ("user_id", "userid", "item_id", "itemid", "sessionid", "movieid")
 
 Kind = Literal["parquet", "jsonl", "delimited", "double_colon", "sequences"]
 
@@ -149,18 +151,32 @@ def _examine_text(source: Path, path: Path, lines: list[str], eol: str) -> Event
     separator = max(DELIMITERS, key=lambda d: first.count(d))
     if first.count(separator) == 0:
         words = first.split()
-        if len(words) > 1 and not any(word.lower() in ("user_id", "userid", "item_id", "itemid") for word in words):
+        if len(words) > 1 and not _is_header(words, lines[1:2]):
             return EventFile(source, path, "sequences", eol=eol, columns=("user_id", "item_id"))
         separator = " " if len(words) > 1 else ","
     csv.field_size_limit(sys.maxsize)
     fields = next(csv.reader([first.rstrip("\r")], delimiter=separator))
-    has_header = not any(NUMBER.fullmatch(field) for field in fields)
+    has_header = _is_column_name(fields) or not any(VALUE.fullmatch(field) for field in fields)
     columns = tuple(field.strip() for field in fields) if has_header else _numbered(len(fields))
     if has_header:
         for name, count in Counter(columns).items():
             if count > 1:
                 raise PenchantError(f"{source} line 1: two columns are called {shortened(name)!r}; rename one")
     return EventFile(source, path, "delimited", separator, eol, columns, has_header)
+
+
+def _is_column_name(words: Sequence[str]) -> bool:
+    """Whether one of the words is what some dialect calls its users or items."""
+    return any(word.strip().split(":")[0].lower() in COLUMN_NAMES for word in words)
+
+
+def _is_header(words: Sequence[str], following: Sequence[str]) -> bool:
+    """Whether the words of a line without a delimiter head a table, rather than being a user and items.
+
+    They do if one is a known name, or if none is a number where the next line has some.
+    """
+    numbers = [word for line in following for word in line.split() if VALUE.fullmatch(word)]
+    return _is_column_name(words) or (bool(numbers) and not any(VALUE.fullmatch(word) for word in words))
 
 
 def _numbered(count: int) -> tuple[str, ...]:

@@ -28,6 +28,9 @@ class ItemToItem(Model):
     The user state is ``recent[n, window] int32``, the newest last, ``UNKNOWN`` where there is no event yet.
     """
 
+    _events: Int
+    """How often each item occurred, ``[V] int64``."""
+
     @property
     @abstractmethod
     def _age_weights(self) -> Float:
@@ -50,13 +53,24 @@ class ItemToItem(Model):
         return {"recent": np.take_along_axis(both, places, axis=1)}
 
     def score(self, state: UserState, now: Int) -> Float:
-        """What goes with the last items; time doesn't enter."""
-        return np.asarray((self._weighed(state.arrays["recent"]) @ self._matrix).toarray() + self._prior, np.float32)
+        """What goes with the last items; to someone who has none, what is popular. Time doesn't enter."""
+        memory, background = self._memory_and_background(state.arrays["recent"])
+        memory += background
+        return memory
 
     def parts(self, state: UserState, now: Int, item: Int) -> dict[str, Float]:
         """Two parts: ``memory`` and ``popularity``."""
-        everything = (self._weighed(state.arrays["recent"]) @ self._matrix).toarray()
-        return {"memory": np.take_along_axis(everything, item, axis=1), "popularity": self._prior[item]}
+        memory, background = self._memory_and_background(state.arrays["recent"])
+        background = np.broadcast_to(background, memory.shape)
+        return {"memory": np.take_along_axis(memory, item, axis=1), "popularity": np.take_along_axis(background, item, axis=1)}
+
+    def _memory_and_background(self, recent: Int) -> tuple[Float, Float]:
+        """``Σ_j w_j · M[h_j]`` as ``[n, V]``, and what is added to it, ``[V]`` or ``[n, V]``."""
+        memory: Float = np.asarray((self._weighed(recent) @ self._matrix).toarray(), np.float32)
+        newcomer = (recent == UNKNOWN).all(axis=1)
+        if not newcomer.any():
+            return memory, self._prior
+        return memory, np.where(newcomer[:, None], np.log1p(self._events).astype(np.float32), self._prior)
 
     def _weighed(self, recent: Int) -> csr_array:
         """``[n, V]``: each person's last items with their weights."""
@@ -144,7 +158,7 @@ class Transitions(ItemToItem):
 
     def _set_weights(self, weights: Arrays) -> None:
         self._counts = _csr_from(weights, "counts", len(self.items))
-        self._events = weights["events"]
+        self._events = _events_from(weights, len(self.items))
         self._refresh()
 
 
@@ -189,6 +203,7 @@ class ItemKNN(ItemToItem):
         norm = np.sqrt(np.asarray(had.sum(axis=0)).ravel())
         unit = csr_array(had @ diags_array(np.float32(1) / norm))
         self._similar = csr_array(_nearest(unit, self.settings.neighbours))
+        self._events = np.bincount(train.item, minlength=len(train.items))
         self._refresh()
 
     @property
@@ -199,11 +214,12 @@ class ItemKNN(ItemToItem):
         return self._similar, np.zeros(len(self.items), np.float32)
 
     def weights(self) -> Arrays:
-        """The similarities, sparse by rows."""
-        return _csr_arrays("similar", self._similar)
+        """The similarities, sparse by rows, and the events of each item."""
+        return _csr_arrays("similar", self._similar) | {"events": self._events}
 
     def _set_weights(self, weights: Arrays) -> None:
         self._similar = _csr_from(weights, "similar", len(self.items))
+        self._events = _events_from(weights, len(self.items))
         self._refresh()
 
 
@@ -238,6 +254,13 @@ def _csr_arrays(name: str, matrix: csr_array) -> dict[str, Array]:
         f"{name}.indices": matrix.indices.astype(np.int32),
         f"{name}.indptr": matrix.indptr.astype(np.int64),
     }
+
+
+def _events_from(weights: Arrays, size: int) -> Int:
+    events = weights.get("events")
+    if events is None or events.shape != (size,):
+        raise PenchantError("the weights don't fit the configuration: events")
+    return events
 
 
 def _csr_from(weights: Arrays, name: str, size: int) -> csr_array:
