@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penchant.data import engine
-from penchant.data.clean import HOUR, STEPS, Cleaner, PrepareConfig, frequent
+from penchant.data.clean import HOUR, NO_ID, STEPS, Cleaner, PrepareConfig, frequent
 from penchant.types import PenchantError
 
 NOW = 1_700_000_000_000_000
@@ -72,8 +72,13 @@ def test_of_equal_events_the_first_stays() -> None:
 
 
 def test_with_event_ids_only_those_tell_duplicates() -> None:
-    rows = [{"event_id": "a"}, {"event_id": "b"}, {"event_id": "a", "item_id": "j"}, {"event_id": "a", "user_id": "v"}]
-    assert clean(*rows) == ([0, 1, 3], {"duplicates": 1}, {})
+    rows: list[Event] = [
+        {"event_id": "a"},
+        {"event_id": "b"},
+        {"event_id": "a", "item_id": "j"},
+        {"event_id": "a", "user_id": "v"},
+    ]
+    assert clean(*(row | {NO_ID: False} for row in rows)) == ([0, 1, 3], {"duplicates": 1}, {})
 
 
 def test_a_program_is_known_by_its_pace() -> None:

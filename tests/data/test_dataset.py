@@ -390,7 +390,7 @@ def test_a_dataframe_that_cant_be_a_log_is_named() -> None:
 def test_events_without_an_id_are_called_by_their_place(write: Write, tmp_path: Path) -> None:
     named = write("named.csv", f"user_id,item_id,timestamp,event_id\na,x,{T},e1\na,y,{T},\na,z,{T},e1\n")
     write_dataset(read(named, write("unnamed.csv", HEADER + f"b,x,{T}\n")), tmp_path / "out")
-    assert rows(tmp_path / "out", "item_id", "event_id") == [("y", "000000000001"), ("x", "e1"), ("x", "000000000003")]
+    assert rows(tmp_path / "out", "item_id", "event_id") == [("x", "e1"), ("y", "row:000000000001"), ("x", "row:000000000003")]
 
 
 def test_rare_users_and_items_are_counted(write: Write, tmp_path: Path) -> None:
@@ -571,3 +571,38 @@ def test_real_logs_have_the_known_figures(
         assert quality["ties"]["events"] == 50_561
     if name.startswith("30music"):
         assert (quality["repeats"]["events"], quality["sessions"]) == (62_326, 37_877)
+
+
+def test_events_without_an_id_in_a_log_with_ids_are_told_apart_by_content(write: Write, tmp_path: Path) -> None:
+    rows = [f"u,x,{T},000000000001", f"u,y,{T},", f"u,y,{T},", f"u,x,{T},000000000001", f"u,z,{T},7"]
+    log = prepare(read(write("log.csv", "user_id,item_id,timestamp,event_id\n" + "\n".join(rows) + "\n")), tmp_path / "out")
+    assert sorted(log.items[int(code)] for code in log.item) == ["x", "y", "z"]
+    assert read_manifest(tmp_path / "out")["dropped"]["duplicates"] == 2
+
+
+def test_two_gzipped_sources_of_one_name_are_both_read(tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "log.csv.gz").write_bytes(gzip.compress(f"{HEADER}{folder},{folder},{T}\n".encode()))
+    log = prepare(read(tmp_path / "a" / "log.csv.gz", tmp_path / "b" / "log.csv.gz"))
+    assert log.users.ids == log.items.ids == ("a", "b")
+
+
+def test_missing_event_types_may_stay_missing(write: Write, tmp_path: Path) -> None:
+    source = write("log.csv", f"user_id,item_id,timestamp,event_type\na,x,{T},click\na,y,{T},\n")
+    log = prepare(read(source), tmp_path / "out", PrepareConfig(skip=("fill",)))
+    assert [log.event_types[int(code)] for code in log.event_type] == ["click", ""]
+
+
+def test_a_log_without_header_whose_fourth_column_is_no_time_is_refused(write: Write, tmp_path: Path) -> None:
+    source = write("log.csv", f"1,2,{T},3\n1,3,{T + 5},4\n")
+    with pytest.raises(PenchantError, match="its fourth column holds no times"):
+        prepare(read(source), tmp_path / "out")
+    columns = {"user_id": "1", "item_id": "2", "timestamp": "3", "value": "4"}
+    assert prepare(read(source, columns=columns)).value.tolist() == [3, 4]
+
+
+def test_a_manifest_that_lacks_its_parts_is_damaged(tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text('{"format": 1}')
+    with pytest.raises(PenchantError, match="is damaged; prepare the dataset again"):
+        load(tmp_path)

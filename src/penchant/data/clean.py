@@ -18,6 +18,8 @@ from penchant.types import MICROSECONDS, Clock, PenchantError
 
 HOUR = 3600 * MICROSECONDS
 HALF_HOUR = HOUR // 2
+NO_ID = "_no_id"
+"""Marks events to which a log with ids gives none."""
 
 STEPS: Mapping[str, str] = {
     "missing": "a user, an item or a time is missing",
@@ -127,9 +129,12 @@ def _impossible(events: Table, config: PrepareConfig) -> Table:
 
 
 def _duplicates(events: Table, _: PrepareConfig) -> Table:
-    """All but the first of a user's equal events, in the order of the log."""
-    keys = ["event_id"] if "event_id" in events.columns else ["item_id", "timestamp", "event_type"]
-    return engine.repeats(events, ["_user", *(key for key in keys if key in events.columns)])
+    """All but the first of a user's equal events, in the order of the log: by id where the log gives one."""
+    content = [key for key in ("_user", "item_id", "timestamp", "event_type") if key in events.columns]
+    if "event_id" not in events.columns:
+        return engine.repeats(events, content)
+    named, nameless = events.filter(~nw.col(NO_ID)), events.filter(nw.col(NO_ID))
+    return nw.concat([engine.repeats(named, ["_user", "event_id"]), engine.repeats(nameless, content)])
 
 
 def _bots(events: Table, config: PrepareConfig) -> Table:

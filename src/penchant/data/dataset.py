@@ -20,7 +20,7 @@ import numpy as np
 
 from penchant import folders
 from penchant.data import catalog, dialects, engine, times
-from penchant.data.clean import Cleaner, PrepareConfig, frequent
+from penchant.data.clean import NO_ID, Cleaner, PrepareConfig, frequent
 from penchant.data.engine import Frame, Table
 from penchant.data.features import FEATURES, add_features
 from penchant.data.files import EventFile, examine, find_fault
@@ -282,7 +282,8 @@ def _one_log(sources: Sequence[Source]) -> Frame:
     """All sources end to end, times in microseconds."""
     log = engine.end_to_end([times.to_microseconds(s.frame, s.unit) for s in sources])
     if "event_id" in log.collect_schema():
-        log = log.with_columns(nw.coalesce(nw.col("event_id"), DERIVED_ID))
+        given = nw.col("event_id")
+        log = log.with_columns(given.is_null().alias(NO_ID), nw.coalesce(given, nw.concat_str(nw.lit("row:"), DERIVED_ID)))
     return log
 
 
