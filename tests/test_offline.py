@@ -83,3 +83,16 @@ def test_bad_questions_are_refused(model: Model) -> None:
         list(recommend_users(model, LOG, k=5))
     with pytest.raises(PenchantError, match="'exclude' or to 'keep', not 'forget'"):
         list(recommend_users(model, LOG, k=1, seen="forget"))
+
+
+def test_strangers_and_unknown_items_are_told_of() -> None:
+    log = log_of([("a", "x", 1), ("a", "y", 2), ("b", "x", 1), ("b", "y", 3)])
+    model = create("popularity").fit(histories(log))
+    told: list[str] = []
+    more = log_of([("a", "x", 1), ("a", "new", 2)])
+    rows = list(recommend_users(model, more, ["a", "nobody"], k=1, progress=lambda what, *n: told.append(what)))
+    assert {row["user_id"] for row in rows} == {"a", "nobody"}
+    assert "1 of 2 people aren't in the dataset: they get what newcomers get" in told
+    assert "50.0% of their events are of items the model doesn't know, and are passed over" in told
+    with pytest.raises(PenchantError, match="knows none of the items"):
+        list(recommend_users(model, log_of([("a", "p", 1), ("a", "q", 2)]), k=1))

@@ -18,7 +18,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from penchant import artifact, demo, doctor, workflow
+from penchant import demo, doctor, workflow
 from penchant.data import catalog, dataset, sources, times
 from penchant.data.clean import STEPS, PrepareConfig
 from penchant.data.quality import describe
@@ -188,7 +188,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     answers.print(
         f"{result.split} split, full catalogue, seen items: {result.seen}; {facts['test_users']:,} people, "
         f"{facts['targets']:,} targets, of which {facts['targets_never_trained']:.1%} were never trained on and "
-        f"{facts['targets_already_seen']:.1%} seen before by the person"
+        f"{facts['targets_already_seen']:.1%} seen before by the person; newcomers not asked: {facts['newcomers_not_asked']:,}"
     )
     names = list(next(iter(result.models.values())))
     rows = []
@@ -203,12 +203,12 @@ def _evaluate(options: argparse.Namespace) -> None:
 
 
 def _recommend(options: argparse.Namespace) -> None:
-    model = artifact.load(options.model)
     log = dataset.load(options.dataset)
     users: Sequence[str] = log.users.ids if options.users == ["all"] else options.users
     now = times.moment(options.now) if options.now else None
     on_screen = not options.json and options.out is None
     with _watching() as progress:
+        model = workflow.load_for(options.model, log, progress)
         rows: Iterable[dict[str, Any]] = recommend_users(
             model,
             log,

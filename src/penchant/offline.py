@@ -11,7 +11,7 @@ from penchant import sequences as seq
 from penchant.models.base import Model
 from penchant.models.validation import people_at_once, seen_items
 from penchant.ranking import check_k, recommend
-from penchant.types import Interactions, PenchantError, Progress, quiet
+from penchant.types import UNKNOWN, Interactions, PenchantError, Progress, Sequences, quiet
 
 
 def recommend_users(
@@ -34,7 +34,9 @@ def recommend_users(
     if seen not in ("exclude", "keep"):
         raise PenchantError(f"seen items are either to 'exclude' or to 'keep', not {seen!r}")
     everyone = seq.histories(log)
-    histories = seq.recode(everyone if users is None else seq.of_users(everyone, users), model.items)
+    chosen = everyone if users is None else seq.of_users(everyone, users)
+    histories = seq.recode(chosen, model.items)
+    _remark(chosen, histories, progress)
     moment = int(log.timestamp.max()) if now is None else now
     for rows in people_at_once(len(histories), len(model.items)):
         some = seq.select(histories, rows)
@@ -43,3 +45,15 @@ def recommend_users(
         ranking = recommend(model, states, k, now=np.full(len(some), moment), exclude=exclude, explain=explain)
         yield from ranking.rows(some.users.ids)
         progress("recommending", int(rows[-1]) + 1, len(histories))
+
+
+def _remark(chosen: Sequences, known: Sequences, progress: Progress) -> None:
+    """Say whom the log doesn't know, and how much of it the model doesn't; refuse where the model knows nothing of it."""
+    strangers = int((chosen.lengths == 0).sum())
+    if strangers:
+        progress(f"{strangers:,} of {len(chosen):,} people aren't in the dataset: they get what newcomers get", 0, 0)
+    unknown = float((known.item == UNKNOWN).mean()) if len(known.item) else 0.0
+    if unknown == 1:
+        raise PenchantError("the model knows none of the items in these histories; it was trained on other items")
+    if unknown > 0:
+        progress(f"{unknown:.1%} of their events are of items the model doesn't know, and are passed over", 0, 0)

@@ -266,6 +266,8 @@ class Cases:
     now: Int
     target_offsets: Int
     target: Int
+    newcomers: int = 0
+    """How many people with answers aren't asked about, since they have no history."""
 
     def __len__(self) -> int:
         return len(self.histories)

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from penchant import prepare, read
-from penchant.evaluation import Evaluation, evaluate, leave_one_out
+from penchant.evaluation import evaluate, leave_one_out
+from penchant.evaluation.evaluate import _close
 from penchant.models import create
 from penchant.models.base import Model
 from penchant.testing import log_of
@@ -46,7 +47,13 @@ def test_facts_say_which_targets_no_model_could_hit() -> None:
     again = [("w", "a", 1), ("w", "b", 2), ("w", "a", 3), ("x", "c", 1), ("x", "a", 2), ("x", "c", 3)]
     cut = leave_one_out(log_of([*TRAIN, *ASKED, *again]))
     facts = evaluate({"p": create("popularity").fit(cut.train)}, cut, k=1).facts
-    assert facts == {"test_users": 4, "targets": 4, "targets_never_trained": 1 / 4, "targets_already_seen": 2 / 4}
+    assert facts == {
+        "test_users": 4,
+        "newcomers_not_asked": 0,
+        "targets": 4,
+        "targets_never_trained": 1 / 4,
+        "targets_already_seen": 2 / 4,
+    }
 
 
 def test_intervals_hold_the_mean_and_follow_the_seed(split: Split) -> None:
@@ -113,14 +120,16 @@ def test_popularity_on_movielens_has_its_known_figures(shared_data: Path) -> Non
     assert found["ndcg@10"] == pytest.approx(0.044, abs=0.003)
 
 
-def test_the_verdict_names_the_leader_and_who_is_too_close_to_tell() -> None:
-    scores = {"first": (0.30, 0.25, 0.35), "close": (0.28, 0.22, 0.26), "behind": (0.20, 0.15, 0.24)}
-    result = Evaluation(
-        "temporal",
-        10,
-        "exclude",
-        {name: {"ndcg@10": value} for name, (value, _, _) in scores.items()},
-        {name: {"ndcg@10": (low, high)} for name, (_, low, high) in scores.items()},
-        {},
+def test_the_verdict_names_the_leader_and_who_is_too_close_to_tell(split: Split) -> None:
+    result = evaluate(
+        {"first": create("popularity").fit(split.train), "same": create("popularity").fit(split.train)}, split, k=1
     )
-    assert result.verdict() == "first leads by ndcg@10 (0.3000); too close to tell from it: close"
+    assert result.close == ("same",)
+    assert result.verdict().startswith("first leads by ndcg@1 (")
+    assert result.verdict().endswith("; too close to tell from it: same")
+
+
+def test_differences_are_resampled_person_by_person() -> None:
+    easy_or_hard = np.tile([0.0, 1.0], 50)
+    values = {"leader": easy_or_hard + 0.1, "steadily_below": easy_or_hard, "at_random": 1.0 - easy_or_hard}
+    assert _close(values, "leader", np.random.default_rng(0)) == ("at_random",)

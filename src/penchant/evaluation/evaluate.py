@@ -30,6 +30,8 @@ class Evaluation:
     models: Mapping[str, Mapping[str, float]]
     intervals: Mapping[str, Mapping[str, tuple[float, float]]]
     facts: Mapping[str, float]
+    close: tuple[str, ...]
+    """Models whose difference in ndcg to the leader, person by person, has an interval that holds 0."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -40,6 +42,7 @@ class Evaluation:
             "models": {name: dict(values) for name, values in self.models.items()},
             "intervals": {n: {m: list(ends) for m, ends in values.items()} for n, values in self.intervals.items()},
             "facts": dict(self.facts),
+            "too_close_to_the_leader": list(self.close),
         }
 
     def to_markdown(self) -> str:
@@ -55,13 +58,11 @@ class Evaluation:
         return "\n".join(lines)
 
     def verdict(self) -> str:
-        """Which model leads by ndcg, and which ones are too close to tell: their intervals overlap with its."""
+        """Which model leads by ndcg, and which ones are too close to it to tell."""
         metric = f"ndcg@{self.k}"
-        order = sorted(self.models, key=lambda name: -self.models[name][metric])
-        low = self.intervals[order[0]][metric][0]
-        close = [name for name in order[1:] if self.intervals[name][metric][1] >= low]
-        words = f"{order[0]} leads by {metric} ({self.models[order[0]][metric]:.4f})"
-        return words + (f"; too close to tell from it: {', '.join(close)}" if close else "")
+        leader = _leader(self.models, metric)
+        words = f"{leader} leads by {metric} ({self.models[leader][metric]:.4f})"
+        return words + (f"; too close to tell from it: {', '.join(self.close)}" if self.close else "")
 
     def __str__(self) -> str:
         return self.to_markdown()
@@ -83,14 +84,30 @@ def evaluate(
         raise PenchantError("no model was named")
     values: dict[str, dict[str, float]] = {}
     intervals: dict[str, dict[str, tuple[float, float]]] = {}
+    ndcg: dict[str, Array] = {}
     for name, model in models.items():
         answers = ask(model, split.test, k, exclude_seen=seen == "exclude", progress=progress)
         per_case = {f"{m}@{k}": answers.per_case(metric, k) for m, metric in metrics.METRICS.items()}
         values[name] = {m: float(v.mean()) for m, v in per_case.items()}
         values[name][f"coverage@{k}"] = metrics.coverage(answers.recommended, len(model.items))
+        ndcg[name] = per_case[f"ndcg@{k}"]
         low, high = _bootstrap(np.stack(list(per_case.values()), axis=1), np.random.default_rng(seed))
         intervals[name] = {m: (float(a), float(b)) for m, a, b in zip(per_case, low, high, strict=True)}
-    return Evaluation(split.name, k, seen, values, intervals, _facts(split))
+    close = _close(ndcg, _leader(values, f"ndcg@{k}"), np.random.default_rng(seed))
+    return Evaluation(split.name, k, seen, values, intervals, _facts(split), close)
+
+
+def _leader(values: Mapping[str, Mapping[str, float]], metric: str) -> str:
+    return max(values, key=lambda name: values[name][metric])
+
+
+def _close(values: Mapping[str, Array], leader: str, chance: np.random.Generator) -> tuple[str, ...]:
+    """Models that can't be told from the leader: all answered the same people, so the differences are resampled."""
+    others = [name for name in values if name != leader]
+    if not others:
+        return ()
+    low, _ = _bootstrap(np.stack([values[leader] - values[name] for name in others], axis=1), chance)
+    return tuple(name for name, least in zip(others, low, strict=True) if least <= 0)
 
 
 def _bootstrap(values: Array, chance: np.random.Generator) -> tuple[Array, Array]:
@@ -118,6 +135,7 @@ def _facts(split: Split) -> dict[str, float]:
     had = np.isin(case * width + cases.target, owner * width + cases.histories.item)
     return {
         "test_users": len(cases),
+        "newcomers_not_asked": cases.newcomers,
         "targets": len(cases.target),
         "targets_never_trained": float(1 - trained[cases.target].mean()),
         "targets_already_seen": float(had.mean()),

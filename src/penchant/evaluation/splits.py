@@ -1,4 +1,8 @@
-"""Cutting a log for an honest comparison: no model sees an event it is asked about, nor one that came later."""
+"""Cutting a log for an honest comparison: no model sees an event it is asked about, nor a later one of the same person.
+
+Only the temporal split keeps everybody's later events from it too; leave-one-out can't, and is for comparing with published
+figures.
+"""
 
 from __future__ import annotations
 
@@ -76,7 +80,8 @@ def _cases(log: Interactions, history: Array, answer: Array, now: int | None) ->
     case = place[log.user[events]]
     offsets = np.concatenate([[0], np.cumsum(np.bincount(case, minlength=len(asked)))]).astype(np.int64)
     moments: Int = log.timestamp[events[offsets[:-1]]] if now is None else np.full(len(asked), now, np.int64)
-    return Cases(seq.select(seq.histories(log, history), asked), moments, offsets, log.item[events])
+    newcomers = int(((before == 0) & (after > 0)).sum())
+    return Cases(seq.select(seq.histories(log, history), asked), moments, offsets, log.item[events], newcomers)
 
 
 def _need(holds: bool | np.bool_, otherwise: str) -> None:
