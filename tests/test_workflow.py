@@ -182,3 +182,10 @@ def test_a_list_longer_than_the_catalogue_is_refused_before_anything_is_trained(
     with pytest.raises(PenchantError, match="k is 18, but must lie between 1 and 17"):
         workflow.compare(log, ["lstm"], split="leave-one-out", k=18, progress=lambda what, *numbers: told.append(what))
     assert told == []
+
+
+def test_what_is_refused_is_refused_before_anything_trains(log: Interactions) -> None:
+    told: list[str] = []
+    with pytest.raises(PenchantError, match="there is no model 'nosuch'"):
+        workflow.compare(log, ["popularity", "nosuch"], progress=lambda what, *n: told.append(what))
+    assert told == []

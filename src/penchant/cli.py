@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NoReturn
@@ -60,6 +61,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt as interrupt:
         _complain(str(interrupt) or "interrupted; nothing half-written is left", as_json=as_json)
         return INTERRUPTED
+    except MemoryError:
+        _complain("the memory doesn't suffice for this; make the model or the log smaller", as_json=as_json)
+        return BAD_INPUT
     except BrokenPipeError:  # the reader of our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
@@ -337,7 +341,7 @@ class _Settings(argparse.Action):
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser("penchant", description="From an event log to recommendations.", epilog="example: penchant demo")
-    parser.add_argument("--version", action="version", version=f"penchant {doctor._version('penchant')}")
+    parser.add_argument("--version", action="version", version=f"penchant {doctor.version_of('penchant')}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
 
     def command(name: str, run: Callable[[argparse.Namespace], None], words: str, example: str) -> argparse.ArgumentParser:
@@ -375,20 +379,45 @@ def _parser() -> argparse.ArgumentParser:
         "train a model on the training part of a split",
         "penchant train dataset --model lstm --set width=128 --out model",
     )
-    made.add_argument("dataset", metavar="DIR")
-    made.add_argument("--model", required=True, metavar="NAME", help=", ".join(MODELS))
-    made.add_argument("--out", required=True, metavar="MODEL", help="folder to write")
-    made.add_argument(
-        "--set", nargs="+", type=_pairs, action=_Settings, default={}, metavar="KEY=VALUE", help="a model's settings"
-    )
-    made.add_argument("--resume", action="store_true", help="go on after the last finished epoch of an interrupted training")
-    _split_argument(made)
+    _train_arguments(made)
 
     made = command(
         "evaluate", _evaluate, "compare models on one split, over the full catalogue",
         "penchant evaluate dataset --models popularity,lstm,path/to/model --split leave-one-out",
     )  # fmt: skip
-    made.add_argument("dataset", metavar="DIR")
+    _evaluate_arguments(made)
+
+    made = command(
+        "recommend",
+        _recommend,
+        "the best items for people, from their histories",
+        "penchant recommend model dataset --users 1,2 --k 10",
+    )
+    _recommend_arguments(made)
+
+    command("doctor", _doctor, "what is installed, what works, what to do", "penchant doctor")
+    return parser
+
+
+def _train_arguments(made: argparse.ArgumentParser) -> None:
+    made.add_argument("dataset", metavar="DIR", help="a dataset folder that prepare wrote")
+    made.add_argument("--model", required=True, metavar="NAME", help=", ".join(MODELS))
+    made.add_argument("--out", required=True, metavar="MODEL", help="folder to write")
+    made.add_argument(
+        "--set",
+        nargs="+",
+        type=_pairs,
+        action=_Settings,
+        default={},
+        metavar="KEY=VALUE",
+        help=f"settings; {_settings_words()}",
+    )
+    made.add_argument("--resume", action="store_true", help="go on after the last finished epoch of an interrupted training")
+    _split_argument(made)
+
+
+def _evaluate_arguments(made: argparse.ArgumentParser) -> None:
+    made.add_argument("dataset", metavar="DIR", help="a dataset folder that prepare wrote")
     made.add_argument(
         "--models", required=True, type=_list, metavar="A,B", help="names (trained with defaults) and paths of trained models"
     )
@@ -398,14 +427,10 @@ def _parser() -> argparse.ArgumentParser:
     _seen_argument(made)
     _split_argument(made)
 
-    made = command(
-        "recommend",
-        _recommend,
-        "the best items for people, from their histories",
-        "penchant recommend model dataset --users 1,2 --k 10",
-    )
-    made.add_argument("model", metavar="MODEL")
-    made.add_argument("dataset", metavar="DIR")
+
+def _recommend_arguments(made: argparse.ArgumentParser) -> None:
+    made.add_argument("model", metavar="MODEL", help="a model folder that train wrote")
+    made.add_argument("dataset", metavar="DIR", help="a dataset folder that prepare wrote")
     made.add_argument(
         "--users", type=_ids, default=["all"], metavar="U1,U2|all", help="ids (quoted as in CSV), or all (default)"
     )
@@ -414,9 +439,6 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("--explain", action="store_true", help="show the parts of each score")
     made.add_argument("--out", metavar="FILE.csv", help="write user_id, item_id, score, rank instead of printing")
     _seen_argument(made)
-
-    command("doctor", _doctor, "what is installed, what works, what to do", "penchant doctor")
-    return parser
 
 
 def _prepare_arguments(made: argparse.ArgumentParser) -> None:
@@ -466,6 +488,12 @@ def _prepare_arguments(made: argparse.ArgumentParser) -> None:
     cleaning.add_argument(
         "--value", type=float, default=defaults.value, metavar="X", help="stands in for a missing value (default %(default)g)"
     )
+
+
+def _settings_words() -> str:
+    """Each model's settings with their defaults."""
+    defaults = ((name, asdict(model.settings_type())) for name, model in MODELS.items())
+    return "; ".join(f"{name}: {', '.join(f'{k}={v}' for k, v in values.items())}" for name, values in defaults if values)
 
 
 def _split_argument(made: argparse.ArgumentParser) -> None:

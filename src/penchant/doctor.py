@@ -17,10 +17,10 @@ def examine() -> list[dict[str, Any]]:
     """One finding a line: ``{"what", "found", "works", "advice"}``."""
     findings = [_finding("python", platform.python_version(), works=True)]
     findings += [
-        _finding(name, _version(name), works=_version(name) is not None, advice=f"pip install {name}") for name in CORE
+        _finding(name, version_of(name), works=version_of(name) is not None, advice=f"pip install {name}") for name in CORE
     ]
     for name, purpose in EXTRAS.items():
-        findings.append(_finding(name, _version(name), works=find_spec(name) is not None, advice=f"needed for {purpose}"))
+        findings.append(_finding(name, version_of(name), works=find_spec(name) is not None, advice=f"needed for {purpose}"))
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     findings.append(_finding("processors", f"{cores} for this process", works=True))
     free = shutil.disk_usage(".").free / 1e9
@@ -33,7 +33,8 @@ def _finding(what: str, found: str | None, *, works: bool, advice: str = "") -> 
     return {"what": what, "found": found or "not installed", "works": works, "advice": "" if works else advice}
 
 
-def _version(name: str) -> str | None:
+def version_of(name: str) -> str | None:
+    """The installed version of a package; None if it isn't there."""
     try:
         return version(name)
     except PackageNotFoundError:

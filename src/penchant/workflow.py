@@ -98,15 +98,12 @@ def compare(
     """
     cut = evaluation.split(log, split)
     check_k(k, len(seq.occurring(cut.train).items))
-    candidates: dict[str, Model] = {}
-    for name in models:
+    # All that can be refused is refused before the first model trains. A path that isn't there is a name that isn't known.
+    candidates = {m: _trained(m, log, cut) if m not in MODELS and Path(m).exists() else create(m) for m in models}
+    for name, model in candidates.items():
         if name in MODELS:
             progress(f"training {name}", 0, 0)
-            candidates[name] = create(name).fit(cut.train, cut.valid, progress=progress)
-        elif Path(name).exists():
-            candidates[name] = _trained(name, log, cut)
-        else:
-            create(name)  # says which names there are
+            model.fit(cut.train, cut.valid, progress=progress)
     return evaluation.evaluate(candidates, cut, k=k, seen=seen, seed=seed, progress=progress)
 
 

@@ -606,3 +606,19 @@ def test_a_manifest_that_lacks_its_parts_is_damaged(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text('{"format": 1}')
     with pytest.raises(PenchantError, match="is damaged; prepare the dataset again"):
         load(tmp_path)
+
+
+def test_times_that_are_positions_become_the_index_in_the_history(write: Write, tmp_path: Path) -> None:
+    log = prepare(read(write("log.csv", HEADER + "a,x,500\na,y,900\na,z,7\n")), tmp_path / "out")
+    assert log.clock == "index"
+    assert [(log.items[int(i)], int(t)) for i, t in zip(log.item, log.timestamp, strict=True)] == [
+        ("z", 0),
+        ("x", 1_000_000),
+        ("y", 2_000_000),
+    ]
+
+
+def test_a_column_of_ids_is_no_event_type(write: Write, tmp_path: Path) -> None:
+    lines = "".join(f"a,x{n},{T + n},type {n}\n" for n in range(10_001))
+    with pytest.raises(PenchantError, match="10,001 event types; that column holds ids"):
+        prepare(read(write("log.csv", "user_id,item_id,timestamp,event_type\n" + lines)), tmp_path / "out")

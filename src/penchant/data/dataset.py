@@ -30,6 +30,7 @@ from penchant.types import EVENT_COLUMNS, Clock, Interactions, PenchantError, Pr
 FORMAT = 1
 FILES = MANIFEST, INTERACTIONS, ITEMS = "manifest.json", "interactions.parquet", "items.parquet"
 LONGEST_ID = 1024
+MOST_EVENT_TYPES = 10_000
 IDS = ("user_id", "item_id", "session_id", "event_id")
 SUSPECT = "_suspect"
 WORKING = ("row", "unreadable", SUSPECT)
@@ -125,12 +126,13 @@ def write_dataset(
         total = sum(s.rows for s in sources)
         pieces = engine.partition(_one_log(sources), total, "user_id", work / "pieces", config.rows_at_once)
         cleaner, quality = Cleaner(config, clock), Quality()
-        positions = all("timestamp" not in s.dialect.columns for s in sources)
         kept = _kept(pieces, cleaner, work, progress)
-        engine.write_pieces(_finish(kept, quality, config, positions=positions), target / INTERACTIONS)
+        engine.write_pieces(_finish(kept, quality, config, positions=clock == "index"), target / INTERACTIONS)
         if not quality.events:
             reasons = ", ".join(f"{count} {step}" for step, count in cleaner.dropped.items() if count)
             raise PenchantError(f"{sources[0].name}: no event is left after cleaning ({reasons} of {cleaner.rows_in})")
+        if len(quality.event_types) > MOST_EVENT_TYPES:
+            raise PenchantError(f"{sources[0].name}: has {len(quality.event_types):,} event types; that column holds ids")
         engine.write_parquet(catalog.merge(quality.item_counts(), described).lazy(), target / ITEMS)
         manifest = {
             "format": FORMAT,

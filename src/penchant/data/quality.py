@@ -27,7 +27,8 @@ class Quality:
         self._gaps = dict.fromkeys((*GAPS, "longer"), 0)
         self._days: list[Int] = []
         self._span: list[tuple[int, int]] = []
-        self._event_types: dict[str, int] = {}
+        self.event_types: dict[str, int] = {}
+        """How many events of each type have been added."""
 
     def add(self, events: Table) -> None:
         """Count a piece of the cleaned log, in order, with its features and ``row``."""
@@ -47,7 +48,7 @@ class Quality:
         self._span.append((int(events["timestamp"].min()), int(events["timestamp"].max())))
         self._days.append(events.select(nw.col("timestamp") // DAY)["timestamp"].unique().to_numpy())
         for name, count in events.group_by("event_type").agg(nw.len()).iter_rows():
-            self._event_types[name or ""] = self._event_types.get(name or "", 0) + int(count)
+            self.event_types[name or ""] = self.event_types.get(name or "", 0) + int(count)
 
     @property
     def events(self) -> int:
@@ -68,7 +69,7 @@ class Quality:
             "events": rows,
             "users": len(users),
             "items": len(items),
-            "event_types": dict(sorted(self._event_types.items())),
+            "event_types": dict(sorted(self.event_types.items())),
             "events_per_user": _quantiles(users),
             "events_per_item": _quantiles(items),
             "users_with_one_event": int((users == 1).sum()),

@@ -95,7 +95,7 @@ class TransitionSettings(Settings):
     """Weight of the logarithm of an item's count in its score."""
 
     def __post_init__(self) -> None:
-        self.check(self.window >= 1, "window must be at least 1")
+        self.check(1 <= self.window <= 10_000, "window must lie between 1 and 10000")
         self.check(self.distance_power >= 0, "distance_power must not be negative")
         self.check(0 < self.age_decay <= 1, "age_decay must lie in (0, 1]")
         self.check(self.scale > 0, "scale must be above 0")
@@ -185,7 +185,7 @@ class NeighbourSettings(Settings):
     neighbours: int = 500
 
     def __post_init__(self) -> None:
-        self.check(self.window >= 1, "window must be at least 1")
+        self.check(1 <= self.window <= 10_000, "window must lie between 1 and 10000")
         self.check(self.neighbours >= 1, "neighbours must be at least 1")
 
 

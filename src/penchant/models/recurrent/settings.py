@@ -31,6 +31,8 @@ class LSTMSettings(Settings):
     def __post_init__(self) -> None:
         for name in ("width", "layers", "batch_size", "max_length", "epochs", "patience"):
             self.check(getattr(self, name) >= 1, f"{name} must be at least 1")
+        self.check(self.width <= 8192, "width must be at most 8192")
+        self.check(self.layers <= 16, "layers must be at most 16")
         self.check(0 <= self.seed < 1 << 32, "seed must lie between 0 and 4294967295")
         self.check(0 <= self.dropout < 1, "dropout must lie in [0, 1)")
         self.check(self.learning_rate > 0, "learning_rate must be above 0")
