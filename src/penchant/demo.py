@@ -53,7 +53,7 @@ def run(out: str | Path, *, say: Callable[[str], None], progress: Progress = qui
         say(f"   person {user:<4}" + "; ".join(mine))
 
     say(
-        "\nWhere to look next\n"
+        "\nWhere to look next (. .venv/bin/activate puts penchant on the path)\n"
         f"   more people:     penchant recommend {out}/lstm {out}/dataset --users all --k 10\n"
         f"   another model:   penchant train {out}/dataset --model lstm --set width=128 --out {out}/wide\n"
         "   your own events: penchant prepare EVENTS.csv --out my-dataset\n"
