@@ -1,6 +1,7 @@
 """A model as a folder: what is saved comes back, what is damaged is refused in one sentence."""
 
 import json
+import resource
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from penchant import artifact
 from penchant.models import create
 from penchant.models.base import Model
 from penchant.sequences import histories
-from penchant.testing import log_of
+from penchant.testing import example_histories, log_of
 from penchant.types import PenchantError
 
 LOG = log_of([(user, item, time) for user in "xyz" for time, item in enumerate(["007", "7", "a,b", "☕", "007"])])
@@ -142,3 +143,15 @@ def test_what_is_no_model_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(PenchantError, match="is not a model"):
         artifact.load(tmp_path / "file")
+
+
+def test_a_full_disk_leaves_no_model_and_says_so(tmp_path: Path) -> None:
+    model = create("popularity").fit(example_histories(np.random.default_rng(0), 20, items=2000, longest=300))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))  # as a full disk: no file can grow beyond
+    try:
+        with pytest.raises(PenchantError, match="model: can't be written"):
+            artifact.save(model, tmp_path / "model")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list(tmp_path.iterdir()) == []

@@ -233,7 +233,7 @@ BROKEN: dict[type[Model], str] = {
     NoNumberForOthers: "someone with a history gets scores that are no finite numbers|differ",
     DoublePrecision: "float64, not float32",
     SharesItsScores: "scores that a caller wrote into",
-    TakesAnyState: "a state of another model is taken",
+    TakesAnyState: "a state of another model is advanced",
 }
 
 

@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -189,3 +190,16 @@ def test_what_is_refused_is_refused_before_anything_trains(log: Interactions) ->
     with pytest.raises(PenchantError, match="there is no model 'nosuch'"):
         workflow.compare(log, ["popularity", "nosuch"], progress=lambda what, *n: told.append(what))
     assert told == []
+
+
+def test_a_model_of_another_dataset_is_loaded_with_a_remark(log: Interactions, tmp_path: Path) -> None:
+    workflow.train(log, "popularity", tmp_path / "m")
+    told: list[str] = []
+
+    def tell(what: str, *_: int) -> None:
+        told.append(what)
+
+    workflow.load_for(tmp_path / "m", log, tell)
+    assert told == []
+    workflow.load_for(tmp_path / "m", replace(log, content_hash="another"), tell)
+    assert [f"{tmp_path / 'm'} was trained on another dataset" in remark for remark in told] == [True]

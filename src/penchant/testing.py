@@ -256,8 +256,13 @@ def _check_answers(model: Model, histories: Sequences) -> None:
     shown = zip(np.repeat(np.arange(len(histories)), 5).tolist(), ranking.item.ravel().tolist(), strict=True)
     assert not seen & set(shown), "an excluded item is recommended"
     foreign = replace(newcomer, model_id="another model")
-    try:
-        model.advance(foreign, seq.pad(histories, np.array([0])))
-    except PenchantError:
-        return
-    raise AssertionError("a state of another model is taken")
+    uses: dict[str, Callable[[], object]] = {
+        "advanced": lambda: model.advance(foreign, seq.pad(histories, np.array([0]))),
+        "recommended from": lambda: recommend(model, foreign, 1, now=now),
+    }
+    for use, call in uses.items():
+        try:
+            call()
+        except PenchantError:
+            continue
+        raise AssertionError(f"a state of another model is {use}")

@@ -75,10 +75,11 @@ def train(
 
 def load_for(path: str | Path, log: Interactions, progress: Progress = quiet) -> Model:
     """Load a model to recommend from a dataset; remarks if it was trained on another, whose ids may mean other items."""
+    model = artifact.load(path)
     trained_on = artifact.read_lineage(path).get("dataset")
     if trained_on not in (None, log.content_hash):
         progress(f"{path} was trained on another dataset ({trained_on[:12]}…): equal ids must mean equal items", 0, 0)
-    return artifact.load(path)
+    return model
 
 
 def compare(

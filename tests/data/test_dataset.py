@@ -622,3 +622,9 @@ def test_a_column_of_ids_is_no_event_type(write: Write, tmp_path: Path) -> None:
     lines = "".join(f"a,x{n},{T + n},type {n}\n" for n in range(10_001))
     with pytest.raises(PenchantError, match="10,001 event types; that column holds ids"):
         prepare(read(write("log.csv", "user_id,item_id,timestamp,event_type\n" + lines)), tmp_path / "out")
+
+
+def test_a_log_without_users_says_so_in_pieces_too(write: Write, tmp_path: Path) -> None:
+    source = write("log.csv", HEADER + "".join(f",x{n},{T}\n" for n in range(9)))
+    with pytest.raises(PenchantError, match=r"no event is left after cleaning \(9 missing of 9\)"):
+        prepare(read(source), tmp_path / "out", PrepareConfig(rows_at_once=2))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from penchant.data.dialects import DIALECTS, SEQUENCES, guess, resolve
+from penchant.data.dialects import DIALECTS, SEQUENCES, Dialect, guess, resolve
 from penchant.types import PenchantError
 
 
@@ -13,11 +13,11 @@ def mapped(found: str, *, ordered: bool = False, **given: str) -> dict[str, str]
 
 
 @pytest.mark.parametrize("dialect", DIALECTS, ids=lambda d: d.name)
-def test_each_dialect_is_known_by_its_columns_in_any_order(dialect: object) -> None:
-    columns = {c.name: c for c in DIALECTS}[dialect.name].columns  # type: ignore[attr-defined]
+def test_each_dialect_is_known_by_its_columns_in_any_order(dialect: Dialect) -> None:
+    columns = dialect.columns
     found = sorted(set(columns.values()), key=lambda c: (len(c), c))
     result = resolve("log.csv", found, {}, ordered=False)
-    assert result.dialect == dialect.name  # type: ignore[attr-defined]
+    assert result.dialect == dialect.name
     assert {c: result.columns[c] for c in columns} == dict(columns)
 
 

@@ -281,8 +281,6 @@ def partition(log: Frame, total: int, column: str, folder: Path, rows_at_once: i
     cumulative = counts["len"].cum_sum().to_numpy()
     cuts = np.unique(np.searchsorted(cumulative, [total * cut / wanted for cut in range(1, wanted)]))
     bounds = [counts[column][int(cut)] for cut in cuts if cut < counts.height]
-    if not bounds:
-        return [log]
     with _told(folder):
         native.with_columns(_place(pl.col(column), bounds).alias("_piece")).sink_parquet(
             pl.PartitionBy(folder, key="_piece", include_key=False), compression="lz4", mkdir=True

@@ -45,7 +45,10 @@ def temporal(log: Interactions) -> Split:
     first_valid = ascending[int(len(log) * (1 - VALID_SHARE - TEST_SHARE))]
     first_test = ascending[int(len(log) * (1 - TEST_SHARE))]
     train, before_test = log.timestamp < first_valid, log.timestamp < first_test
-    _need(train.any(), "a temporal split needs events at different times; too many events share the last moments of this log")
+    _need(
+        train.any(),
+        f"a temporal split needs events at different times: of this log's {len(log):,} none lies before the first cut",
+    )
     return Split(
         "temporal",
         train=seq.histories(log, train),
