@@ -20,7 +20,7 @@ from penchant.types import PenchantError, Vocabulary
 
 FORMAT = 1
 FILES = CONFIG, WEIGHTS, ITEMS, LINEAGE = "config.json", "weights.safetensors", "items.parquet", "lineage.json"
-_KEYS = {"format", "model", "id", "settings", "items", "sha256"}
+_KEYS = {"format", "model", "id", "settings", "items", "event_types", "sha256"}
 
 
 def save(model: Model, out: str | Path, lineage: Mapping[str, Any] | None = None) -> None:
@@ -43,6 +43,7 @@ def save(model: Model, out: str | Path, lineage: Mapping[str, Any] | None = None
             "id": identifier,
             "settings": asdict(model.settings),
             "items": len(model.items),
+            "event_types": model.event_types,
             "sha256": {name: engine.file_hash(target / name) for name in (WEIGHTS, ITEMS, LINEAGE)},
         }
         _write(target / CONFIG, config)
@@ -68,6 +69,7 @@ def load(folder: str | Path, kinds: Mapping[str, type[Model]] = MODELS) -> Model
     model = kind(kind.settings_type.parse(config["settings"]))
     items = engine.collect(engine.read([folder / ITEMS], ["item_id"]))
     model.items = Vocabulary(tuple(items["item_id"].to_list()))
+    model.event_types = tuple(config["event_types"])
     model.history = read_lineage(folder)["history"]
     try:
         model.set_weights(load_file(folder / WEIGHTS))

@@ -52,8 +52,8 @@ def check_k(k: int, catalogue: int) -> None:
 
 def masked_scores(model: Recommender, state: UserState, now: Int, exclude: Excluded | None) -> Float:
     """Scores ``[n, V] float32``, ``-inf`` where an item is excluded. Raises ``PenchantError`` for a state of another model."""
-    if state.model_id != model.id:
-        raise PenchantError(f"this state belongs to model {state.model_id}, not to {model.id}; encode the history again")
+    if state.model_id != model.state_id:
+        raise PenchantError(f"this state belongs to model {state.model_id}, not to {model.state_id}; encode the history again")
     scores = model.score(state, now)
     if exclude is not None:
         rows = np.repeat(np.arange(len(state)), np.diff(exclude.offsets))

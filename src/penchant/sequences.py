@@ -29,6 +29,7 @@ def histories(log: Interactions, keep: npt.NDArray[np.bool_] | None = None) -> S
         event_id=log.event_id[chosen],
         clock=log.clock,
         content_hash=log.content_hash,
+        content=log.content,
     )
 
 
@@ -59,11 +60,14 @@ def of_users(sequences: Sequences, ids: Collection[str]) -> Sequences:
     return replace(_rows(extended, np.where(rows == UNKNOWN, len(sequences), rows)), users=Vocabulary(tuple(ids)))
 
 
-def recode(sequences: Sequences, items: Vocabulary) -> Sequences:
-    """The same histories in the codes of another vocabulary; items it doesn't hold become ``UNKNOWN``."""
-    if items == sequences.items:
-        return sequences
-    return replace(sequences, items=items, item=sequences.items.translation(items)[sequences.item])
+def recode(sequences: Sequences, items: Vocabulary, event_types: tuple[str, ...] | None = None) -> Sequences:
+    """The same histories in the codes of other items, and of other event types; what these don't hold becomes ``UNKNOWN``."""
+    if items != sequences.items:
+        sequences = replace(sequences, items=items, item=sequences.items.translation(items)[sequences.item])
+    if event_types is not None and event_types != sequences.event_types:
+        codes = Vocabulary(event_types).codes(sequences.event_types).astype(np.int16)
+        sequences = replace(sequences, event_types=event_types, event_type=codes[sequences.event_type])
+    return sequences
 
 
 def known_only(sequences: Sequences) -> Sequences:

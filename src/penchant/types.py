@@ -12,6 +12,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Literal, Protocol, Self
 
 import numpy as np
@@ -84,13 +85,43 @@ class Vocabulary:
         return np.append(other.codes(self.ids), np.int32(UNKNOWN)).astype(np.int32)
 
 
+Observer = Callable[[int, Mapping[str, float]], None]
+"""Called after each epoch with its number (from 1) and what was measured; what it raises ends the training."""
+
+
+@dataclass(frozen=True)
+class Monitor:
+    """How a training is watched: its progress, the file it saves itself to, who is told of each epoch, where a profile goes."""
+
+    progress: Progress = quiet
+    checkpoint: Path | None = None
+    observe: Observer | None = None
+    profile: Path | None = None
+
+
+@dataclass(frozen=True)
+class Content:
+    """What is known of items apart from who had them, as sparse vectors of length 1.
+
+    Item ``i`` of ``items`` has the features ``feature[offsets[i]:offsets[i + 1]] int32``, each below ``size``, with the
+    weights ``weight[…] float32``; an item nothing is known of has none.
+    """
+
+    items: Vocabulary
+    offsets: Int
+    feature: Int
+    weight: Float
+    size: int
+
+
 @dataclass(frozen=True)
 class Interactions:
     """A cleaned event log in the total order (user_id, timestamp, event_id), dictionary-coded.
 
     ``user[m] int32`` and ``item[m] int32`` are codes in ``users`` and ``items``; ``event_type[m] int16``
     indexes ``event_types``; ``timestamp[m] int64``; ``value[m] float32``; ``session[m] int32`` numbers each
-    user's sessions from 0; ``event_id[m]``. ``content_hash`` is the SHA-256 of the dataset they came from.
+    user's sessions from 0; ``event_id[m]``. ``content_hash`` is the SHA-256 of the dataset they came from, and
+    ``content`` what is known of its items.
     """
 
     users: Vocabulary
@@ -105,6 +136,7 @@ class Interactions:
     event_id: Text
     clock: Clock
     content_hash: str
+    content: Content | None = None
 
     def __len__(self) -> int:
         return len(self.user)
@@ -116,7 +148,7 @@ class Sequences:
 
     ``item[m] int32`` are codes in ``items`` (``UNKNOWN`` where the vocabulary doesn't hold the item),
     ``timestamp[m] int64``, ``event_type[m] int16``, ``event_id[m]``; ``offsets[n + 1] int64``.
-    ``content_hash`` names the dataset the histories were cut from.
+    ``content_hash`` names the dataset the histories were cut from; ``content`` is what it knows of its items.
     """
 
     users: Vocabulary
@@ -129,6 +161,7 @@ class Sequences:
     event_id: Text
     clock: Clock
     content_hash: str
+    content: Content | None = None
 
     def __len__(self) -> int:
         """How many users."""
@@ -169,7 +202,7 @@ class UserState:
 
     Every array in ``arrays`` has a first axis of ``n``. The cursor is the last event taken in:
     ``timestamp[n] int64`` (``NEVER`` before the first) and ``event_id[n]`` (empty before the first).
-    ``model_id`` names the only model that can read the arrays.
+    ``model_id`` is the ``state_id`` of the models that can read the arrays.
     """
 
     model_id: str
@@ -275,11 +308,15 @@ class Cases:
 
 @dataclass(frozen=True)
 class Split:
-    """A dataset cut for an honest comparison: fit on ``train``, choose on ``valid``, report on ``test``."""
+    """A dataset cut for an honest comparison: fit on ``train``, choose on ``valid``, report on ``test``.
+
+    ``before_test`` are the same users' histories up to the test part: training and validation together.
+    """
 
     name: str
     train: Sequences
     valid: Cases
+    before_test: Sequences
     test: Cases
 
 
@@ -288,7 +325,11 @@ class Recommender(Protocol):
 
     @property
     def id(self) -> str:
-        """A name derived from everything learned: equal ids mean interchangeable states."""
+        """A name derived from everything learned: equal ids mean equal scores."""
+
+    @property
+    def state_id(self) -> str:
+        """A name derived from what a state depends on: equal ones mean interchangeable states."""
 
     @property
     def items(self) -> Vocabulary:

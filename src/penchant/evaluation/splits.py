@@ -29,6 +29,7 @@ def leave_one_out(log: Interactions) -> Split:
         "leave-one-out",
         train=seq.histories(log, ~asked | (from_end >= 2)),
         valid=_cases(log, ~asked | (from_end >= 2), asked & (from_end == 1), None),
+        before_test=seq.histories(log, ~asked | (from_end >= 1)),
         test=_cases(log, ~asked | (from_end >= 1), asked & (from_end == 0), None),
     )
 
@@ -53,6 +54,7 @@ def temporal(log: Interactions) -> Split:
         "temporal",
         train=seq.histories(log, train),
         valid=_cases(log, train, ~train & before_test, int(first_valid)),
+        before_test=seq.histories(log, before_test),
         test=_cases(log, before_test, ~before_test, int(first_test)),
     )
 

@@ -8,12 +8,16 @@ from typing import Any
 
 from penchant.models.base import Model
 from penchant.models.item_to_item import ItemKNN, Markov, Transitions
+from penchant.models.neural.model import GRU, LSTM, ArticleLSTM, AttentionLSTM, LongShortNetwork, Transformer
 from penchant.models.popularity import Popularity, RecentPopularity
-from penchant.models.recurrent.lstm import LSTM
 from penchant.types import PenchantError
 
 MODELS: Mapping[str, type[Model]] = {
-    model.name: model for model in (Popularity, RecentPopularity, Markov, Transitions, ItemKNN, LSTM)
+    model.name: model
+    for model in (
+        *(Popularity, RecentPopularity, Markov, Transitions, ItemKNN),
+        *(LSTM, GRU, ArticleLSTM, AttentionLSTM, Transformer, LongShortNetwork),
+    )
 }
 
 

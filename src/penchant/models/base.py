@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from difflib import get_close_matches
 from math import isfinite
@@ -23,6 +23,8 @@ from penchant.types import (
     Cases,
     Float,
     Int,
+    Monitor,
+    Observer,
     PenchantError,
     Progress,
     Sequences,
@@ -52,7 +54,7 @@ class Settings:
                 has = f"the settings are {', '.join(kinds)}" if kinds else "this model has none"
                 raise PenchantError(f"there is no setting {name!r}; {hint}{has}")
             try:
-                values[name] = kinds[name](word)
+                values[name] = _truth(word) if kinds[name] is bool else kinds[name](word)
                 if isinstance(values[name], float) and not isfinite(values[name]):
                     raise ValueError("not finite")
                 if not isinstance(word, str) and values[name] != word:
@@ -67,7 +69,14 @@ class Settings:
             raise PenchantError(f"setting {rule}")
 
 
-_KINDS = {int: "a whole number", float: "a number", str: "a word"}
+_KINDS = {int: "a whole number", float: "a number", str: "a word", bool: "true or false"}
+
+
+def _truth(word: Any) -> bool:
+    truths = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+    if str(word).lower() not in truths:
+        raise ValueError("neither true nor false")
+    return truths[str(word).lower()]
 
 
 class Model(ABC):
@@ -85,13 +94,14 @@ class Model(ABC):
         base = settings or self.settings_type()
         self.settings = self.settings_type.parse(asdict(base) | overrides)
         self.items = Vocabulary(())
+        self.event_types: tuple[str, ...] = ()
         self.history: list[dict[str, float]] = []
         """What training measured, one entry an epoch."""
 
     # What a model implements.
 
     @abstractmethod
-    def _fit(self, train: Sequences, valid: Cases | None, progress: Progress, checkpoint: Path | None) -> None:
+    def _fit(self, train: Sequences, valid: Cases | None, monitor: Monitor) -> None:
         """Learn from histories coded in ``self.items``."""
 
     @abstractmethod
@@ -121,50 +131,79 @@ class Model(ABC):
     # What all models do alike.
 
     def fit(
-        self, train: Sequences, valid: Cases | None = None, *, progress: Progress = quiet, checkpoint: Path | None = None
+        self,
+        train: Sequences,
+        valid: Cases | None = None,
+        *,
+        progress: Progress = quiet,
+        checkpoint: Path | None = None,
+        observe: Observer | None = None,
+        profile: Path | None = None,
     ) -> Self:
         """Learn from histories; stop where ``valid`` says so. The catalogue becomes the items that occur in ``train``.
 
         Deterministic given the settings. With ``checkpoint``, long training saves itself to that file after each epoch
-        and goes on from it if it is there. Raises ``PenchantError`` where there is nothing to learn from.
+        and goes on from it if it is there; ``observe`` is told of each epoch; ``profile`` is a file for a trace of the
+        first steps. Raises ``PenchantError`` where there is nothing to learn from.
         """
         train = seq.occurring(seq.known_only(train))
         if len(train.items) == 0:
             raise PenchantError("there are no events to learn from; the training part of this split is empty")
-        self.items = train.items
+        self.items, self.event_types = train.items, train.event_types
         self.history = []
-        self._fit(train, valid, progress, checkpoint)
-        self.__dict__.pop("_id", None)
+        self._fit(train, valid, Monitor(progress, checkpoint, observe, profile))
+        self._forget_ids()
         return self
 
     def set_weights(self, weights: Arrays) -> None:
         """Take back what ``weights`` gave. ``PenchantError`` where arrays are missing or of another shape."""
         self._set_weights(weights)
-        self.__dict__.pop("_id", None)
+        self._forget_ids()
+
+    def state_weights(self) -> Arrays:
+        """Of the ``weights``, those a user state depends on: all, unless a model says otherwise."""
+        return self.weights()
 
     @property
     def id(self) -> str:
-        """A digest of everything learned: equal ids mean interchangeable states. ``PenchantError`` before ``fit``."""
+        """A digest of everything learned: equal ids mean equal scores. ``PenchantError`` before ``fit``."""
+        if "_id" not in self.__dict__:
+            self.__dict__["_id"] = self._digest(self.weights)
+        return str(self.__dict__["_id"])
+
+    @property
+    def state_id(self) -> str:
+        """A digest of what a state depends on: states stay valid while it stays. ``PenchantError`` before ``fit``."""
+        if "_state_id" not in self.__dict__:
+            self.__dict__["_state_id"] = self._digest(self.state_weights)
+        return str(self.__dict__["_state_id"])
+
+    def _digest(self, weights: Callable[[], Arrays]) -> str:
         if len(self.items) == 0:
             raise PenchantError(f"this {self.name} has learned nothing yet; fit it or load one that was saved")
-        if "_id" not in self.__dict__:
-            digest = hashlib.sha256(json.dumps([self.name, asdict(self.settings), self.items.ids]).encode())
-            for name, array in sorted(self.weights().items()):
-                digest.update(f"{name} {array.dtype} {array.shape}".encode() + np.ascontiguousarray(array).tobytes())
-            self.__dict__["_id"] = f"{self.name}-{digest.hexdigest()[:16]}"
-        return str(self.__dict__["_id"])
+        digest = hashlib.sha256(json.dumps([self.name, asdict(self.settings), self.items.ids]).encode())
+        for name, array in sorted(weights().items()):
+            digest.update(f"{name} {array.dtype} {array.shape}".encode() + np.ascontiguousarray(array).tobytes())
+        return f"{self.name}-{digest.hexdigest()[:16]}"
+
+    def _forget_ids(self) -> None:
+        """What was learned has changed: the digests have to be made anew."""
+        self.__dict__.pop("_id", None)
+        self.__dict__.pop("_state_id", None)
 
     def initial(self, n: int) -> UserState:
         """The state of ``n`` people nothing is known of."""
-        return UserState(self.id, self._initial(n), np.full(n, NEVER, np.int64), text([""] * n))
+        return UserState(self.state_id, self._initial(n), np.full(n, NEVER, np.int64), text([""] * n))
 
     def advance(self, state: UserState, batch: Batch) -> UserState:
         """The state after the batch's events, one row per person; items are codes in ``self.items``.
 
         Raises ``PenchantError`` for a state of another model.
         """
-        if state.model_id != self.id:
-            raise PenchantError(f"this state belongs to model {state.model_id}, not to {self.id}; encode the history again")
+        if state.model_id != self.state_id:
+            raise PenchantError(
+                f"this state belongs to model {state.model_id}, not to {self.state_id}; encode the history again"
+            )
         arrays = self._advance(state.arrays, _known(batch))
         came = batch.lengths > 0
         rows, last = np.flatnonzero(came), batch.lengths[came] - 1
@@ -175,7 +214,7 @@ class Model(ABC):
 
     def encode(self, histories: Sequences, *, progress: Progress = quiet) -> UserState:
         """The states of people after their whole histories, one row a user, in the order of ``histories``."""
-        coded = seq.recode(histories, self.items)
+        coded = seq.recode(histories, self.items, self.event_types)
         states: list[UserState] = []
         places: list[Int] = []
         done = 0

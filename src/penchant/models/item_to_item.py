@@ -9,14 +9,13 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from scipy.sparse import coo_array, csr_array, diags_array, vstack
 
 from penchant import sequences as seq
 from penchant.models.base import Model, Settings
-from penchant.types import UNKNOWN, Array, Arrays, Batch, Cases, Float, Int, PenchantError, Progress, Sequences, UserState
+from penchant.types import UNKNOWN, Array, Arrays, Batch, Cases, Float, Int, Monitor, PenchantError, Sequences, UserState
 
 FIXED_POINT = 1 << 16
 """Counts are whole multiples of 1/65536, so that what was added can be taken away exactly."""
@@ -42,6 +41,10 @@ class ItemToItem(Model):
 
     def _refresh(self) -> None:
         self._matrix, self._prior = self._derive()
+
+    def state_weights(self) -> Arrays:
+        """None: a state is a list of items, whatever is learned of them."""
+        return {}
 
     def _initial(self, n: int) -> Arrays:
         return {"recent": np.full((n, len(self._age_weights)), UNKNOWN, np.int32)}
@@ -112,7 +115,7 @@ class Transitions(ItemToItem):
     settings_type = TransitionSettings
     settings: TransitionSettings
 
-    def _fit(self, train: Sequences, valid: Cases | None, progress: Progress, checkpoint: Path | None) -> None:
+    def _fit(self, train: Sequences, valid: Cases | None, monitor: Monitor) -> None:
         size = len(train.items)
         self._counts = csr_array((size, size), dtype=np.int64)
         self._events = np.zeros(size, np.int64)
@@ -140,7 +143,7 @@ class Transitions(ItemToItem):
             raise PenchantError("these histories were never learned, so they can't be unlearned")
         self._counts, self._events = counts, events
         self._refresh()
-        self.__dict__.pop("_id", None)
+        self._forget_ids()
 
     @property
     def _age_weights(self) -> Float:
@@ -196,7 +199,7 @@ class ItemKNN(ItemToItem):
     settings_type = NeighbourSettings
     settings: NeighbourSettings
 
-    def _fit(self, train: Sequences, valid: Cases | None, progress: Progress, checkpoint: Path | None) -> None:
+    def _fit(self, train: Sequences, valid: Cases | None, monitor: Monitor) -> None:
         user = np.repeat(np.arange(len(train)), train.lengths)
         had = csr_array(coo_array((np.ones(len(user), np.float32), (user, train.item)), shape=(len(train), len(train.items))))
         had.data[:] = 1

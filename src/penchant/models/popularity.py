@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from penchant.models.base import Model, Settings, expect
-from penchant.types import DAY, Array, Arrays, Batch, Cases, Float, Int, PenchantError, Progress, Sequences, UserState
+from penchant.types import DAY, Array, Arrays, Batch, Cases, Float, Int, Monitor, PenchantError, Sequences, UserState
 
 
 class Popularity(Model):
@@ -19,12 +18,16 @@ class Popularity(Model):
 
     name = "popularity"
 
-    def _fit(self, train: Sequences, valid: Cases | None, progress: Progress, checkpoint: Path | None) -> None:
+    def _fit(self, train: Sequences, valid: Cases | None, monitor: Monitor) -> None:
         self._share = self._weigh(train, np.ones(len(train.item)))
 
     def _weigh(self, train: Sequences, weight: Array) -> Float:
         counts = np.bincount(train.item, weights=weight, minlength=len(train.items))
         return np.asarray(counts / counts.sum(), np.float32)
+
+    def state_weights(self) -> Arrays:
+        """None: there is no state."""
+        return {}
 
     def _initial(self, n: int) -> Arrays:
         return {}
@@ -69,7 +72,7 @@ class RecentPopularity(Popularity):
     name = "recent_popularity"
     settings_type = RecentSettings
 
-    def _fit(self, train: Sequences, valid: Cases | None, progress: Progress, checkpoint: Path | None) -> None:
+    def _fit(self, train: Sequences, valid: Cases | None, monitor: Monitor) -> None:
         if train.clock == "index":
             raise PenchantError("recent_popularity needs times, and this log has order only; use popularity")
         assert isinstance(self.settings, RecentSettings)

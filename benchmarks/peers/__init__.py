@@ -1,0 +1,1 @@
+"""Penchant's speed beside other libraries', each in its own environment, all on one log and one thread."""

@@ -1,0 +1,141 @@
+"""From histories to training steps: length-bucketed pieces, augmented, with the negatives of each step. NumPy only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from penchant.models.neural.settings import NeuralSettings
+from penchant.sequences import ragged_range
+from penchant.types import MICROSECONDS, Array, Float, Int, Sequences
+
+LEFT_OUT = -1
+"""Code of an input event that is masked in training."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Some stretches of histories, right-padded: ``L`` input events and what followed each.
+
+    ``item[n, L] int64`` (``LEFT_OUT`` where masked), ``kind[n, L] int64``, ``gap[n, L]`` and ``until[n, L] float32`` seconds
+    since the event before (-1 for none) and until the target, ``target[N] int64`` for the places where ``inside[n, L]``.
+    ``first`` says that no piece of these histories came before.
+    """
+
+    item: Int
+    kind: Int
+    gap: Float
+    until: Float
+    inside: Array
+    target: Int
+    first: bool
+
+
+@dataclass(frozen=True)
+class Ragged:
+    """Histories to train on: ``row`` (ascending), ``item``, ``kind`` and ``time`` of each event, ``offsets`` of each row."""
+
+    offsets: Int
+    item: Int
+    kind: Int
+    time: Int
+
+    @property
+    def lengths(self) -> Int:
+        """Events of each row."""
+        return np.diff(self.offsets)
+
+    def take(self, events: Int, counts: Int) -> Ragged:
+        """Other events in the place of these, ``counts`` of each row."""
+        offsets = np.concatenate([[0], np.cumsum(counts)])
+        return Ragged(offsets, self.item[events], self.kind[events], self.time[events])
+
+
+def steps(train: Sequences, settings: NeuralSettings, chance: np.random.Generator) -> list[Int]:
+    """Users of like history length together, about ``batch_events`` targets a step, in random order.
+
+    Which users meet in a step is random too. Users without two events are left out.
+    """
+    order = chance.permutation(np.flatnonzero(train.lengths > 1))
+    order = order[np.argsort(train.lengths[order], kind="stable")]
+    targets = np.cumsum(np.minimum(train.lengths[order] - 1, settings.max_length))
+    cuts = np.flatnonzero(np.diff((targets - 1) // settings.batch_events)) + 1
+    groups = np.split(order, cuts)
+    return [groups[index] for index in chance.permutation(len(groups))]
+
+
+def pieces(train: Sequences, users: Int, settings: NeuralSettings, chance: np.random.Generator) -> Iterator[Piece]:
+    """The histories of some users, cut after every ``max_length`` inputs; what was left of a piece is in the next."""
+    log = _augmented(_ragged(train, users), settings, chance)
+    inputs = log.lengths - 1
+    dropped = chance.random(len(log.item)) < settings.mask if settings.mask else None
+    for start in range(0, int(inputs.max(initial=0)), settings.max_length):
+        rows = np.arange(len(inputs)) if settings.carry else np.flatnonzero(inputs > start)
+        lengths = np.clip(inputs[rows] - start, 0, settings.max_length)
+        inside = np.arange(int(lengths.max())) < lengths[:, None]
+        events = ragged_range(log.offsets[rows] + start, lengths)
+
+        def padded(values: Array, dtype: type, inside: Array = inside) -> Array:
+            out = np.zeros(inside.shape, dtype)
+            out[inside] = values
+            return out
+
+        gap = np.diff(log.time, prepend=log.time[:1]) / MICROSECONDS
+        gap[log.offsets[:-1][log.lengths > 0]] = -1
+        item = log.item[events]
+        if dropped is not None:
+            item = np.where(dropped[events], LEFT_OUT, item)
+        yield Piece(
+            padded(item, np.int64),
+            padded(log.kind[events], np.int64),
+            padded(gap[events], np.float32),
+            padded(gap[events + 1], np.float32),
+            inside,
+            log.item[events + 1].astype(np.int64),
+            first=start == 0 or not settings.carry,
+        )
+
+
+def _ragged(train: Sequences, users: Int) -> Ragged:
+    lengths = train.lengths[users]
+    events = ragged_range(train.offsets[users], lengths)
+    log = Ragged(train.offsets, train.item, train.event_type, train.timestamp)
+    return log.take(events, lengths)
+
+
+def _augmented(log: Ragged, settings: NeuralSettings, chance: np.random.Generator) -> Ragged:
+    """Crops, repeats and reorders histories as often as the settings say."""
+    if settings.crop:
+        lengths = np.where(chance.random(len(log.lengths)) < settings.crop, 2 + _below(log.lengths - 1, chance), log.lengths)
+        lengths = np.minimum(lengths, log.lengths)
+        log = log.take(ragged_range(log.offsets[:-1] + _below(log.lengths - lengths + 1, chance), lengths), lengths)
+    if settings.repeat:
+        times = 1 + (chance.random(len(log.item)) < settings.repeat)
+        log = log.take(np.repeat(np.arange(len(times)), times), np.add.reduceat(times, log.offsets[:-1]))
+    if settings.reorder:
+        row = np.repeat(np.arange(len(log.lengths)), log.lengths)
+        shuffled = np.repeat(chance.random(len(log.lengths)) < settings.reorder, log.lengths)
+        key = np.where(shuffled, chance.random(len(row)), np.arange(len(row)))
+        log = log.take(np.lexsort((key, log.time, row)), log.lengths)
+    return log
+
+
+def _below(bound: Int, chance: np.random.Generator) -> Int:
+    """A random whole number from 0 to below each bound."""
+    return np.asarray(chance.random(len(bound)) * np.maximum(bound, 1), np.int64)
+
+
+class Negatives:
+    """Items drawn in proportion to ``popularity ** power``, with replacement."""
+
+    def __init__(self, events: Int, power: float) -> None:
+        weight = np.power(events, power, dtype=np.float64)
+        self.share = weight / weight.sum()
+        self._cumulated = np.cumsum(self.share)
+
+    def draw(self, count: int, chance: np.random.Generator) -> Int:
+        """``[count] int64``."""
+        places = np.searchsorted(self._cumulated, chance.random(count) * self._cumulated[-1], side="right")
+        return np.minimum(places, len(self.share) - 1)

@@ -1,0 +1,188 @@
+"""Losses of next-event prediction, fused with the product that makes the scores: gradients come with the value.
+
+Every loss takes the interests ``x[N, d]`` at the targets and returns the mean over them. Scores are made a few rows at a
+time, so that they are never whole in memory, and worked on in place, so that they stay in the cache.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+SCORES_AT_ONCE = 1 << 21
+"""Scores computed at a time over a whole catalogue (8 MB)."""
+SAMPLED_AT_ONCE = 1 << 19
+"""Scores computed at a time against sampled items (2 MB): many passes go over them."""
+
+Pairs = Callable[[Tensor, Tensor], Tensor]
+"""``pairs(positive[n, 1], negative[n, K])`` leaves the gradients of the summed loss in ``positive`` and ``negative`` and
+returns that loss. A negative that is the target itself has a score of ``LOWEST``."""
+LOWEST = -1e30
+"""A score that counts for nothing, and whose square is still a number."""
+
+
+def softmax_loss(
+    x: Tensor, weight: Tensor, bias: Tensor, target: Tensor, *, smoothing: float = 0.0, dtype: torch.dtype = torch.float32
+) -> Tensor:
+    """Mean cross-entropy of ``softmax(x Wᵀ + b)`` against ``target[N]``, over the whole catalogue ``weight[V, d]``, ``bias[V]``.
+
+    ``smoothing`` spreads that share of a target over all items; the products are made in ``dtype``.
+    """
+    loss: Tensor = _Softmax.apply(x, weight, bias, target, smoothing, dtype)  # type: ignore[no-untyped-call]
+    return loss
+
+
+class _Softmax(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, target: Tensor, smoothing: float, dtype: torch.dtype) -> Tensor:
+        """The loss, a scalar."""
+        grad_x, grad_weight, grad_bias = torch.empty_like(x), torch.zeros_like(weight), torch.zeros_like(bias)
+        table = weight.to(dtype)
+        items = len(weight)
+        rows = max(1, SCORES_AT_ONCE // items)
+        loss = torch.zeros((), dtype=x.dtype)
+        for start in range(0, len(x), rows):
+            part, wanted = x[start : start + rows].to(dtype), target[start : start + rows, None]
+            logits = torch.mm(part, table.T).float().add_(bias) if dtype != x.dtype else torch.addmm(bias, part, table.T)
+            normaliser = logits.logsumexp(1, keepdim=True)
+            loss += normaliser.sum() - (1 - smoothing) * logits.gather(1, wanted).sum()
+            if smoothing:
+                loss -= smoothing * logits.mean(1).sum()
+            p = logits.sub_(normaliser).exp_()
+            if smoothing:
+                p.sub_(smoothing / items)
+            p.scatter_add_(1, wanted, torch.full_like(wanted, smoothing - 1, dtype=p.dtype))
+            grad_bias += p.sum(0)
+            p = p.to(dtype)
+            grad_x[start : start + rows] = torch.mm(p, table)
+            if dtype == x.dtype:
+                grad_weight.addmm_(p.T, part)
+            else:
+                grad_weight += torch.mm(p.T, part)
+        ctx.save_for_backward(grad_x / len(x), grad_weight / len(x), grad_bias / len(x))
+        return loss / len(x)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Any:
+        """Gradients of the loss by ``x``, ``weight`` and ``bias``."""
+        grad_x, grad_weight, grad_bias = ctx.saved_tensors
+        return grad * grad_x, grad * grad_weight, grad * grad_bias, None, None, None
+
+
+def sampled_loss(
+    x: Tensor, weight: Tensor, bias: Tensor, target: Tensor, negative: Tensor, handicap: Tensor | float, pairs: Pairs
+) -> Tensor:
+    """Mean loss of ``pairs`` of the scores ``x wᵀ + b`` of each target and of the negatives that all targets share.
+
+    ``target[N]`` and ``negative[K]`` are rows of ``weight[R, d]`` and ``bias[R]``; negatives lose a ``handicap[K]``. A
+    negative that is the target itself doesn't count.
+    """
+    loss: Tensor = _Sampled.apply(x, weight, bias, target, negative, handicap, pairs)  # type: ignore[no-untyped-call]
+    return loss
+
+
+def _hits(target: Tensor, negative: Tensor) -> tuple[Tensor, Tensor]:
+    """The pairs ``(row, column)`` with ``target[row] == negative[column]``: few, so they aren't looked for one by one."""
+    ordered, columns = negative.sort()
+    first = torch.searchsorted(ordered, target)
+    counts = torch.searchsorted(ordered, target, right=True) - first
+    row = torch.arange(len(target)).repeat_interleave(counts)
+    within = torch.arange(len(row)) - (counts.cumsum(0) - counts).repeat_interleave(counts)
+    return row, columns[first.repeat_interleave(counts) + within]
+
+
+class _Sampled(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        target: Tensor,
+        negative: Tensor,
+        handicap: Tensor | float,
+        pairs: Pairs,
+    ) -> Tensor:
+        """The loss, a scalar."""
+        against, against_bias, wanted = weight[negative], bias[negative], weight[target]
+        positive = (x * wanted).sum(1, keepdim=True).add_(bias[target, None])
+        grad_x, grad_against, grad_against_bias = torch.empty_like(x), torch.zeros_like(against), torch.zeros_like(against_bias)
+        level = against_bias - handicap
+        rows = max(1, SAMPLED_AT_ONCE // len(negative))
+        loss = torch.zeros((), dtype=x.dtype)
+        for start in range(0, len(x), rows):
+            some = slice(start, start + rows)
+            scores = torch.addmm(level, x[some], against.T)
+            scores.index_put_(_hits(target[some], negative), scores.new_tensor(LOWEST))
+            loss += pairs(positive[some], scores)
+            torch.mm(scores, against, out=grad_x[some])
+            grad_against.addmm_(scores.T, x[some])
+            grad_against_bias += scores.sum(0)
+        grad_x += positive * wanted
+        grad_weight, grad_bias = torch.zeros_like(weight), torch.zeros_like(bias)
+        grad_weight.index_add_(0, negative, grad_against).index_add_(0, target, positive * x)
+        grad_bias.index_add_(0, negative, grad_against_bias).index_add_(0, target, positive[:, 0])
+        ctx.save_for_backward(grad_x / len(x), grad_weight / len(x), grad_bias / len(x))
+        return loss / len(x)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Any:
+        """Gradients of the loss by ``x``, ``weight`` and ``bias``."""
+        grad_x, grad_weight, grad_bias = ctx.saved_tensors
+        return grad * grad_x, grad * grad_weight, grad * grad_bias, None, None, None, None
+
+
+def cross_entropy(positive: Tensor, negative: Tensor) -> Tensor:
+    """Softmax over a target and its negatives.
+
+    It estimates the whole softmax where the handicap of a negative is the logarithm of how often it is expected among them
+    (logQ correction: Bengio and Senécal 2008; Yi et al. 2019).
+    """
+    normaliser = torch.logaddexp(negative.logsumexp(1, keepdim=True), positive)
+    loss = (normaliser - positive).sum()
+    negative.sub_(normaliser).exp_()
+    positive.sub_(normaliser).exp_().sub_(1)
+    return loss
+
+
+def bpr_max(penalty: float) -> Pairs:
+    """BPR-max (Hidasi and Karatzoglou 2018, §4.2): ``-log Σ s_j σ(r_i - r_j) + penalty · Σ s_j r_j²``, with ``s`` the softmax of
+    the negatives' scores ``r_j``.
+    """
+
+    def pairs(positive: Tensor, negative: Tensor) -> Tensor:
+        softmax = negative.softmax(1)
+        negative.masked_fill_(negative <= LOWEST, 0)
+        wins = torch.sigmoid(positive - negative)
+        won = softmax * wins  # s_j σ_j
+        chance = won.sum(1, keepdim=True).clamp_(min=1e-24)
+        squares = negative * negative
+        squared = torch.linalg.vecdot(softmax, squares).unsqueeze(1)
+        loss = penalty * squared.sum() - chance.log().sum()
+        slope = wins.neg_().add_(1).mul_(won)  # s_j σ_j (1 - σ_j)
+        positive.copy_(-slope.sum(1, keepdim=True) / chance)
+        # d loss / d r_j = slope/chance - (won - s·chance)/chance + penalty·s·(r_j² - squared + 2 r_j)
+        squares.add_(negative, alpha=2).mul_(penalty).add_(1 - penalty * squared)
+        torch.mul(softmax, squares, out=negative)
+        negative.add_(slope.sub_(won).div_(chance))
+        return loss
+
+    return pairs
+
+
+def gbce(share: float, calibration: float) -> Pairs:
+    """Generalised binary cross-entropy (Petrov and Macdonald 2023): the positive's probability to the power β, where negatives
+    are a ``share`` of the catalogue and ``calibration`` is the paper's t.
+    """
+    beta = share * (calibration * (1 - 1 / share) + 1 / share)
+
+    def pairs(positive: Tensor, negative: Tensor) -> Tensor:
+        loss = -beta * torch.nn.functional.logsigmoid(positive).sum() + torch.nn.functional.softplus(negative).sum()
+        negative.sigmoid_()
+        positive.copy_(beta * (torch.sigmoid(positive) - 1))
+        return loss
+
+    return pairs

@@ -1,0 +1,114 @@
+"""Recommenders whose memory is a network: trained in torch (the extra ``train``), alive in NumPy."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from penchant.models.base import Model, expect
+from penchant.models.neural.runtime import RUNTIMES, common_shapes
+from penchant.models.neural.settings import LongShortNetworkSettings, NeuralSettings, RingSettings
+from penchant.types import Arrays, Batch, Cases, Float, Int, Monitor, PenchantError, Sequences, UserState
+
+
+class NeuralModel(Model):
+    """Next-event prediction by a network; the state it leaves scores every item. Subclasses name the body.
+
+    Loss at every position (Hidasi et al. 2016), by default over the whole catalogue (Klenitskiy and Vasilev 2023), output tied to
+    the embedding.
+    """
+
+    settings_type = NeuralSettings
+    settings: NeuralSettings
+
+    def _fit(self, train: Sequences, valid: Cases | None, monitor: Monitor) -> None:
+        # Threads that spin while they wait make two trainings on one machine ten times slower; sleeping costs a tenth.
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+        try:
+            from penchant.models.neural.network import BODIES
+            from penchant.models.neural.training import train_network
+        except ModuleNotFoundError as error:
+            if error.name != "torch":
+                raise
+            raise PenchantError(
+                f"training the model {self.name} needs PyTorch; install it with: pip install 'penchant[train]' "
+                "(the README tells how to get the small CPU build)"
+            ) from error
+        train_network(self, BODIES[self.name], train, valid, monitor)
+
+    def _initial(self, n: int) -> Arrays:
+        return self._runtime.start(n)
+
+    def _advance(self, arrays: Arrays, batch: Batch) -> Arrays:
+        return self._runtime.advance(arrays, batch)
+
+    def weights(self) -> Arrays:
+        """The network's parameters, by torch's names."""
+        return self._runtime.weights
+
+    def _set_weights(self, weights: Arrays) -> None:
+        timed = "gap" in weights
+        kinds = len(weights["kind"]) if "kind" in weights else 1
+        runtime = RUNTIMES[self.name]
+        common = common_shapes(len(self.items), kinds, timed=timed, settings=self.settings)
+        expect(weights, common | runtime.shapes(self.settings, timed=timed))
+        self._runtime = runtime(weights, self.settings)
+
+    def score(self, state: UserState, now: Int) -> Float:
+        """``interest · item + bias``."""
+        return self._runtime.score(state.arrays, now)
+
+    def parts(self, state: UserState, now: Int, item: Int) -> dict[str, Float]:
+        """``long_term`` and ``short_term``, where the network has them, and ``bias``."""
+        return self._runtime.parts(state.arrays, now, item)
+
+
+class LSTM(NeuralModel):
+    """An LSTM over a person's events (Hochreiter and Schmidhuber 1997)."""
+
+    name = "lstm"
+
+
+class GRU(NeuralModel):
+    """Gated recurrent units over a person's events (Cho et al. 2014; for recommendation: Hidasi et al. 2016)."""
+
+    name = "gru"
+
+
+class ArticleLSTM(NeuralModel):
+    """The article's own cell, which differs from the standard one (see ``cells.article_step``)."""
+
+    name = "article_lstm"
+
+
+class AttentionLSTM(NeuralModel):
+    """An LSTM that looks back at a ring of its last outputs (after NARM: Li et al. 2017)."""
+
+    name = "attention_lstm"
+    settings_type = RingSettings
+
+
+@dataclass(frozen=True)
+class TransformerSettings(RingSettings):
+    """Two blocks over fifty events, as SASRec has them."""
+
+    layers: int = 2
+    max_length: int = 50
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.check(self.max_length <= self.ring, "max_length must be at most ring: a transformer sees no further")
+
+
+class Transformer(NeuralModel):
+    """Causal self-attention over the last events (SASRec: Kang and McAuley 2018) with the whole softmax."""
+
+    name = "transformer"
+    settings_type = TransformerSettings
+
+
+class LongShortNetwork(NeuralModel):
+    """Short-term LSTM, long-term bank of linear recurrences in real time, and a gate between them: the network of ``longshort``."""
+
+    name = "longshort_network"
+    settings_type = LongShortNetworkSettings

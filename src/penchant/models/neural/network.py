@@ -1,0 +1,360 @@
+"""The networks as torch trains them. ``runtime.py`` computes the same in NumPy.
+
+A ``Network`` turns events into vectors, hands them to a body, and scores items by the interest the body leaves. Bodies
+differ in what they remember: each takes ``x[n, L, d]`` and the state before, and gives the interest after each event and
+the state behind the last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from penchant.models.neural.settings import LongShortNetworkSettings, NeuralSettings, RingSettings
+
+State = tuple[Tensor, ...]
+GAP_SCALES = 9
+"""Features of a time gap: bumps at 1, 10, … 10^8 seconds."""
+
+
+@dataclass(frozen=True)
+class Moments:
+    """When events came, in seconds, ``[n, L]`` each: since the event before (-1 for none), and until the next."""
+
+    gap: Tensor
+    until: Tensor
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What of a dataset a network's size depends on."""
+
+    items: int
+    event_types: int
+    timed: bool
+    """Whether the log has times: gaps are inputs."""
+    unit: float
+    """The gap, in seconds, that counts as one: the median of those above 0."""
+    span: float
+    """Seconds between the first and last event of all, in units."""
+
+
+def gap_features(gap: Tensor) -> Tensor:
+    """``[…, 9]``: bumps over the logarithm of the gap in seconds, all 0 where there is none (a gap below 0)."""
+    log = torch.log10(1 + gap.clamp(min=0))
+    bumps = torch.exp(-torch.square(log.unsqueeze(-1) - torch.arange(GAP_SCALES)))
+    return bumps * (gap >= 0).unsqueeze(-1)
+
+
+class Dropout:
+    """Dropout drawn from a generator of our own, never from the global one; without a generator, nothing is dropped."""
+
+    def __init__(self, share: float, chance: np.random.Generator | None) -> None:
+        self.keep = 1 - share
+        self.chance = chance
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """``x`` with a share of its numbers zeroed and the others raised to make up for it."""
+        if self.chance is None or self.keep == 1:
+            return x
+        # NumPy's generator draws several times faster than torch's.
+        kept = self.chance.random(x.shape, np.float32) < np.float32(self.keep)
+        return x * torch.from_numpy(kept * np.float32(1 / self.keep))
+
+
+class Body(nn.Module):
+    """What a network remembers and how: see the module's words."""
+
+    def forward(self, x: Tensor, at: Moments, state: State | None, drop: Dropout) -> tuple[Tensor, State]:
+        """Interests after each event, ``[n, L, d]``, and the state after the last."""
+        raise NotImplementedError
+
+
+class Network(nn.Module):
+    """Event → vector (item + kind + time gap, layer norm, dropout) → body → dropout → interest.
+
+    The output layer is tied: an item's score is its embedding times the interest, plus a bias of its own (Press and
+    Wolf 2017).
+    """
+
+    def __init__(self, shape: Shape, settings: NeuralSettings, body: Callable[[NeuralSettings, Shape], Body]) -> None:
+        super().__init__()
+        width = settings.width
+        self.settings = settings
+        with torch.random.fork_rng(devices=[]):  # start values depend on the seed alone, and move no global generator
+            torch.manual_seed(settings.seed)
+            self.embedding = nn.Parameter(torch.randn(shape.items, width) * width**-0.5)
+            self.bias = nn.Parameter(torch.zeros(shape.items))
+            if settings.event_types and shape.event_types > 1:
+                self.kind = nn.Parameter(torch.zeros(shape.event_types, width))
+            if settings.time_gaps and shape.timed:
+                self.gap = nn.Parameter(torch.zeros(GAP_SCALES, width))
+            self.norm_in = nn.LayerNorm(width)
+            self.body = body(settings, shape)
+
+    def forward(
+        self, x: Tensor, kind: Tensor, at: Moments, state: State | None = None, chance: np.random.Generator | None = None
+    ) -> tuple[Tensor, State]:
+        """Interests after each event, ``[n, L, d]``, and the state, from the events' embeddings ``x[n, L, d]`` and kinds.
+
+        With ``chance``, dropout is applied.
+        """
+        drop = Dropout(self.settings.dropout, chance)
+        if hasattr(self, "kind"):
+            x = x + F.embedding(kind, self.kind)
+        if hasattr(self, "gap"):
+            x = x + gap_features(at.gap) @ self.gap
+        interest, state = self.body(drop(self.norm_in(x)), at, state, drop)
+        return drop(interest), state
+
+
+class LSTMBody(Body):
+    """LSTM layers (Hochreiter and Schmidhuber 1997; forget gate: Gers et al. 2000), then residual and layer norm."""
+
+    kind: type[nn.RNNBase] = nn.LSTM
+
+    def __init__(self, settings: NeuralSettings, shape: Shape) -> None:
+        super().__init__()
+        self.rnn = self.kind(settings.width, settings.width, settings.layers, batch_first=True)
+        self.norm = nn.LayerNorm(settings.width)
+
+    def forward(self, x: Tensor, at: Moments, state: State | None, drop: Dropout) -> tuple[Tensor, State]:
+        """See ``Body``."""
+        h, state = self.rnn(x, state)
+        return self.norm(h + x), state  # type: ignore[return-value]
+
+
+class GRUBody(LSTMBody):
+    """The same with gated recurrent units (Cho et al. 2014), in the form whose reset gate acts after the product."""
+
+    kind = nn.GRU
+
+    def forward(self, x: Tensor, at: Moments, state: State | None, drop: Dropout) -> tuple[Tensor, State]:
+        """See ``Body``."""
+        h, last = self.rnn(x, None if state is None else state[0])
+        return self.norm(h + x), (last,)
+
+
+class ArticleBody(Body):
+    """The cell as the article writes it: ``g = f ⊙ g̃``, ``c_t = g ⊙ g̃ + (1 - i) ⊙ c_{t-1}``, ``h_t = o ⊙ tanh(c_t)``.
+
+    Unlike the standard cell, the forget gate filters the candidate and not the memory, the input gate says how much of the
+    memory leaves, and the candidate enters squared, so that what is written is never negative.
+    """
+
+    def __init__(self, settings: NeuralSettings, shape: Shape) -> None:
+        super().__init__()
+        width = settings.width
+        self.input = nn.ModuleList(nn.Linear(width, 4 * width) for _ in range(settings.layers))
+        self.recurrent = nn.ModuleList(nn.Linear(width, 4 * width, bias=False) for _ in range(settings.layers))
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, x: Tensor, at: Moments, state: State | None, drop: Dropout) -> tuple[Tensor, State]:
+        """See ``Body``."""
+        first = x
+        shape = (len(self.input), x.shape[0], x.shape[2])
+        hs, cs = (x.new_zeros(shape), x.new_zeros(shape)) if state is None else state
+        last: list[tuple[Tensor, Tensor]] = []
+        for layer, (into, recurrent) in enumerate(zip(self.input, self.recurrent, strict=True)):
+            h, c, outputs = hs[layer], cs[layer], []
+            for gates in into(x).unbind(1):
+                i, g, f, o = (gates + recurrent(h)).chunk(4, 1)
+                candidate = torch.tanh(g)
+                c = torch.sigmoid(f) * candidate * candidate + (1 - torch.sigmoid(i)) * c
+                h = torch.sigmoid(o) * torch.tanh(c)
+                outputs.append(h)
+            x = torch.stack(outputs, 1)
+            last.append((h, c))
+        return self.norm(x + first), (torch.stack([h for h, _ in last]), torch.stack([c for _, c in last]))
+
+
+class Attention(nn.Module):
+    """Each event looks back at the last ``ring`` vectors, itself included (Vaswani et al. 2017), near or far by a learned
+    bias for each age.
+    """
+
+    def __init__(self, settings: RingSettings) -> None:
+        super().__init__()
+        width = settings.width
+        self.ring, self.heads = settings.ring, settings.heads
+        self.qkv = nn.Linear(width, 3 * width)
+        self.out = nn.Linear(width, width)
+        self.age = nn.Parameter(torch.zeros(settings.heads, settings.ring))
+
+    def forward(self, x: Tensor, before: Tensor | None = None, known: Tensor | None = None) -> Tensor:
+        """``[n, L, d]`` from ``x[n, L, d]`` and ``before[n, m, d]``, of which ``known[n, m]`` are there."""
+        length, width = x.shape[1:]
+        both = x if before is None else torch.cat([before, x], 1)
+        q = self.qkv(x)[..., :width]
+        k, v = self.qkv(both)[..., width:].chunk(2, -1)
+        q, k, v = (t.unflatten(-1, (self.heads, -1)).transpose(1, 2) for t in (q, k, v))
+        age = both.shape[1] - length + torch.arange(length)[:, None] - torch.arange(both.shape[1])
+        bias = self.age[:, age.clamp(0, self.ring - 1)].masked_fill((age < 0) | (age >= self.ring), -torch.inf)
+        if known is not None:
+            there = F.pad(known, (0, length), value=True)
+            bias = bias + torch.zeros(len(x), 1, 1, 1).masked_fill(~there[:, None, None, :], -torch.inf)
+        seen = F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
+        return self.out(seen.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
+
+
+class AttentionLSTMBody(Body):
+    """An LSTM whose every output looks back at the last ``ring`` outputs: the state keeps a ring of them."""
+
+    def __init__(self, settings: RingSettings, shape: Shape) -> None:
+        super().__init__()
+        self.rnn = nn.LSTM(settings.width, settings.width, settings.layers, batch_first=True)
+        self.norm_state = nn.LayerNorm(settings.width)
+        self.attention = Attention(settings)
+        self.norm = nn.LayerNorm(settings.width)
+
+    def forward(self, x: Tensor, at: Moments, state: State | None, drop: Dropout) -> tuple[Tensor, State]:
+        """See ``Body``."""
+        n, ring = len(x), self.attention.ring
+        before = x.new_zeros(n, ring, x.shape[2]) if state is None else state[2]
+        known = torch.zeros(n, ring, dtype=torch.bool) if state is None else state[3]
+        h, (last, cell) = self.rnn(x, None if state is None else state[:2])
+        h = self.norm_state(h + x)
+        interest = self.norm(h + drop(self.attention(h, before, known)))
+        kept = torch.cat([before, h], 1)[:, -ring:]
+        known = torch.cat([known, known.new_ones(h.shape[:2])], 1)[:, -ring:]
+        return interest, (last, cell, kept, known)
+
+
+class FeedForward(nn.Module):
+    """``LN(x + W₂ gelu(W₁ x))``, four times as wide inside."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.up, self.down = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, x: Tensor, drop: Dropout) -> Tensor:
+        """``[…, d]`` from ``[…, d]``."""
+        return self.norm(x + drop(self.down(drop(F.gelu(self.up(x), approximate="tanh")))))  # type: ignore[no-any-return]
+
+
+class TransformerBody(Body):
+    """Blocks of causal self-attention and feed-forward over the last ``ring`` events (SASRec: Kang and McAuley 2018).
+
+    The state is a ring of the last events' vectors; a piece of history is trained on its own, with places from its start.
+    """
+
+    def __init__(self, settings: RingSettings, shape: Shape) -> None:
+        super().__init__()
+        width = settings.width
+        self.ring = settings.ring
+        self.place = nn.Parameter(torch.randn(settings.ring, width) * 0.02)
+        self.attention = nn.ModuleList(Attention(settings) for _ in range(settings.layers))
+        self.norm = nn.ModuleList(nn.LayerNorm(width) for _ in range(settings.layers))
+        self.forward_layers = nn.ModuleList(FeedForward(width) for _ in range(settings.layers))
+
+    def forward(self, x: Tensor, at: Moments, state: State | None, drop: Dropout) -> tuple[Tensor, State]:
+        """See ``Body``. ``L`` is at most ``ring``."""
+        x = x + self.place[: x.shape[1]]
+        for attention, norm, feed in zip(self.attention, self.norm, self.forward_layers, strict=True):
+            x = feed(norm(x + drop(attention(x))), drop)
+        return x, ()
+
+
+class Scan(torch.autograd.Function):
+    """``c_t = a_t ⊙ c_{t-1} + b_t`` over axis 1, forwards and backwards without a graph of steps."""
+
+    @staticmethod
+    def forward(ctx: Any, a: Tensor, b: Tensor, start: Tensor) -> Tensor:
+        """``c[n, L, d]`` from ``a``, ``b`` and the ``start[n, d]``."""
+        c = torch.empty_like(b)
+        last = start
+        for step in range(b.shape[1]):
+            last = torch.addcmul(b[:, step], a[:, step], last, out=c[:, step])
+        ctx.save_for_backward(a, c, start)
+        return c
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Any:
+        """Gradients by ``a``, ``b`` and ``start``: the same recurrence from the end."""
+        a, c, start = ctx.saved_tensors
+        g = torch.empty_like(c)
+        last = torch.zeros_like(start)
+        for step in range(c.shape[1] - 1, -1, -1):
+            torch.add(grad[:, step], last, out=g[:, step])
+            last = a[:, step] * g[:, step]
+        before = torch.cat([start.unsqueeze(1), c[:, :-1]], 1)
+        return g * before, g, last
+
+
+class LinearRecurrence(nn.Module):
+    """A bank of leaky sums with time constants of their own, in real time, each event let in by a gate.
+
+    ``c_t = exp(-softplus(w) · Δt) ⊙ c_{t-1} + σ(W_i x_t) ⊙ W_v x_t``, ``Δt`` in the dataset's units. The time constants begin
+    spread evenly over the logarithm from one unit to the log's span. After LRURec (Yue et al. 2024) and RG-LRU (De et al. 2024).
+    """
+
+    def __init__(self, width: int, shape: Shape) -> None:
+        super().__init__()
+        constants = torch.logspace(0, max(1.0, float(torch.log10(torch.tensor(shape.span)))), width)
+        self.rate = nn.Parameter(torch.log(torch.expm1(1 / constants)))
+        self.value, self.gate, self.out = (nn.Linear(width, width) for _ in range(3))
+        self.norm = nn.LayerNorm(width)
+        self.feed = FeedForward(width)
+
+    def forward(self, x: Tensor, elapsed: Tensor, start: Tensor, drop: Dropout) -> tuple[Tensor, Tensor]:
+        """``[n, L, d]`` and the sums after the last event, ``[n, d]``; ``elapsed[n, L]`` units since the event before."""
+        a = torch.exp(-F.softplus(self.rate) * elapsed.unsqueeze(-1))
+        c = Scan.apply(a, torch.sigmoid(self.gate(x)) * self.value(x), start)  # type: ignore[no-untyped-call]
+        return self.feed(self.norm(x + drop(self.out(c))), drop), c[:, -1]
+
+
+class LongShortBody(Body):
+    """Short-term memory (LSTM), long-term memory (bank of linear recurrences) and a gate between them at each moment.
+
+    ``interest = g · long + (1 - g) · short`` with ``g = σ(w · [long, short, gap until asked])``, one number in [0, 1].
+    """
+
+    def __init__(self, settings: LongShortNetworkSettings, shape: Shape) -> None:
+        super().__init__()
+        width = settings.width
+        self.short, self.long = settings.short, settings.long
+        if self.short:
+            self.recent = LSTMBody(settings, shape)
+        if self.long:
+            self.register_buffer("unit", torch.tensor(shape.unit))
+            self.bank = nn.ModuleList(LinearRecurrence(width, shape) for _ in range(settings.long_layers))
+        if self.short and self.long:
+            self.timed = settings.time_gaps and shape.timed
+            self.fusion = nn.Linear(2 * width + GAP_SCALES * self.timed, 1)
+
+    def forward(self, x: Tensor, at: Moments, state: State | None, drop: Dropout) -> tuple[Tensor, State]:
+        """See ``Body``."""
+        after: State = ()
+        if self.short:
+            short, after = self.recent(x, at, None if state is None else state[:2], drop)
+        if self.long:
+            sums = x.new_zeros(len(self.bank), len(x), x.shape[2]) if state is None else state[-1]
+            long, ends, elapsed = x, [], at.gap.clamp(min=0) / self.unit
+            for layer, start in zip(self.bank, sums, strict=True):
+                long, end = layer(long, elapsed, start, drop)
+                ends.append(end)
+            after = (*after, torch.stack(ends))
+        if not self.long:
+            return short, after
+        if not self.short:
+            return long, after
+        seen = [long, short] + ([gap_features(at.until)] if self.timed else [])
+        g = torch.sigmoid(self.fusion(torch.cat(seen, -1)))
+        return g * long + (1 - g) * short, after
+
+
+BODIES: Mapping[str, Callable[[Any, Shape], Body]] = {
+    "lstm": LSTMBody,
+    "gru": GRUBody,
+    "article_lstm": ArticleBody,
+    "attention_lstm": AttentionLSTMBody,
+    "transformer": TransformerBody,
+    "longshort_network": LongShortBody,
+}

@@ -1,0 +1,412 @@
+"""The networks as they live: NumPy only, from the weights that training left.
+
+A parity test holds each body to its twin in ``network.py`` within 1e-5. A state is a set of arrays with a first axis of
+people; ``last_time[n] int64`` among them is the moment of the last event (``NEVER`` before the first).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from penchant.models.neural import cells
+from penchant.models.neural.settings import LongShortNetworkSettings, NeuralSettings, RingSettings
+from penchant.types import MICROSECONDS, NEVER, Array, Arrays, Batch, Float, Int
+
+Shapes = dict[str, tuple[int, ...]]
+GAP_SCALES = 9
+
+
+def gap_features(gap: Float) -> Float:
+    """``[n, 9]``: bumps over the logarithm of the gap ``[n]`` in seconds, all 0 where there is none (a gap below 0)."""
+    log = np.log10(1 + np.maximum(gap, 0))
+    bumps = np.exp(-np.square(log[:, None] - np.arange(GAP_SCALES, dtype=np.float32)))
+    return np.asarray(bumps * (gap >= 0)[:, None], np.float32)
+
+
+def seconds_between(last: Int, now: Int) -> Float:
+    """``[n] float32``: from ``last`` to ``now``, never negative; -1 where there was no last event."""
+    gap = np.maximum(now - np.where(last == NEVER, now, last), 0) / MICROSECONDS
+    return np.where(last == NEVER, np.float32(-1), gap.astype(np.float32))
+
+
+class Runtime:
+    """A body in NumPy: what it remembers (``initial``), how an event changes it (``step``), what interest it leaves."""
+
+    def __init__(self, weights: Arrays, settings: Any) -> None:
+        self.weights = weights
+        self.settings = settings
+        self.width = settings.width
+        # The bias as one more row, met by a constant 1: one product and no second pass over the scores.
+        self.output = np.vstack([weights["embedding"].T, weights["bias"]])
+        self._transposed: dict[str, Array] = {}
+
+    @staticmethod
+    def shapes(settings: Any, *, timed: bool) -> Shapes:
+        """The body's weights and their shapes, by torch's names."""
+        raise NotImplementedError
+
+    def initial(self, n: int) -> dict[str, Array]:
+        """The memory of ``n`` people nothing is known of."""
+        raise NotImplementedError
+
+    def step(self, state: dict[str, Array], x: Float, gap: Float) -> dict[str, Array]:
+        """The memory after an event of each of ``n`` people: its vector ``x[n, d]``, ``gap[n]`` seconds after the one before."""
+        raise NotImplementedError
+
+    def interests(self, state: Arrays, until: Float) -> dict[str, Float]:
+        """The addends of the interest, each ``[n, d]`` by name, asked ``until[n]`` seconds after the last event."""
+        return {"short_term": state["interest"]}
+
+    # What all bodies do alike.
+
+    def start(self, n: int) -> dict[str, Array]:
+        """States of ``n`` people nothing is known of: items rank by their bias."""
+        return self.initial(n) | {"last_time": np.full(n, NEVER, np.int64)}
+
+    def advance(self, state: Arrays, batch: Batch) -> dict[str, Array]:
+        """States after the batch's events, all of known items."""
+        after = {name: array.copy() for name, array in state.items()}
+        everyone = len(batch.lengths)
+        for step in range(batch.item.shape[1]):
+            rows = np.flatnonzero(batch.lengths > step)
+            if len(rows) == 0:
+                break
+            mine = after if len(rows) == everyone else {name: array[rows] for name, array in after.items()}
+            now = batch.timestamp[rows, step]
+            gap = seconds_between(mine["last_time"], now)
+            x = self._vector(batch.item[rows, step], batch.event_type[rows, step], gap)
+            changed = self.step(mine, x, gap) | {"last_time": now}
+            if len(rows) == everyone:
+                after = changed
+            else:
+                for name, array in changed.items():
+                    after[name][rows] = array
+        return after
+
+    def _vector(self, item: Int, kind: Int, gap: Float) -> Float:
+        x = self.weights["embedding"][item]
+        if "kind" in self.weights:
+            known = kind >= 0
+            x = x + np.where(known[:, None], self.weights["kind"][np.where(known, kind, 0)], 0)
+        if "gap" in self.weights:
+            x = x + gap_features(gap) @ self.weights["gap"]
+        return self.norm(x, "norm_in")
+
+    def interest(self, state: Arrays, now: Int) -> dict[str, Float]:
+        """The addends of the interest at ``now[n]``, 0 for people nothing is known of."""
+        until = seconds_between(state["last_time"], now)
+        known = (state["last_time"] != NEVER)[:, None]
+        return {name: np.where(known, part, np.float32(0)) for name, part in self.interests(state, until).items()}
+
+    def score(self, state: Arrays, now: Int) -> Float:
+        """``interest · item + bias``, ``[n, V] float32``."""
+        interest = sum(self.interest(state, now).values())
+        scores: Float = np.pad(interest, ((0, 0), (0, 1)), constant_values=1) @ self.output
+        return scores
+
+    def parts(self, state: Arrays, now: Int, item: Int) -> dict[str, Float]:
+        """The addends of the scores of ``item[n, k]``."""
+        vectors = self.weights["embedding"][item]
+        liking = {name: np.einsum("nd,nkd->nk", part, vectors) for name, part in self.interest(state, now).items()}
+        return liking | {"bias": self.weights["bias"][item]}
+
+    def linear(self, x: Float, name: str) -> Float:
+        """``x Wᵀ + b`` with a torch layer's weights."""
+        y: Float = x @ self.transposed(f"{name}.weight") + self.weights[f"{name}.bias"]
+        return y
+
+    def transposed(self, name: str) -> Float:
+        """A weight matrix, transposed and laid out for products; once."""
+        if name not in self._transposed:
+            self._transposed[name] = np.ascontiguousarray(self.weights[name].T)
+        return self._transposed[name]
+
+    def norm(self, x: Float, name: str) -> Float:
+        """Layer norm with a torch layer's weights."""
+        return cells.layer_norm(x, self.weights[f"{name}.weight"], self.weights[f"{name}.bias"])
+
+    def feed_forward(self, x: Float, name: str) -> Float:
+        """``LN(x + W₂ gelu(W₁ x))``."""
+        return self.norm(x + self.linear(cells.gelu(self.linear(x, f"{name}.up")), f"{name}.down"), f"{name}.norm")
+
+
+def common_shapes(items: int, event_types: int, *, timed: bool, settings: NeuralSettings) -> Shapes:
+    """The weights of every network apart from its body's."""
+    width = settings.width
+    shapes = {"embedding": (items, width), "bias": (items,)} | _norm("norm_in", width)
+    if settings.event_types and event_types > 1:
+        shapes["kind"] = (event_types, width)
+    if settings.time_gaps and timed:
+        shapes["gap"] = (GAP_SCALES, width)
+    return shapes
+
+
+def _norm(name: str, width: int) -> Shapes:
+    return {f"{name}.weight": (width,), f"{name}.bias": (width,)}
+
+
+def _linear(name: str, into: int, out: int) -> Shapes:
+    return {f"{name}.weight": (out, into), f"{name}.bias": (out,)}
+
+
+def _rnn(name: str, settings: NeuralSettings, gates: int) -> Shapes:
+    width = settings.width
+    shapes: Shapes = {}
+    for layer in range(settings.layers):
+        for kind in ("ih", "hh"):
+            shapes |= {f"{name}.weight_{kind}_l{layer}": (gates * width, width), f"{name}.bias_{kind}_l{layer}": (gates * width,)}
+    return shapes
+
+
+def _feed_forward(name: str, width: int) -> Shapes:
+    return _linear(f"{name}.up", width, 4 * width) | _linear(f"{name}.down", 4 * width, width) | _norm(f"{name}.norm", width)
+
+
+class LSTMRuntime(Runtime):
+    """``h`` and ``c``, each ``[n, layers, width]``, and the ``interest[n, width]`` that the last event left."""
+
+    @staticmethod
+    def shapes(settings: Any, *, timed: bool) -> Shapes:
+        """See ``Runtime``."""
+        return _rnn("body.rnn", settings, 4) | _norm("body.norm", settings.width)
+
+    def initial(self, n: int) -> dict[str, Array]:
+        """See ``Runtime``."""
+        memory = (n, self.settings.layers, self.width)
+        return {
+            "h": np.zeros(memory, np.float32),
+            "c": np.zeros(memory, np.float32),
+            "interest": np.zeros((n, self.width), np.float32),
+        }
+
+    def step(self, state: dict[str, Array], x: Float, gap: Float) -> dict[str, Array]:
+        """See ``Runtime``."""
+        h, c = self.lstm(state, x, "body.rnn")
+        return {"h": h, "c": c, "interest": self.norm(h[:, -1] + x, "body.norm")}
+
+    def lstm(self, state: dict[str, Array], x: Float, name: str) -> tuple[Float, Float]:
+        """The new ``h`` and ``c`` of all layers."""
+        h, c = state["h"].copy(), state["c"].copy()
+        for layer in range(self.settings.layers):
+            gates = x @ self.transposed(f"{name}.weight_ih_l{layer}") + h[:, layer] @ self.transposed(f"{name}.weight_hh_l{layer}")
+            gates += self.weights[f"{name}.bias_ih_l{layer}"] + self.weights[f"{name}.bias_hh_l{layer}"]
+            h[:, layer], c[:, layer] = cells.lstm_step(gates, c[:, layer])
+            x = h[:, layer]
+        return h, c
+
+
+class GRURuntime(Runtime):
+    """``h[n, layers, width]`` and the ``interest[n, width]``."""
+
+    @staticmethod
+    def shapes(settings: Any, *, timed: bool) -> Shapes:
+        """See ``Runtime``."""
+        return _rnn("body.rnn", settings, 3) | _norm("body.norm", settings.width)
+
+    def initial(self, n: int) -> dict[str, Array]:
+        """See ``Runtime``."""
+        return {
+            "h": np.zeros((n, self.settings.layers, self.width), np.float32),
+            "interest": np.zeros((n, self.width), np.float32),
+        }
+
+    def step(self, state: dict[str, Array], x: Float, gap: Float) -> dict[str, Array]:
+        """See ``Runtime``."""
+        h, first = state["h"].copy(), x
+        for layer in range(self.settings.layers):
+            name = "body.rnn"
+            from_x = x @ self.transposed(f"{name}.weight_ih_l{layer}") + self.weights[f"{name}.bias_ih_l{layer}"]
+            from_h = h[:, layer] @ self.transposed(f"{name}.weight_hh_l{layer}") + self.weights[f"{name}.bias_hh_l{layer}"]
+            h[:, layer] = x = cells.gru_step(from_x, from_h, h[:, layer])
+        return {"h": h, "interest": self.norm(x + first, "body.norm")}
+
+
+class ArticleRuntime(LSTMRuntime):
+    """Like an LSTM's, with the article's cell."""
+
+    @staticmethod
+    def shapes(settings: Any, *, timed: bool) -> Shapes:
+        """See ``Runtime``."""
+        width = settings.width
+        shapes = _norm("body.norm", width)
+        for layer in range(settings.layers):
+            shapes |= _linear(f"body.input.{layer}", width, 4 * width) | {f"body.recurrent.{layer}.weight": (4 * width, width)}
+        return shapes
+
+    def step(self, state: dict[str, Array], x: Float, gap: Float) -> dict[str, Array]:
+        """See ``Runtime``."""
+        h, c, first = state["h"].copy(), state["c"].copy(), x
+        for layer in range(self.settings.layers):
+            gates = self.linear(x, f"body.input.{layer}") + h[:, layer] @ self.transposed(f"body.recurrent.{layer}.weight")
+            h[:, layer], c[:, layer] = cells.article_step(gates, c[:, layer])
+            x = h[:, layer]
+        return {"h": h, "c": c, "interest": self.norm(x + first, "body.norm")}
+
+
+def _attention(name: str, settings: RingSettings) -> Shapes:
+    width = settings.width
+    return (
+        _linear(f"{name}.qkv", width, 3 * width)
+        | _linear(f"{name}.out", width, width)
+        | {f"{name}.age": (settings.heads, settings.ring)}
+    )
+
+
+def _heads(x: Float, heads: int) -> Float:
+    """``[n, m, d]`` as ``[n, heads, m, d / heads]``."""
+    return x.reshape(*x.shape[:2], heads, -1).transpose(0, 2, 1, 3)
+
+
+class AttentionLSTMRuntime(LSTMRuntime):
+    """An LSTM's, and the keys and values of its last ``ring`` outputs, the newest last; ``seen[n]`` counts them."""
+
+    @staticmethod
+    def shapes(settings: Any, *, timed: bool) -> Shapes:
+        """See ``Runtime``."""
+        width = settings.width
+        norms = _norm("body.norm", width) | _norm("body.norm_state", width)
+        return _rnn("body.rnn", settings, 4) | norms | _attention("body.attention", settings)
+
+    def initial(self, n: int) -> dict[str, Array]:
+        """See ``Runtime``."""
+        ring = np.zeros((n, self.settings.ring, self.width), np.float32)
+        return super().initial(n) | {"keys": ring, "values": ring.copy(), "seen": np.zeros(n, np.int32)}
+
+    def step(self, state: dict[str, Array], x: Float, gap: Float) -> dict[str, Array]:
+        """See ``Runtime``."""
+        ring, heads = self.settings.ring, self.settings.heads
+        h, c = self.lstm(state, x, "body.rnn")
+        output = self.norm(h[:, -1] + x, "body.norm_state")
+        q, k, v = np.split(self.linear(output, "body.attention.qkv"), 3, axis=1)
+        keys = np.concatenate([state["keys"][:, 1:], k[:, None]], axis=1)
+        values = np.concatenate([state["values"][:, 1:], v[:, None]], axis=1)
+        seen = np.minimum(state["seen"] + 1, ring).astype(np.int32)
+        age = np.arange(ring)[::-1]
+        bias = self.weights["body.attention.age"][None, :, None, age]
+        bias = np.where((age < seen[:, None])[:, None, None], bias, -np.inf)
+        context = cells.attend(_heads(q[:, None], heads), _heads(keys, heads), _heads(values, heads), bias)
+        context = context.transpose(0, 2, 1, 3).reshape(len(x), self.width)
+        interest = self.norm(output + self.linear(context, "body.attention.out"), "body.norm")
+        return {"h": h, "c": c, "keys": keys, "values": values, "seen": seen, "interest": interest}
+
+
+class TransformerRuntime(Runtime):
+    """The vectors of the last ``ring`` events, the newest last, and how many are there; they are read when a score is asked."""
+
+    @staticmethod
+    def shapes(settings: Any, *, timed: bool) -> Shapes:
+        """See ``Runtime``."""
+        shapes: Shapes = {"body.place": (settings.ring, settings.width)}
+        for layer in range(settings.layers):
+            shapes |= _attention(f"body.attention.{layer}", settings) | _norm(f"body.norm.{layer}", settings.width)
+            shapes |= _feed_forward(f"body.forward_layers.{layer}", settings.width)
+        return shapes
+
+    def initial(self, n: int) -> dict[str, Array]:
+        """See ``Runtime``."""
+        return {"ring": np.zeros((n, self.settings.ring, self.width), np.float32), "seen": np.zeros(n, np.int32)}
+
+    def step(self, state: dict[str, Array], x: Float, gap: Float) -> dict[str, Array]:
+        """See ``Runtime``."""
+        ring = np.concatenate([state["ring"][:, 1:], x[:, None]], axis=1)
+        return {"ring": ring, "seen": np.minimum(state["seen"] + 1, self.settings.ring).astype(np.int32)}
+
+    def interests(self, state: Arrays, until: Float) -> dict[str, Float]:
+        """See ``Runtime``."""
+        ring, heads = self.settings.ring, self.settings.heads
+        longest = max(1, int(state["seen"].max(initial=0)))
+        seen = np.maximum(state["seen"], 1)
+        # Left-aligned, so that places count from the first event that is still there.
+        places = np.minimum(ring - seen[:, None] + np.arange(longest), ring - 1)
+        x = np.take_along_axis(state["ring"], places[:, :, None], axis=1) + self.weights["body.place"][:longest]
+        age = np.arange(longest)[:, None] - np.arange(longest)
+        for layer in range(self.settings.layers):
+            name = f"body.attention.{layer}"
+            q, k, v = (_heads(part, heads) for part in np.split(self.linear(x, f"{name}.qkv"), 3, axis=2))
+            bias = np.where(age >= 0, self.weights[f"{name}.age"][:, np.maximum(age, 0)], -np.inf)[None]
+            looked = cells.attend(q, k, v, bias).transpose(0, 2, 1, 3).reshape(x.shape)
+            x = self.feed_forward(
+                self.norm(x + self.linear(looked, f"{name}.out"), f"body.norm.{layer}"), f"body.forward_layers.{layer}"
+            )
+        return {"short_term": np.take_along_axis(x, (seen - 1)[:, None, None], axis=1)[:, 0]}
+
+
+class LongShortRuntime(LSTMRuntime):
+    """An LSTM's memory (short-term), the sums of a bank of linear recurrences ``[n, layers, width]`` (long-term), and the
+    interest that each leaves; the gate between them is set when a score is asked.
+    """
+
+    settings: LongShortNetworkSettings
+
+    @staticmethod
+    def shapes(settings: Any, *, timed: bool) -> Shapes:
+        """See ``Runtime``."""
+        width, shapes = settings.width, Shapes()
+        if settings.short:
+            shapes |= _rnn("body.recent.rnn", settings, 4) | _norm("body.recent.norm", width)
+        if settings.long:
+            shapes["body.unit"] = ()
+        for layer in range(settings.long_layers if settings.long else 0):
+            name = f"body.bank.{layer}"
+            shapes |= {f"{name}.rate": (width,)} | _norm(f"{name}.norm", width) | _feed_forward(f"{name}.feed", width)
+            for part in ("value", "gate", "out"):
+                shapes |= _linear(f"{name}.{part}", width, width)
+        if settings.short and settings.long:
+            shapes |= _linear("body.fusion", 2 * width + GAP_SCALES * timed, 1)
+        return shapes
+
+    def initial(self, n: int) -> dict[str, Array]:
+        """See ``Runtime``."""
+        nothing = np.zeros((n, self.width), np.float32)
+        state: dict[str, Array] = {}
+        if self.settings.short:
+            memory = (n, self.settings.layers, self.width)
+            state |= {"h": np.zeros(memory, np.float32), "c": np.zeros(memory, np.float32), "short": nothing}
+        if self.settings.long:
+            state |= {"sums": np.zeros((n, self.settings.long_layers, self.width), np.float32), "long": nothing.copy()}
+        return state
+
+    def step(self, state: dict[str, Array], x: Float, gap: Float) -> dict[str, Array]:
+        """See ``Runtime``."""
+        after: dict[str, Array] = {}
+        if self.settings.short:
+            h, c = self.lstm(state, x, "body.recent.rnn")
+            after |= {"h": h, "c": c, "short": self.norm(h[:, -1] + x, "body.recent.norm")}
+        if self.settings.long:
+            sums, long = state["sums"].copy(), x
+            elapsed = (np.maximum(gap, 0) / self.weights["body.unit"])[:, None]
+            for layer in range(self.settings.long_layers):
+                name = f"body.bank.{layer}"
+                kept = np.exp(-np.logaddexp(0, self.weights[f"{name}.rate"]) * elapsed)
+                sums[:, layer] = kept * sums[:, layer] + cells.sigmoid(self.linear(long, f"{name}.gate")) * self.linear(
+                    long, f"{name}.value"
+                )
+                long = self.norm(long + self.linear(sums[:, layer], f"{name}.out"), f"{name}.norm")
+                long = self.feed_forward(long, f"{name}.feed")
+            after |= {"sums": sums, "long": long}
+        return after
+
+    def interests(self, state: Arrays, until: Float) -> dict[str, Float]:
+        """See ``Runtime``."""
+        if not self.settings.long:
+            return {"short_term": state["short"]}
+        if not self.settings.short:
+            return {"long_term": state["long"]}
+        seen = [state["long"], state["short"]]
+        if self.weights["body.fusion.weight"].shape[1] > 2 * self.width:
+            seen.append(gap_features(until))
+        g = cells.sigmoid(self.linear(np.concatenate(seen, axis=1), "body.fusion"))
+        return {"long_term": g * state["long"], "short_term": (1 - g) * state["short"]}
+
+
+RUNTIMES: Mapping[str, type[Runtime]] = {
+    "lstm": LSTMRuntime,
+    "gru": GRURuntime,
+    "article_lstm": ArticleRuntime,
+    "attention_lstm": AttentionLSTMRuntime,
+    "transformer": TransformerRuntime,
+    "longshort_network": LongShortRuntime,
+}

@@ -1,0 +1,127 @@
+"""What can be set on a network: its size, its inputs, its loss, its training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from penchant.models.base import Settings
+
+LOSSES = ("auto", "softmax", "sampled", "bpr_max", "gbce")
+SCHEDULES = ("constant", "linear", "cosine")
+PRECISIONS = ("auto", "float32", "bfloat16")
+
+
+@dataclass(frozen=True)
+class NeuralSettings(Settings):
+    """Size, inputs, loss and training of a network."""
+
+    width: int = 64
+    """Numbers in an item's embedding and in each memory."""
+    layers: int = 1
+    dropout: float = 0.5
+    """Share of the inputs and outputs of the body that is zeroed in training."""
+    time_gaps: bool = True
+    """Whether the time since the last event is an input (where the log has times)."""
+    event_types: bool = True
+    """Whether the kind of an event is an input (where the log has more than one)."""
+    loss: str = "auto"
+    """softmax: over the whole catalogue; sampled, bpr_max, gbce: against negatives; auto: softmax for a small catalogue."""
+    negatives: int = 2048
+    """Sampled items that the targets of a step share as negatives."""
+    negative_power: float = 0.4
+    """Negatives are drawn in proportion to ``popularity ** negative_power``."""
+    bpr_penalty: float = 1.0
+    """Weight of the squared scores of negatives in bpr_max."""
+    calibration: float = 0.75
+    """Of gbce: 0 leaves binary cross-entropy as it is, 1 undoes all overconfidence that sampling brings."""
+    label_smoothing: float = 0.0
+    """Share of a softmax target that is spread over all items."""
+    learning_rate: float = 0.002
+    """Of AdamW, which trains all but sampled embeddings."""
+    embedding_rate: float = 0.05
+    """Of row-sparse Adagrad, which trains the embeddings where negatives are sampled."""
+    schedule: str = "constant"
+    """How the rates fall over the ``epochs``: constant, linear or cosine."""
+    warmup: int = 0
+    """Steps over which the rates rise from 0."""
+    clip: float = 5.0
+    """Gradients longer than this are shortened to it."""
+    weight_decay: float = 0.01
+    """Decoupled, as in AdamW; not on sampled embeddings."""
+    l1: float = 0.0
+    """Weight of the sum of absolute weights in the loss."""
+    l2: float = 0.0
+    """Weight of half the sum of squared weights in the loss."""
+    crop: float = 0.0
+    """How often a history is trained from a random stretch of it."""
+    mask: float = 0.0
+    """Share of the input events that are left out (their places stay, as targets too)."""
+    reorder: float = 0.0
+    """How often events of one moment are shuffled."""
+    repeat: float = 0.0
+    """Share of the events that are put in twice."""
+    batch_events: int = 1024
+    """About so many targets a step."""
+    max_length: int = 200
+    """Longer histories are trained in pieces of so many events; living states have no such bound."""
+    carry: bool = True
+    """Whether a piece goes on from the state that the piece before it left (truncated backpropagation through time)."""
+    average: float = 0.0
+    """Share of the averaged weights that each epoch keeps; 0 takes each epoch's own."""
+    precision: str = "auto"
+    """Of the products with the catalogue: bfloat16 where the processor has it, if auto."""
+    epochs: int = 60
+    """At most so many passes over the data."""
+    patience: int = 3
+    """Training stops after so many epochs without a better validation."""
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("width", "layers", "negatives", "batch_events", "epochs", "patience"):
+            self.check(getattr(self, name) >= 1, f"{name} must be at least 1")
+        self.check(self.width <= 8192, "width must be at most 8192")
+        self.check(self.layers <= 16, "layers must be at most 16")
+        self.check(0 <= self.seed < 1 << 32, "seed must lie between 0 and 4294967295")
+        for name in ("dropout", "label_smoothing", "mask", "average"):
+            self.check(0 <= getattr(self, name) < 1, f"{name} must lie in [0, 1)")
+        for name in ("crop", "reorder", "repeat", "calibration", "negative_power"):
+            self.check(0 <= getattr(self, name) <= 1, f"{name} must lie in [0, 1]")
+        for name in ("learning_rate", "embedding_rate", "clip"):
+            self.check(getattr(self, name) > 0, f"{name} must be above 0")
+        for name in ("weight_decay", "l1", "l2", "bpr_penalty", "warmup"):
+            self.check(getattr(self, name) >= 0, f"{name} must not be negative")
+        self.check(2 <= self.max_length <= 100_000, "max_length must lie between 2 (an event and the next) and 100000")
+        for name, words in (("loss", LOSSES), ("schedule", SCHEDULES), ("precision", PRECISIONS)):
+            self.check(getattr(self, name) in words, f"{name} must be one of {', '.join(words)}")
+
+
+@dataclass(frozen=True)
+class RingSettings(NeuralSettings):
+    """Of networks that look back at the last events themselves."""
+
+    ring: int = 50
+    """How many last events are looked back at."""
+    heads: int = 1
+    """Parts of the width that attend on their own."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.check(1 <= self.ring <= 4096, "ring must lie between 1 and 4096")
+        self.check(self.heads >= 1 and self.width % self.heads == 0, "heads must divide width")
+
+
+@dataclass(frozen=True)
+class LongShortNetworkSettings(NeuralSettings):
+    """Which of the two memories are there, and how the long one is built."""
+
+    short: bool = True
+    """The LSTM over recent events."""
+    long: bool = True
+    """The bank of gated linear recurrences."""
+    long_layers: int = 1
+    """Blocks of the bank, each a linear recurrence and a feed-forward layer."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.check(self.short or self.long, "short and long can't both be false")
+        self.check(1 <= self.long_layers <= 16, "long_layers must lie between 1 and 16")

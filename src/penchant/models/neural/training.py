@@ -1,0 +1,302 @@
+"""Training a network: next-event prediction at every position, early stopping, resumable.
+
+All chance comes from generators seeded by (seed, epoch), so a training that was killed and resumed ends in the same
+weights as one that wasn't.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from penchant.models.neural import checkpoint, losses
+from penchant.models.neural.checkpoint import Run
+from penchant.models.neural.examples import LEFT_OUT, Negatives, Piece, pieces, steps
+from penchant.models.neural.network import Body, Moments, Network, Shape, State
+from penchant.models.neural.settings import NeuralSettings
+from penchant.models.validation import validate
+from penchant.types import MICROSECONDS, Arrays, Cases, Monitor, PenchantError, Sequences
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from penchant.models.neural.model import NeuralModel
+
+METRIC = "ndcg@10"
+FULL_SOFTMAX_UP_TO = 30_000
+"""Items of a catalogue over which the whole softmax is affordable: above it, ``loss=auto`` samples."""
+PROFILED_STEPS = 20
+
+
+def train_network(
+    model: NeuralModel, body: Callable[[Any, Shape], Body], train: Sequences, valid: Cases | None, monitor: Monitor
+) -> None:
+    """Fit ``model`` in place; its ``history`` holds each epoch's loss, seconds, targets per second and validation.
+
+    The weights of the best epoch by validation ndcg@10 stay; without ``valid``, those of the last.
+    """
+    settings = model.settings
+    if not (train.lengths > 1).any():
+        raise PenchantError("no user has two events in the training part, so there is nothing that follows anything to learn")
+    network = Network(shape_of(train), settings, body)
+    trainer = Trainer(network, settings, train)
+    identity = _identity(settings, train, valid)
+    run = checkpoint.load(monitor.checkpoint, identity)
+    if run.epoch:
+        trainer.restore(run)
+    while run.epoch < settings.epochs and not _enough(run, settings):
+        with _profiling(monitor, run.epoch) as profiler:
+            measured = trainer.epoch(run, monitor, profiler)
+        run.weights = _export(network)
+        run.averaged = _averaged(run, settings.average)
+        if valid is not None:
+            model.set_weights(run.averaged)
+            measured |= validate(model, valid)
+        run.history.append(measured)
+        run.epoch += 1
+        if valid is None or _is_best(run.history):
+            run.best, run.best_epoch = run.averaged, run.epoch
+        if monitor.checkpoint is not None:
+            run.optimiser = trainer.memory()
+            checkpoint.save(run, monitor.checkpoint, identity)
+        monitor.progress(_words(run), 0, 0)
+        if monitor.observe is not None:
+            monitor.observe(run.epoch, measured)
+    model.history = run.history
+    model.set_weights(run.best)
+
+
+def shape_of(train: Sequences) -> Shape:
+    """What of the data the network's size and its clock depend on."""
+    gaps = np.diff(train.timestamp)
+    inside = np.ones(len(train.timestamp), bool)
+    inside[train.offsets[:-1][train.lengths > 0]] = False
+    gaps = gaps[inside[1:]]
+    gaps = gaps[gaps > 0]
+    unit = float(np.median(gaps)) if len(gaps) else float(MICROSECONDS)
+    longest = float(train.lengths.max()) * MICROSECONDS if train.clock == "index" else float(np.ptp(train.timestamp))
+    return Shape(
+        items=len(train.items),
+        event_types=len(train.event_types),
+        timed=train.clock == "real",
+        unit=unit / MICROSECONDS,
+        span=max(longest / unit, 1.0),
+    )
+
+
+class Trainer:
+    """A network, its optimisers and the data they learn from.
+
+    With the whole softmax, AdamW moves everything. With a sampled loss a step touches few embeddings: those are moved by
+    row-sparse Adagrad (Duchi et al. 2011), the rest by AdamW.
+    """
+
+    def __init__(self, network: Network, settings: NeuralSettings, train: Sequences) -> None:
+        self.network, self.settings, self.train = network, settings, train
+        self.loss = settings.loss
+        if self.loss == "auto":
+            self.loss = "softmax" if len(train.items) <= FULL_SOFTMAX_UP_TO else "sampled"
+        self.sampled = self.loss != "softmax"
+        table = {"embedding", "bias"} if self.sampled else set()
+        self.dense = [p for name, p in network.named_parameters() if name not in table]
+        # Decay shrinks products, not offsets, norms or time constants.
+        groups = [
+            {"params": [p for p in self.dense if p.dim() > 1], "weight_decay": settings.weight_decay},
+            {"params": [p for p in self.dense if p.dim() <= 1], "weight_decay": 0.0},
+        ]
+        self.optimiser = torch.optim.AdamW(groups, settings.learning_rate)
+        self.squares = {name: torch.full_like(p, 1e-6) for name, p in network.named_parameters() if name in table}
+        self.dtype = torch.bfloat16 if _bfloat16(settings.precision) else torch.float32
+        self.negatives = Negatives(np.bincount(train.item, minlength=len(train.items)), settings.negative_power)
+        count = settings.negatives
+        self.log_expected = np.log(count * self.negatives.share).astype(np.float32)
+        self.pairs: dict[str, losses.Pairs] = {
+            "sampled": losses.cross_entropy,
+            "bpr_max": losses.bpr_max(settings.bpr_penalty),
+            "gbce": losses.gbce(min(1.0, count / max(1, len(train.items) - 1)), settings.calibration),
+        }
+        self.step = 0
+
+    def epoch(self, run: Run, monitor: Monitor, profiler: Any) -> dict[str, float]:
+        """One pass over all histories; returns the mean loss of a target and how fast it went."""
+        started = time.perf_counter()
+        chance = np.random.default_rng([self.settings.seed, run.epoch])
+        dropout = np.random.Generator(np.random.SFC64([self.settings.seed, run.epoch, 1]))
+        plan = steps(self.train, self.settings, chance)
+        total, targets = 0.0, 0
+        for number, users in enumerate(plan):
+            state: State | None = None
+            for piece in pieces(self.train, users, self.settings, chance):
+                state = None if piece.first or state is None else tuple(s.detach() for s in state)
+                progress = (run.epoch + number / len(plan)) / self.settings.epochs
+                loss, state = self._step(piece, state, progress, chance, dropout)
+                if not math.isfinite(loss):
+                    raise PenchantError(self._no_number(run, number, monitor))
+                total += loss * len(piece.target)
+                targets += len(piece.target)
+            profiler.step()
+            monitor.progress(f"epoch {run.epoch + 1}", number + 1, len(plan))
+        seconds = time.perf_counter() - started
+        return {"loss": total / targets, "seconds": seconds, "targets_per_second": targets / seconds}
+
+    def _no_number(self, run: Run, step: int, monitor: Monitor) -> str:
+        good = f"the last good epochs are in {monitor.checkpoint}" if monitor.checkpoint and run.epoch else "no epoch was finished"
+        rates = f"learning_rate ({self.settings.learning_rate})"
+        rates += f" or embedding_rate ({self.settings.embedding_rate})" if self.sampled else ""
+        return f"the loss is no number in epoch {run.epoch + 1}, batch {step + 1}; {good}; lower {rates}"
+
+    def _step(
+        self, piece: Piece, state: State | None, progress: float, chance: np.random.Generator, dropout: np.random.Generator
+    ) -> tuple[float, State]:
+        settings, network = self.settings, self.network
+        rate = _rate(settings, self.step, progress)
+        self.step += 1
+        inside = torch.from_numpy(piece.inside)
+        if self.sampled:
+            drawn = self.negatives.draw(settings.negatives, chance)
+            item = np.maximum(piece.item, 0)
+            rows, places = np.unique(np.concatenate([item.ravel(), piece.target, drawn]), return_inverse=True)
+            touched = torch.from_numpy(rows)
+            own, target, negative = torch.from_numpy(places).split([item.size, len(piece.target), len(drawn)])
+            weight = network.embedding.detach()[touched].requires_grad_()
+            bias = network.bias.detach()[touched].requires_grad_()
+            handicap = torch.from_numpy(self.log_expected[drawn]) if self.loss == "sampled" else 0.0
+            pairs = self.pairs[self.loss]
+            value = partial(losses.sampled_loss, target=target, negative=negative, handicap=handicap, pairs=pairs)
+            own = own.view(piece.item.shape)
+        else:
+            weight, bias = network.embedding, network.bias
+            own, target = torch.from_numpy(np.maximum(piece.item, 0)), torch.from_numpy(piece.target)
+            value = partial(losses.softmax_loss, target=target, smoothing=settings.label_smoothing, dtype=self.dtype)
+        x = F.embedding(own, weight)
+        if settings.mask:
+            x = x * torch.from_numpy(piece.item != LEFT_OUT).unsqueeze(-1)
+        moments = Moments(torch.from_numpy(piece.gap), torch.from_numpy(piece.until))
+        interest, state = network(x, torch.from_numpy(piece.kind), moments, state, dropout)
+        loss = value(interest[inside], weight, bias)
+        self.optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        self._penalise()
+        torch.nn.utils.clip_grad_norm_(self.dense, settings.clip)
+        for group in self.optimiser.param_groups:
+            group["lr"] = settings.learning_rate * rate
+        self.optimiser.step()
+        if self.sampled:
+            for name, leaf in (("embedding", weight), ("bias", bias)):
+                self._adagrad(name, touched, leaf, settings.embedding_rate * rate)
+        return float(loss.detach()), state
+
+    def _penalise(self) -> None:
+        """Add the slopes of the L1 and L2 penalties."""
+        for parameter in self.dense:
+            if parameter.grad is not None and parameter.dim() > 1:
+                if self.settings.l2:
+                    parameter.grad.add_(parameter.detach(), alpha=self.settings.l2)
+                if self.settings.l1:
+                    parameter.grad.add_(parameter.detach().sign(), alpha=self.settings.l1)
+
+    def _adagrad(self, name: str, touched: Tensor, leaf: Tensor, rate: float) -> None:
+        """Move some rows of a table."""
+        grad, values = leaf.grad, leaf.detach()
+        assert grad is not None
+        if self.settings.l2:
+            grad.add_(values, alpha=self.settings.l2)
+        if self.settings.l1:
+            grad.add_(values.sign(), alpha=self.settings.l1)
+        squares = self.squares[name][touched].addcmul_(grad, grad)
+        self.squares[name][touched] = squares
+        getattr(self.network, name).detach()[touched] = values.addcdiv_(grad, squares.sqrt_(), value=-rate)
+
+    def memory(self) -> Arrays:
+        """What the optimisers remember."""
+        state = self.optimiser.state_dict()["state"]
+        adam = {f"{i}.{name}": value.numpy().copy() for i, values in state.items() for name, value in values.items()}
+        return adam | {f"squares.{name}": value.numpy().copy() for name, value in self.squares.items()} | {
+            "steps": np.array([self.step])
+        }
+
+    def restore(self, run: Run) -> None:
+        """Go on from where ``run`` stands."""
+        self.network.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in run.weights.items()})
+        adam: dict[int, dict[str, Tensor]] = {}
+        for key, array in run.optimiser.items():
+            owner, _, name = key.partition(".")
+            if owner == "squares":
+                self.squares[name] = torch.from_numpy(array.copy())
+            elif owner != "steps":
+                adam.setdefault(int(owner), {})[name] = torch.from_numpy(array.copy())
+        self.optimiser.load_state_dict({"state": adam, "param_groups": self.optimiser.state_dict()["param_groups"]})
+        self.step = int(run.optimiser["steps"][0])
+
+
+def _rate(settings: NeuralSettings, step: int, progress: float) -> float:
+    """The share of the full rates at a step, ``progress`` (0 to 1) of the way through all epochs."""
+    rise = min(1.0, (step + 1) / settings.warmup) if settings.warmup else 1.0
+    fall = {"constant": 1.0, "linear": 1 - progress, "cosine": (1 + math.cos(math.pi * progress)) / 2}
+    return rise * fall[settings.schedule]
+
+
+def _bfloat16(precision: str) -> bool:
+    """Whether products with the catalogue are made in bfloat16: where the processor has it, unless told."""
+    if precision != "auto":
+        return precision == "bfloat16"
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+
+
+@contextmanager
+def _profiling(monitor: Monitor, epoch: int) -> Iterator[Any]:
+    """A profiler over the first steps of the first epoch, whose trace goes to ``monitor.profile``."""
+    if monitor.profile is None or epoch > 0:
+        yield _NoProfiler()
+        return
+    path = str(monitor.profile)
+    schedule = torch.profiler.schedule(wait=0, warmup=1, active=PROFILED_STEPS, repeat=1)
+    with torch.profiler.profile(schedule=schedule, on_trace_ready=lambda p: p.export_chrome_trace(path)) as profiler:
+        yield profiler
+
+
+class _NoProfiler:
+    def step(self) -> None:
+        """Nothing is profiled."""
+
+
+def _export(network: Network) -> Arrays:
+    return {name: value.detach().numpy().copy() for name, value in network.state_dict().items()}
+
+
+def _averaged(run: Run, keep: float) -> Arrays:
+    """The new weights mixed with the averaged ones of the epochs before."""
+    if not keep or not run.averaged:
+        return run.weights
+    return {name: np.asarray(keep * run.averaged[name] + (1 - keep) * new, new.dtype) for name, new in run.weights.items()}
+
+
+def _is_best(history: list[dict[str, float]]) -> bool:
+    return all(history[-1][METRIC] > earlier[METRIC] for earlier in history[:-1])
+
+
+def _enough(run: Run, settings: NeuralSettings) -> bool:
+    return bool(run.history) and METRIC in run.history[-1] and run.epoch - run.best_epoch >= settings.patience
+
+
+def _words(run: Run) -> str:
+    last = run.history[-1]
+    measured = f", valid {METRIC} {last[METRIC]:.4f}" if METRIC in last else ""
+    return f"epoch {run.epoch}: loss {last['loss']:.3f}{measured}"
+
+
+def _identity(settings: NeuralSettings, train: Sequences, valid: Cases | None) -> str:
+    """What a checkpoint must agree in to be gone on from: everything but the number of epochs and the patience."""
+    chosen = {k: v for k, v in asdict(settings).items() if k not in ("epochs", "patience")}
+    return json.dumps([chosen, train.content_hash, len(train.item), len(train.items), valid is not None], sort_keys=True)
