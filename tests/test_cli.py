@@ -16,7 +16,7 @@ import pytest
 from penchant import artifact
 from penchant.cli import main
 
-COMMANDS = ("demo", "data", "prepare", "train", "evaluate", "recommend", "doctor")
+COMMANDS = ("demo", "data", "prepare", "train", "tune", "evaluate", "recommend", "doctor")
 USERS = [*(f"u{number:02}" for number in range(24)), "comma, the", 'quote "q"', "007", ":heart:", "[bold]", "ünïcode ☕"]
 MAIN = """
 import signal, sys
@@ -113,6 +113,29 @@ def test_train_tells_people_what_came_of_it(run: Any) -> None:
     assert out.startswith("popularity is in told: 0 epochs, ")
     assert "validation ndcg@10 0." in out
     assert "next: penchant recommend told dataset --users all" in out
+
+
+def test_tune_keeps_its_study_beside_the_dataset_and_goes_on_with_it(run: Any) -> None:
+    words = ["tune", "dataset", "--model", "transitions", "--split", "leave-one-out", "--trials", "2", "--set", "window=3"]
+    found = value_of(run(*words, "--json"))
+    assert found.keys() == {"model", "best", "valid", "trials", "pruned", "study", "arguments"}
+    assert found["study"] == str(Path("dataset-transitions.study.db").resolve())
+    code, out, _ = run(*words)
+    assert code == 0
+    first, arguments, last = out.splitlines()
+    assert first.startswith("the best of 4 trials (0 stopped early) has validation ndcg@10 0.")
+    assert arguments.startswith("--set ")
+    assert "window=3" in arguments.split()
+    assert last == f"they are kept in {found['study']}; the same command goes on from there"
+    trained = value_of(run("train", *words[1:6], "--out", "tuned", *arguments.split(), "--json"))
+    assert trained["valid"]["ndcg@10"] == pytest.approx(float(first.split()[10].rstrip(",")), abs=1e-4)
+
+
+def test_tune_refuses_in_one_sentence(run: Any) -> None:
+    code, out, err = run("tune", "dataset", "--model", "popularity", "--json")
+    assert (code, out) == (2, "")
+    assert json.loads(err)["error"].startswith("the model popularity has no search space; those that can be tuned are ")
+    assert not Path("dataset-popularity.study.db").exists()
 
 
 def test_evaluate_as_json_and_as_a_report(run: Any) -> None:

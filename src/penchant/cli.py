@@ -19,7 +19,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from penchant import demo, doctor, workflow
+from penchant import demo, doctor, tuning, workflow
 from penchant.data import catalog, dataset, sources, times
 from penchant.data.clean import STEPS, PrepareConfig
 from penchant.data.quality import describe
@@ -161,10 +161,19 @@ def _prepare(options: argparse.Namespace) -> None:
 
 
 def _train(options: argparse.Namespace) -> None:
-    log = dataset.load(options.dataset)
+    log = dataset.load(options.dataset, options.content)
     with _watching() as progress:
         result = workflow.train(
-            log, options.model, options.out, settings=options.set, split=options.split, resume=options.resume, progress=progress
+            log,
+            options.model,
+            options.out,
+            settings=options.set,
+            split=options.split,
+            resume=options.resume,
+            refit=options.refit,
+            scalars=options.tensorboard,
+            profile=options.profile,
+            progress=progress,
         )
     if options.json:
         _print_json(result)
@@ -177,11 +186,43 @@ def _train(options: argparse.Namespace) -> None:
     answers.print(f"next: penchant recommend {options.out} {options.dataset} --users all")
 
 
+def _tune(options: argparse.Namespace) -> None:
+    folder = Path(options.dataset).resolve()
+    study = options.study or folder.with_name(f"{folder.name}-{options.model}.study.db")
+    log = dataset.load(options.dataset, options.content)
+    with _watching() as progress:
+        result = tuning.tune(
+            log,
+            options.model,
+            study=study,
+            minutes=options.minutes,
+            trials=options.trials,
+            settings=options.set,
+            split=options.split,
+            seed=options.seed,
+            progress=progress,
+        )
+    if options.json:
+        _print_json(result)
+        return
+    valid = ", ".join(f"{name} {value:.4f}" for name, value in result["valid"].items())
+    answers.print(f"the best of {result['trials']} trials ({result['pruned']} stopped early) has validation {valid}:")
+    answers.print(escape(result["arguments"]))
+    answers.print(f"they are kept in {escape(result['study'])}; the same command goes on from there")
+
+
 def _evaluate(options: argparse.Namespace) -> None:
-    log = dataset.load(options.dataset)
+    log = dataset.load(options.dataset, options.content)
     with _watching() as progress:
         result = workflow.compare(
-            log, options.models, split=options.split, k=options.k, seen=options.seen, seed=options.seed, progress=progress
+            log,
+            options.models,
+            split=options.split,
+            k=options.k,
+            seen=options.seen,
+            reading=options.reading,
+            seed=options.seed,
+            progress=progress,
         )
     if options.out is not None:
         workflow.write_report(result, options.out)
@@ -190,7 +231,7 @@ def _evaluate(options: argparse.Namespace) -> None:
         return
     facts = result.facts
     answers.print(
-        f"{result.split} split, full catalogue, seen items: {result.seen}; {facts['test_users']:,} people, "
+        f"{result.split} split, {result.reading}, full catalogue, seen items: {result.seen}; {facts['test_users']:,} people, "
         f"{facts['targets']:,} targets, of which {facts['targets_never_trained']:.1%} were never trained on and "
         f"{facts['targets_already_seen']:.1%} seen before by the person; newcomers not asked: {facts['newcomers_not_asked']:,}"
     )
@@ -382,6 +423,14 @@ def _parser() -> argparse.ArgumentParser:
     _train_arguments(made)
 
     made = command(
+        "tune",
+        _tune,
+        "search a model's settings by their validation ndcg@10; the same command again goes on with the search",
+        "penchant tune dataset --model lstm --minutes 20 --set epochs=20",
+    )
+    _tune_arguments(made)
+
+    made = command(
         "evaluate", _evaluate, "compare models on one split, over the full catalogue",
         "penchant evaluate dataset --models popularity,lstm,path/to/model --split leave-one-out",
     )  # fmt: skip
@@ -413,6 +462,30 @@ def _train_arguments(made: argparse.ArgumentParser) -> None:
         help=f"settings; {_settings_words()}",
     )
     made.add_argument("--resume", action="store_true", help="go on after the last finished epoch of an interrupted training")
+    made.add_argument(
+        "--refit",
+        action="store_true",
+        help="then learn again from training and validation parts together, with what validation chose",
+    )
+    made.add_argument("--tensorboard", metavar="DIR", help="write each epoch's figures there for TensorBoard")
+    made.add_argument("--profile", metavar="FILE", help="write a trace of the first steps there, for chrome://tracing")
+    _content_argument(made)
+    _split_argument(made)
+
+
+def _tune_arguments(made: argparse.ArgumentParser) -> None:
+    made.add_argument("dataset", metavar="DIR", help="a dataset folder that prepare wrote")
+    made.add_argument("--model", required=True, metavar="NAME", help=", ".join(m for m in tuning.SPACES if m in MODELS))
+    made.add_argument(
+        "--study", metavar="FILE", help="where finished trials are kept (default DIR-NAME.study.db, beside the dataset)"
+    )
+    made.add_argument("--minutes", type=float, default=30.0, metavar="M", help="how long at most (default %(default)g)")
+    made.add_argument("--trials", type=int, metavar="N", help="how many trials at most, beyond those in the study")
+    made.add_argument("--seed", type=int, default=0, help="of the search (default %(default)s)")
+    made.add_argument(
+        "--set", nargs="+", type=_pairs, action=_Settings, default={}, metavar="KEY=VALUE", help="settings that are fixed"
+    )
+    _content_argument(made)
     _split_argument(made)
 
 
@@ -424,6 +497,14 @@ def _evaluate_arguments(made: argparse.ArgumentParser) -> None:
     made.add_argument("--k", type=int, default=10, help="length of the lists (default %(default)s)")
     made.add_argument("--seed", type=int, default=0, help="of the bootstrap (default %(default)s)")
     made.add_argument("--out", metavar="REPORT", help="folder for report.json and report.md")
+    made.add_argument(
+        "--reading",
+        choices=workflow.READINGS,
+        default="train-only",
+        help="what models know of the events between training and test: nothing; what memories learn without "
+        "gradients; all of it, having learned again (default %(default)s)",
+    )
+    _content_argument(made)
     _seen_argument(made)
     _split_argument(made)
 
@@ -498,6 +579,15 @@ def _settings_words() -> str:
 
 def _split_argument(made: argparse.ArgumentParser) -> None:
     made.add_argument("--split", choices=list(SPLITS), help="default: temporal, or leave-one-out where the log has no times")
+
+
+def _content_argument(made: argparse.ArgumentParser) -> None:
+    made.add_argument(
+        "--content",
+        type=_list,
+        metavar="COLUMN,COLUMN",
+        help="columns of the items that models may read (default: all that hold words, not numbers alone)",
+    )
 
 
 def _seen_argument(made: argparse.ArgumentParser) -> None:

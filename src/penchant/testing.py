@@ -27,6 +27,7 @@ from penchant.types import (
     Batch,
     Cases,
     Clock,
+    Content,
     Int,
     Interactions,
     PenchantError,
@@ -111,6 +112,18 @@ def example_histories(chance: np.random.Generator, users: int, items: int = 40, 
         event_id=text([f"e{number}" for number in range(total)]),
         clock="real",
         content_hash="example",
+        content=_example_content(items),
+    )
+
+
+def _example_content(items: int) -> Content:
+    """Items are alike whose numbers have the same last digit; nothing is known of the last item."""
+    return Content(
+        items=Vocabulary(tuple(f"item {number}" for number in range(items))),
+        offsets=np.minimum(np.arange(items + 1), items - 1),
+        feature=(np.arange(items - 1) % 10).astype(np.int32),
+        weight=np.ones(items - 1, np.float32),
+        size=10,
     )
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, Protocol, Self
+from typing import Any, Literal, Protocol, Self, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -349,3 +349,14 @@ class Recommender(Protocol):
 
     def parts(self, state: UserState, now: Int, item: Int) -> dict[str, Float]:
         """The addends of the scores of ``item[n, k]``, by name, each ``[n, k]``; they sum to the score."""
+
+
+@runtime_checkable
+class Learning(Protocol):
+    """What models that learn without gradients offer beside: two exact inverses, neither of which touches a user state."""
+
+    def learn(self, histories: Sequences) -> None:
+        """Add some whole histories to what is known."""
+
+    def unlearn(self, histories: Sequences) -> None:
+        """Take away what ``learn`` added for the same histories. ``PenchantError`` if that is more than was added."""

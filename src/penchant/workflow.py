@@ -7,18 +7,20 @@ import resource
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from penchant import artifact, evaluation, folders
+from penchant import artifact, evaluation, folders, tensorboard
 from penchant import sequences as seq
 from penchant.evaluation import Evaluation
 from penchant.models import MODELS, create
 from penchant.models.base import Model
 from penchant.models.validation import validate
 from penchant.ranking import check_k
-from penchant.types import Interactions, PenchantError, Progress, Split, quiet
+from penchant.types import Interactions, Learning, PenchantError, Progress, Split, quiet
 
+READINGS = ("train-only", "online", "refit")
 REPORT_FILES = REPORT, TABLE = "report.json", "report.md"
 
 
@@ -30,12 +32,17 @@ def train(
     settings: Mapping[str, Any] | None = None,
     split: str | None = None,
     resume: bool = False,
+    refit: bool = False,
+    scalars: str | Path | None = None,
+    profile: str | Path | None = None,
     progress: Progress = quiet,
 ) -> dict[str, Any]:
     """Train a model on the training part of a split, write its folder at ``out``, and return what was measured.
 
-    After each epoch the training is saved beside ``out``; with ``resume`` it goes on from there. Raises
-    ``PenchantError`` on settings the model doesn't have, or where there is nothing to resume; ``KeyboardInterrupt`` leaves
+    With ``refit`` the model written has learned from the training and validation parts together, with what validation
+    chose (epochs, weights of parts); what was measured on validation is of the model before. After each epoch the training
+    is saved beside ``out``; with ``resume`` it goes on from there. ``scalars`` is a folder for TensorBoard's events,
+    ``profile`` a file for a trace of the first steps. Raises ``PenchantError`` on settings the model doesn't have, or where there is nothing to resume; ``KeyboardInterrupt`` leaves
     no model, and the words to go on with.
     """
     out = Path(out)
@@ -49,8 +56,10 @@ def train(
     cut = evaluation.split(log, split)
     folders.make_parent(out)
     started = time.perf_counter()
+    trace = None if profile is None else Path(profile)
     try:
-        model.fit(cut.train, cut.valid, progress=progress, checkpoint=checkpoint)
+        with nullcontext() if scalars is None else tensorboard.writing(scalars) as observe:
+            model.fit(cut.train, cut.valid, progress=progress, checkpoint=checkpoint, observe=observe, profile=trace)
     except KeyboardInterrupt as interrupt:
         if checkpoint.exists():
             raise KeyboardInterrupt(
@@ -60,7 +69,12 @@ def train(
     seconds = time.perf_counter() - started
     best = max(model.history, key=lambda h: h.get("ndcg@10", 0), default={})
     measured = {k: best[k] for k in ("ndcg@10", "recall@10") if k in best} or validate(model, cut.valid)
-    artifact.save(model, out, {"dataset": log.content_hash, "split": cut.name, "trained_on": "the split's training part"})
+    trained_on = "the split's training part"
+    if refit:
+        progress("training again, on the training and validation parts", 0, 0)
+        history, model = model.history, model.refitted(cut.before_test, progress=progress)
+        model.history, trained_on = history, "the split's training and validation parts"
+    artifact.save(model, out, {"dataset": log.content_hash, "split": cut.name, "trained_on": trained_on})
     checkpoint.unlink(missing_ok=True)
     speeds = [h["targets_per_second"] for h in model.history]
     return {
@@ -89,14 +103,20 @@ def compare(
     split: str | None = None,
     k: int = 10,
     seen: str = "exclude",
+    reading: str = "train-only",
     seed: int = 0,
     progress: Progress = quiet,
 ) -> Evaluation:
     """Evaluate models on one split of a dataset.
 
-    ``models`` are names, trained here with their defaults, and paths of trained models. Raises ``PenchantError`` for a
+    ``models`` are names, trained here with their defaults, and paths of trained models. ``reading`` says what they know of
+    the events between training and test: ``train-only``: nothing; ``online``: models that learn without gradients learn
+    them, as they would when live; ``refit``: all learn again from training and validation parts together, with what
+    validation chose (paths are taken as they were trained). Raises ``PenchantError`` for a
     model trained on another dataset or another split: it may have seen the answers.
     """
+    if reading not in READINGS:
+        raise PenchantError(f"there is no reading {reading!r}; the readings are {', '.join(READINGS)}")
     cut = evaluation.split(log, split)
     check_k(k, len(seq.occurring(cut.train).items))
     # All that can be refused is refused before the first model trains. A path that isn't there is a name that isn't known.
@@ -105,7 +125,12 @@ def compare(
         if name in MODELS:
             progress(f"training {name}", 0, 0)
             model.fit(cut.train, cut.valid, progress=progress)
-    return evaluation.evaluate(candidates, cut, k=k, seen=seen, seed=seed, progress=progress)
+            if reading == "refit":
+                candidates[name] = model.refitted(cut.before_test, progress=progress)
+        if reading == "online" and isinstance(model, Learning):
+            model.unlearn(cut.train)
+            model.learn(cut.before_test)
+    return evaluation.evaluate(candidates, cut, k=k, seen=seen, reading=reading, seed=seed, progress=progress)
 
 
 def _trained(path: str, log: Interactions, cut: Split) -> Model:

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.sparse import csr_array
 
 from penchant.models import create
-from penchant.models.item_to_item import ItemKNN, Markov, Transitions
+from penchant.models.item_to_item import ItemKNN, Markov, Transitions, nearest
 from penchant.testing import example_histories
 from penchant.types import PenchantError, Sequences, Vocabulary, text
 
@@ -83,6 +84,14 @@ def test_item_knn_keeps_the_nearest_only() -> None:
     model = ItemKNN(neighbours=1).fit(histories("ab", "ab", "bc"))
     assert scores_after(model, "b")["c"] == 0
     assert scores_after(model, "b")["a"] > 0
+
+
+def test_of_equally_near_items_the_first_stay_whatever_the_chunks() -> None:
+    had = csr_array(np.array([[1, 1, 1, 1, 1], [1, 0, 0, 0, 1]], np.float32))
+    expected = [[0, 1, 0, 0, 2], [1, 0, 1, 0, 0], [1, 1, 0, 0, 0], [1, 1, 0, 0, 0], [2, 1, 0, 0, 0]]
+    for chunk_bytes in (1, 40, 10_000):
+        assert nearest(had, 2, chunk_bytes).toarray().tolist() == expected
+    assert np.count_nonzero(nearest(had, 9).toarray()) == 20
 
 
 words = st.lists(st.text("abcdef", min_size=1, max_size=8), min_size=1, max_size=6)

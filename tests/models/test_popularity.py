@@ -15,8 +15,9 @@ def test_popularity_is_the_share_of_all_events() -> None:
     log = log_of([("x", "a", 0), ("x", "b", 1), ("y", "a", 2), ("y", "a", 3)])
     model = create("popularity").fit(seq.histories(log))
     for now in (0, 10**15):
-        assert model.score(model.initial(2), np.full(2, now)).tolist() == [[0.75, 0.25]] * 2
-    assert model.parts(model.initial(1), np.zeros(1, np.int64), np.array([[1, 0]]))["popularity"].tolist() == [[0.25, 0.75]]
+        assert model.score(model.initial(2), np.full(2, now)) == pytest.approx(np.log([[0.75, 0.25]] * 2))
+    parts = model.parts(model.initial(1), np.zeros(1, np.int64), np.array([[1, 0]]))
+    assert parts["popularity"] == pytest.approx(np.log([[0.25, 0.75]]))
 
 
 def test_recent_popularity_halves_an_event_with_each_half_life() -> None:
@@ -24,7 +25,17 @@ def test_recent_popularity_halves_an_event_with_each_half_life() -> None:
     model = create("recent_popularity", half_life_days=7).fit(seq.histories(log))
     weights = {"new": 1, "old": 2 / 4, "older": 1 / 8}
     scores = dict(zip(model.items.ids, model.score(model.initial(1), np.zeros(1, np.int64))[0], strict=True))
-    assert scores == pytest.approx({item: weight / sum(weights.values()) for item, weight in weights.items()})
+    assert scores == pytest.approx({item: np.log(weight / sum(weights.values())) for item, weight in weights.items()})
+
+
+def test_recent_popularity_keeps_the_order_of_what_is_thousands_of_half_lives_old() -> None:
+    ages = {"a": 0, "b": 200, "c": 900, "d": 901, "e": 5000}
+    events = [(user, item, -days * DAY) for item, days in ages.items() for user in "xy"]
+    model = create("recent_popularity", half_life_days=1).fit(seq.histories(log_of([*events, ("z", "e", -4999 * DAY)])))
+    scores = dict(zip(model.items.ids, model.score(model.initial(1), np.zeros(1, np.int64))[0], strict=True))
+    # Two events of age 5000 and one of 4999 weigh as much as two of 4999.
+    expected = ages | {"e": 4999}
+    assert scores == pytest.approx({item: -halves * np.log(2) for item, halves in expected.items()}, abs=1e-3)
 
 
 def test_a_very_long_half_life_is_popularity() -> None:
@@ -46,4 +57,4 @@ def test_recent_popularity_needs_times_and_a_half_life() -> None:
 @pytest.mark.parametrize("name", ["popularity", "recent_popularity"])
 def test_a_catalogue_of_one_item(name: str) -> None:
     model = create(name).fit(seq.histories(log_of([("x", "a", 0)])))
-    assert model.score(model.initial(1), np.zeros(1, np.int64)).tolist() == [[1.0]]
+    assert model.score(model.initial(1), np.zeros(1, np.int64)).tolist() == [[0.0]]

@@ -21,6 +21,7 @@ import numpy as np
 from penchant import folders
 from penchant.data import catalog, dialects, engine, times
 from penchant.data.clean import NO_ID, Cleaner, PrepareConfig, frequent
+from penchant.data.content import read_content
 from penchant.data.engine import Frame, Table
 from penchant.data.features import FEATURES, add_features
 from penchant.data.files import EventFile, examine, find_fault
@@ -352,8 +353,11 @@ def read_manifest(folder: str | Path) -> dict[str, Any]:
     return manifest
 
 
-def load(folder: str | Path) -> Interactions:
-    """Read a dataset folder. Raises ``PenchantError`` where it isn't one, or its files aren't those it was made with."""
+def load(folder: str | Path, content: Sequence[str] | None = None) -> Interactions:
+    """Read a dataset folder; of its items the columns named in ``content``, or else all that hold words.
+
+    Raises ``PenchantError`` where it isn't one, or its files aren't those it was made with.
+    """
     folder = Path(folder)
     manifest = read_manifest(folder)
     for name, digest in manifest["sha256"].items():
@@ -381,4 +385,5 @@ def load(folder: str | Path) -> Interactions:
         event_id=engine.texts(log, "event_id"),
         clock=manifest["clock"],
         content_hash=manifest["sha256"][INTERACTIONS],
+        content=read_content(folder / ITEMS, content),
     )

@@ -32,6 +32,8 @@ class Evaluation:
     facts: Mapping[str, float]
     close: tuple[str, ...]
     """Models whose difference in ndcg to the leader, person by person, has an interval that holds 0."""
+    reading: str = "train-only"
+    """What models know of the events between training and test: see ``workflow.compare``."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -39,6 +41,7 @@ class Evaluation:
             "split": self.split,
             "k": self.k,
             "seen": self.seen,
+            "reading": self.reading,
             "models": {name: dict(values) for name, values in self.models.items()},
             "intervals": {n: {m: list(ends) for m, ends in values.items()} for n, values in self.intervals.items()},
             "facts": dict(self.facts),
@@ -69,12 +72,20 @@ class Evaluation:
 
 
 def evaluate(
-    models: Mapping[str, Model], split: Split, *, k: int = 10, seen: str = "exclude", seed: int = 0, progress: Progress = quiet
+    models: Mapping[str, Model],
+    split: Split,
+    *,
+    k: int = 10,
+    seen: str = "exclude",
+    reading: str = "train-only",
+    seed: int = 0,
+    progress: Progress = quiet,
 ) -> Evaluation:
     """Rank the full catalogue for every test case and score it.
 
     ``seen`` is ``exclude`` (what a person already has isn't recommended, and a repeat can't be hit) or ``keep``. A
-    target outside a model's catalogue is a miss. ``seed`` drives the bootstrap alone.
+    target outside a model's catalogue is a miss. ``seed`` drives the bootstrap alone, and ``reading`` is
+    what the report says of the models.
     """
     if seen not in ("exclude", "keep"):
         raise PenchantError(f"seen items are either to 'exclude' or to 'keep', not {seen!r}")
@@ -94,7 +105,7 @@ def evaluate(
         low, high = _bootstrap(np.stack(list(per_case.values()), axis=1), np.random.default_rng(seed))
         intervals[name] = {m: (float(a), float(b)) for m, a, b in zip(per_case, low, high, strict=True)}
     close = _close(ndcg, _leader(values, f"ndcg@{k}"), np.random.default_rng(seed))
-    return Evaluation(split.name, k, seen, values, intervals, _facts(split), close)
+    return Evaluation(split.name, k, seen, values, intervals, _facts(split), close, reading)
 
 
 def _leader(values: Mapping[str, Mapping[str, float]], metric: str) -> str:

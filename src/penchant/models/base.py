@@ -155,6 +155,10 @@ class Model(ABC):
         self._forget_ids()
         return self
 
+    def refitted(self, train: Sequences, *, progress: Progress = quiet) -> Self:
+        """A model like this one that learned from ``train``, keeping what validation chose for this one."""
+        return type(self)(self.settings).fit(train, progress=progress)
+
     def set_weights(self, weights: Arrays) -> None:
         """Take back what ``weights`` gave. ``PenchantError`` where arrays are missing or of another shape."""
         self._set_weights(weights)

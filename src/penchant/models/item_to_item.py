@@ -19,13 +19,37 @@ from penchant.types import UNKNOWN, Array, Arrays, Batch, Cases, Float, Int, Mon
 
 FIXED_POINT = 1 << 16
 """Counts are whole multiples of 1/65536, so that what was added can be taken away exactly."""
+CHUNK_BYTES = 1 << 26
+"""How large a dense array that is made piece by piece may get."""
 
 
-class ItemToItem(Model):
-    """The ring of last items, the sparse matrix and the score; subclasses say how they learn, weigh ages and set the prior.
+class LastItems(Model):
+    """The ring of last items; subclasses say what they make of it.
 
     The user state is ``recent[n, window] int32``, the newest last, ``UNKNOWN`` where there is no event yet.
     """
+
+    @property
+    @abstractmethod
+    def _window(self) -> int:
+        """How many last items are remembered."""
+
+    def state_weights(self) -> Arrays:
+        """None: a state is a list of items, whatever is learned of them."""
+        return {}
+
+    def _initial(self, n: int) -> Arrays:
+        return {"recent": np.full((n, self._window), UNKNOWN, np.int32)}
+
+    def _advance(self, arrays: Arrays, batch: Batch) -> Arrays:
+        window = arrays["recent"].shape[1]
+        both = np.concatenate([arrays["recent"], batch.item.astype(np.int32)], axis=1)
+        places = batch.lengths[:, None] + np.arange(window)
+        return {"recent": np.take_along_axis(both, places, axis=1)}
+
+
+class ItemToItem(LastItems):
+    """The matrix and the score; subclasses say how they learn, weigh ages and set the prior."""
 
     _events: Int
     """How often each item occurred, ``[V] int64``."""
@@ -36,24 +60,15 @@ class ItemToItem(Model):
         """``w[window]``, the newest first."""
 
     @abstractmethod
-    def _derive(self) -> tuple[csr_array, Float]:
-        """The matrix ``M[V, V] float32`` and the prior ``[V] float32``, from what was learned."""
+    def _derive(self) -> tuple[csr_array | Float, Float]:
+        """The matrix ``M[V, V] float32``, sparse or dense, and the prior ``[V] float32``, from what was learned."""
+
+    @property
+    def _window(self) -> int:
+        return len(self._age_weights)
 
     def _refresh(self) -> None:
         self._matrix, self._prior = self._derive()
-
-    def state_weights(self) -> Arrays:
-        """None: a state is a list of items, whatever is learned of them."""
-        return {}
-
-    def _initial(self, n: int) -> Arrays:
-        return {"recent": np.full((n, len(self._age_weights)), UNKNOWN, np.int32)}
-
-    def _advance(self, arrays: Arrays, batch: Batch) -> Arrays:
-        window = arrays["recent"].shape[1]
-        both = np.concatenate([arrays["recent"], batch.item.astype(np.int32)], axis=1)
-        places = batch.lengths[:, None] + np.arange(window)
-        return {"recent": np.take_along_axis(both, places, axis=1)}
 
     def score(self, state: UserState, now: Int) -> Float:
         """What goes with the last items; to someone who has none, what is popular. Time doesn't enter."""
@@ -69,7 +84,8 @@ class ItemToItem(Model):
 
     def _memory_and_background(self, recent: Int) -> tuple[Float, Float]:
         """``Σ_j w_j · M[h_j]`` as ``[n, V]``, and what is added to it, ``[V]`` or ``[n, V]``."""
-        memory: Float = np.asarray((self._weighed(recent) @ self._matrix).toarray(), np.float32)
+        product = self._weighed(recent) @ self._matrix
+        memory: Float = np.asarray(product if isinstance(product, np.ndarray) else product.toarray(), np.float32)
         newcomer = (recent == UNKNOWN).all(axis=1)
         if not newcomer.any():
             return memory, self._prior
@@ -157,11 +173,11 @@ class Transitions(ItemToItem):
 
     def weights(self) -> Arrays:
         """The counts, sparse by rows, and the events of each item."""
-        return _csr_arrays("counts", self._counts) | {"events": self._events}
+        return csr_arrays("counts", self._counts) | {"events": self._events}
 
     def _set_weights(self, weights: Arrays) -> None:
-        self._counts = _csr_from(weights, "counts", len(self.items))
-        self._events = _events_from(weights, len(self.items))
+        self._counts = csr_from(weights, "counts", len(self.items))
+        self._events = events_from(weights, len(self.items))
         self._refresh()
 
 
@@ -200,12 +216,11 @@ class ItemKNN(ItemToItem):
     settings: NeighbourSettings
 
     def _fit(self, train: Sequences, valid: Cases | None, monitor: Monitor) -> None:
-        user = np.repeat(np.arange(len(train)), train.lengths)
-        had = csr_array(coo_array((np.ones(len(user), np.float32), (user, train.item)), shape=(len(train), len(train.items))))
+        had = counts_by_user(train)
         had.data[:] = 1
         norm = np.sqrt(np.asarray(had.sum(axis=0)).ravel())
         unit = csr_array(had @ diags_array(np.float32(1) / norm))
-        self._similar = csr_array(_nearest(unit, self.settings.neighbours))
+        self._similar = csr_array(nearest(unit, self.settings.neighbours))
         self._events = np.bincount(train.item, minlength=len(train.items))
         self._refresh()
 
@@ -218,17 +233,27 @@ class ItemKNN(ItemToItem):
 
     def weights(self) -> Arrays:
         """The similarities, sparse by rows, and the events of each item."""
-        return _csr_arrays("similar", self._similar) | {"events": self._events}
+        return csr_arrays("similar", self._similar) | {"events": self._events}
 
     def _set_weights(self, weights: Arrays) -> None:
-        self._similar = _csr_from(weights, "similar", len(self.items))
-        self._events = _events_from(weights, len(self.items))
+        self._similar = csr_from(weights, "similar", len(self.items))
+        self._events = events_from(weights, len(self.items))
         self._refresh()
 
 
-def _nearest(unit: csr_array, neighbours: int, rows: int = 1024) -> csr_array:
-    """The largest ``neighbours`` products of each column of ``unit[users, V]`` with the others, as ``[V, V]``, by chunks."""
+def counts_by_user(train: Sequences) -> csr_array:
+    """How often each person had each item, ``[users, V] float32``."""
+    user = np.repeat(np.arange(len(train)), train.lengths)
+    return csr_array(coo_array((np.ones(len(user), np.float32), (user, train.item)), shape=(len(train), len(train.items))))
+
+
+def nearest(unit: csr_array, neighbours: int, chunk_bytes: int = CHUNK_BYTES) -> csr_array:
+    """The largest ``neighbours`` products of each column of ``unit[users, V]`` with the others, as ``[V, V]``.
+
+    Of equal ones at the edge the first in the order of items stay. Dense only in chunks of rows, each below ``chunk_bytes``.
+    """
     columns = csr_array(unit.T)
+    rows = max(1, chunk_bytes // (4 * columns.shape[0]))
     kept: list[csr_array] = []
     for start in range(0, columns.shape[0], rows):
         products = (columns[start : start + rows] @ unit).toarray()
@@ -236,7 +261,10 @@ def _nearest(unit: csr_array, neighbours: int, rows: int = 1024) -> csr_array:
         products[own, start + own] = 0
         if neighbours < products.shape[1]:
             edge = np.partition(products, -neighbours, axis=1)[:, -neighbours, None]
-            products[products < edge] = 0
+            above, level = products > edge, products == edge
+            room = neighbours - np.count_nonzero(above, axis=1)
+            level &= np.cumsum(level, axis=1, dtype=np.int32) <= room[:, None]
+            products[~(above | level)] = 0
         kept.append(csr_array(products))
     return csr_array(vstack(kept))
 
@@ -251,7 +279,8 @@ def _pairs(histories: Sequences, window: int) -> Iterator[tuple[int, Int, Int]]:
         yield distance, histories.item[:-distance][same], histories.item[distance:][same]
 
 
-def _csr_arrays(name: str, matrix: csr_array) -> dict[str, Array]:
+def csr_arrays(name: str, matrix: csr_array) -> dict[str, Array]:
+    """A sparse matrix as named arrays."""
     return {
         f"{name}.data": matrix.data,
         f"{name}.indices": matrix.indices.astype(np.int32),
@@ -259,14 +288,16 @@ def _csr_arrays(name: str, matrix: csr_array) -> dict[str, Array]:
     }
 
 
-def _events_from(weights: Arrays, size: int) -> Int:
+def events_from(weights: Arrays, size: int) -> Int:
+    """The array ``events[size]``. ``PenchantError`` where it isn't there."""
     events = weights.get("events")
     if events is None or events.shape != (size,):
         raise PenchantError("the weights don't fit the configuration: events")
     return events
 
 
-def _csr_from(weights: Arrays, name: str, size: int) -> csr_array:
+def csr_from(weights: Arrays, name: str, size: int) -> csr_array:
+    """The inverse of ``csr_arrays``, ``[size, size]``. ``PenchantError`` where the arrays make no such matrix."""
     try:
         parts = (weights[f"{name}.data"], weights[f"{name}.indices"], weights[f"{name}.indptr"])
         matrix = csr_array(parts, shape=(size, size))

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from penchant.models.base import Model, Settings, expect
-from penchant.types import DAY, Array, Arrays, Batch, Cases, Float, Int, Monitor, PenchantError, Sequences, UserState
+from penchant.types import DAY, Arrays, Batch, Cases, Float, Int, Monitor, PenchantError, Sequences, UserState
 
 
 class Popularity(Model):
-    """Items by their share of all events.
+    """Items by their share of all events; the score is its logarithm.
 
     It remembers nothing of a person, so its user state is a cursor and no arrays.
     """
@@ -19,11 +19,8 @@ class Popularity(Model):
     name = "popularity"
 
     def _fit(self, train: Sequences, valid: Cases | None, monitor: Monitor) -> None:
-        self._share = self._weigh(train, np.ones(len(train.item)))
-
-    def _weigh(self, train: Sequences, weight: Array) -> Float:
-        counts = np.bincount(train.item, weights=weight, minlength=len(train.items))
-        return np.asarray(counts / counts.sum(), np.float32)
+        counts = np.bincount(train.item, minlength=len(train.items))
+        self._share = np.log(counts / counts.sum()).astype(np.float32)
 
     def state_weights(self) -> Arrays:
         """None: there is no state."""
@@ -36,7 +33,7 @@ class Popularity(Model):
         return arrays
 
     def weights(self) -> Arrays:
-        """``share[V] float32``."""
+        """``share[V] float32``, as logarithms."""
         return {"share": self._share}
 
     def _set_weights(self, weights: Arrays) -> None:
@@ -66,7 +63,8 @@ class RecentSettings(Settings):
 class RecentPopularity(Popularity):
     """Items by their share of events, where an event's weight halves with every ``half_life_days`` of age.
 
-    Exponential ageing keeps the order of items the same at every later moment, so the score needs no clock.
+    Exponential ageing keeps the order of items the same at every later moment, so the score needs no clock. Weights are
+    summed as logarithms: a weight of many half-lives would be 0 in any floating-point number.
     """
 
     name = "recent_popularity"
@@ -77,4 +75,6 @@ class RecentPopularity(Popularity):
             raise PenchantError("recent_popularity needs times, and this log has order only; use popularity")
         assert isinstance(self.settings, RecentSettings)
         age = (train.timestamp.max() - train.timestamp) / DAY
-        self._share = self._weigh(train, 0.5 ** (age / self.settings.half_life_days))
+        share = np.full(len(train.items), -np.inf)
+        np.logaddexp.at(share, train.item, age * (-np.log(2) / self.settings.half_life_days))
+        self._share = (share - np.logaddexp.reduce(share)).astype(np.float32)

@@ -7,8 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-
 from penchant.models.recurrent.cells import layer_norm, lstm_step, sigmoid
+
 from penchant.types import Float
 
 

@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-
 from penchant.models.recurrent.network import Network, tied_cross_entropy
 from penchant.models.recurrent.settings import LSTMSettings
 

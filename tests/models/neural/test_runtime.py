@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 import torch
-
 from penchant.models.recurrent.network import Network
 from penchant.models.recurrent.runtime import Runtime, shapes
 from penchant.models.recurrent.settings import LSTMSettings
+
 from penchant.types import Array, Batch, Int, text
 
 ITEMS = 23

@@ -1,8 +1,8 @@
 """Ranges of an LSTM's settings."""
 
 import pytest
-
 from penchant.models.recurrent.settings import LSTMSettings
+
 from penchant.types import PenchantError
 
 

@@ -13,6 +13,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from penchant.models.recurrent import training
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
@@ -20,7 +21,6 @@ from penchant import sequences as seq
 from penchant.evaluation import leave_one_out
 from penchant.models import create
 from penchant.models.base import Model
-from penchant.models.recurrent import training
 from penchant.models.validation import validate
 from penchant.testing import example_histories, log_of
 from penchant.types import Cases, PenchantError, Sequences, Split

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 from penchant.models.base import Model, expect
 from penchant.models.neural.runtime import RUNTIMES, common_shapes
 from penchant.models.neural.settings import LongShortNetworkSettings, NeuralSettings, RingSettings
-from penchant.types import Arrays, Batch, Cases, Float, Int, Monitor, PenchantError, Sequences, UserState
+from penchant.types import Arrays, Batch, Cases, Float, Int, Monitor, PenchantError, Progress, Sequences, UserState, quiet
 
 
 class NeuralModel(Model):
@@ -35,6 +36,11 @@ class NeuralModel(Model):
                 "(the README tells how to get the small CPU build)"
             ) from error
         train_network(self, BODIES[self.name], train, valid, monitor)
+
+    def refitted(self, train: Sequences, *, progress: Progress = quiet) -> Self:
+        """See ``Model``: trained for as many epochs as were best."""
+        best = max(range(len(self.history)), key=lambda epoch: self.history[epoch].get("ndcg@10", epoch))
+        return type(self)(replace(self.settings, epochs=best + 1)).fit(train, progress=progress)
 
     def _initial(self, n: int) -> Arrays:
         return self._runtime.start(n)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 from penchant.models.neural.settings import LongShortNetworkSettings, NeuralSettings, RingSettings
 
@@ -107,7 +107,7 @@ class Network(nn.Module):
         """
         drop = Dropout(self.settings.dropout, chance)
         if hasattr(self, "kind"):
-            x = x + F.embedding(kind, self.kind)
+            x = x + functional.embedding(kind, self.kind)
         if hasattr(self, "gap"):
             x = x + gap_features(at.gap) @ self.gap
         interest, state = self.body(drop(self.norm_in(x)), at, state, drop)
@@ -197,9 +197,9 @@ class Attention(nn.Module):
         age = both.shape[1] - length + torch.arange(length)[:, None] - torch.arange(both.shape[1])
         bias = self.age[:, age.clamp(0, self.ring - 1)].masked_fill((age < 0) | (age >= self.ring), -torch.inf)
         if known is not None:
-            there = F.pad(known, (0, length), value=True)
+            there = functional.pad(known, (0, length), value=True)
             bias = bias + torch.zeros(len(x), 1, 1, 1).masked_fill(~there[:, None, None, :], -torch.inf)
-        seen = F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
+        seen = functional.scaled_dot_product_attention(q, k, v, attn_mask=bias)
         return self.out(seen.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
 
 
@@ -236,7 +236,7 @@ class FeedForward(nn.Module):
 
     def forward(self, x: Tensor, drop: Dropout) -> Tensor:
         """``[…, d]`` from ``[…, d]``."""
-        return self.norm(x + drop(self.down(drop(F.gelu(self.up(x), approximate="tanh")))))  # type: ignore[no-any-return]
+        return self.norm(x + drop(self.down(drop(functional.gelu(self.up(x), approximate="tanh")))))  # type: ignore[no-any-return]
 
 
 class TransformerBody(Body):
@@ -305,7 +305,7 @@ class LinearRecurrence(nn.Module):
 
     def forward(self, x: Tensor, elapsed: Tensor, start: Tensor, drop: Dropout) -> tuple[Tensor, Tensor]:
         """``[n, L, d]`` and the sums after the last event, ``[n, d]``; ``elapsed[n, L]`` units since the event before."""
-        a = torch.exp(-F.softplus(self.rate) * elapsed.unsqueeze(-1))
+        a = torch.exp(-functional.softplus(self.rate) * elapsed.unsqueeze(-1))
         c = Scan.apply(a, torch.sigmoid(self.gate(x)) * self.value(x), start)  # type: ignore[no-untyped-call]
         return self.feed(self.norm(x + drop(self.out(c))), drop), c[:, -1]
 

@@ -157,7 +157,10 @@ def _rnn(name: str, settings: NeuralSettings, gates: int) -> Shapes:
     shapes: Shapes = {}
     for layer in range(settings.layers):
         for kind in ("ih", "hh"):
-            shapes |= {f"{name}.weight_{kind}_l{layer}": (gates * width, width), f"{name}.bias_{kind}_l{layer}": (gates * width,)}
+            shapes |= {
+                f"{name}.weight_{kind}_l{layer}": (gates * width, width),
+                f"{name}.bias_{kind}_l{layer}": (gates * width,),
+            }
     return shapes
 
 
@@ -191,7 +194,9 @@ class LSTMRuntime(Runtime):
         """The new ``h`` and ``c`` of all layers."""
         h, c = state["h"].copy(), state["c"].copy()
         for layer in range(self.settings.layers):
-            gates = x @ self.transposed(f"{name}.weight_ih_l{layer}") + h[:, layer] @ self.transposed(f"{name}.weight_hh_l{layer}")
+            gates = x @ self.transposed(f"{name}.weight_ih_l{layer}") + h[:, layer] @ self.transposed(
+                f"{name}.weight_hh_l{layer}"
+            )
             gates += self.weights[f"{name}.bias_ih_l{layer}"] + self.weights[f"{name}.bias_hh_l{layer}"]
             h[:, layer], c[:, layer] = cells.lstm_step(gates, c[:, layer])
             x = h[:, layer]

@@ -15,7 +15,7 @@ PRECISIONS = ("auto", "float32", "bfloat16")
 class NeuralSettings(Settings):
     """Size, inputs, loss and training of a network."""
 
-    width: int = 64
+    width: int = 128
     """Numbers in an item's embedding and in each memory."""
     layers: int = 1
     dropout: float = 0.5
@@ -36,7 +36,7 @@ class NeuralSettings(Settings):
     """Of gbce: 0 leaves binary cross-entropy as it is, 1 undoes all overconfidence that sampling brings."""
     label_smoothing: float = 0.0
     """Share of a softmax target that is spread over all items."""
-    learning_rate: float = 0.002
+    learning_rate: float = 0.001
     """Of AdamW, which trains all but sampled embeddings."""
     embedding_rate: float = 0.05
     """Of row-sparse Adagrad, which trains the embeddings where negatives are sampled."""
@@ -60,7 +60,7 @@ class NeuralSettings(Settings):
     """How often events of one moment are shuffled."""
     repeat: float = 0.0
     """Share of the events that are put in twice."""
-    batch_events: int = 1024
+    batch_events: int = 512
     """About so many targets a step."""
     max_length: int = 200
     """Longer histories are trained in pieces of so many events; living states have no such bound."""

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
+from torch.nn import functional
 
 from penchant.models.neural import checkpoint, losses
 from penchant.models.neural.checkpoint import Run
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from penchant.models.neural.model import NeuralModel
 
 METRIC = "ndcg@10"
-FULL_SOFTMAX_UP_TO = 30_000
-"""Items of a catalogue over which the whole softmax is affordable: above it, ``loss=auto`` samples."""
+FULL_SOFTMAX_UP_TO = 5_000
+"""Items of a catalogue over which the whole softmax is as quick as a sample: above it, ``loss=auto`` samples."""
 PROFILED_STEPS = 20
 
 
@@ -151,7 +151,9 @@ class Trainer:
         return {"loss": total / targets, "seconds": seconds, "targets_per_second": targets / seconds}
 
     def _no_number(self, run: Run, step: int, monitor: Monitor) -> str:
-        good = f"the last good epochs are in {monitor.checkpoint}" if monitor.checkpoint and run.epoch else "no epoch was finished"
+        good = (
+            f"the last good epochs are in {monitor.checkpoint}" if monitor.checkpoint and run.epoch else "no epoch was finished"
+        )
         rates = f"learning_rate ({self.settings.learning_rate})"
         rates += f" or embedding_rate ({self.settings.embedding_rate})" if self.sampled else ""
         return f"the loss is no number in epoch {run.epoch + 1}, batch {step + 1}; {good}; lower {rates}"
@@ -179,7 +181,7 @@ class Trainer:
             weight, bias = network.embedding, network.bias
             own, target = torch.from_numpy(np.maximum(piece.item, 0)), torch.from_numpy(piece.target)
             value = partial(losses.softmax_loss, target=target, smoothing=settings.label_smoothing, dtype=self.dtype)
-        x = F.embedding(own, weight)
+        x = functional.embedding(own, weight)
         if settings.mask:
             x = x * torch.from_numpy(piece.item != LEFT_OUT).unsqueeze(-1)
         moments = Moments(torch.from_numpy(piece.gap), torch.from_numpy(piece.until))
@@ -222,9 +224,11 @@ class Trainer:
         """What the optimisers remember."""
         state = self.optimiser.state_dict()["state"]
         adam = {f"{i}.{name}": value.numpy().copy() for i, values in state.items() for name, value in values.items()}
-        return adam | {f"squares.{name}": value.numpy().copy() for name, value in self.squares.items()} | {
-            "steps": np.array([self.step])
-        }
+        return (
+            adam
+            | {f"squares.{name}": value.numpy().copy() for name, value in self.squares.items()}
+            | {"steps": np.array([self.step])}
+        )
 
     def restore(self, run: Run) -> None:
         """Go on from where ``run`` stands."""

@@ -1,0 +1,190 @@
+"""What the models are worth: the table in docs/results.md, every figure over several seeds.
+
+    python -m benchmarks.quality [--data beauty,sports] [--seeds 1,2,3]
+
+Full catalogue, seen items excluded, everything chosen on validation, reported on test. What is measured already
+(benchmarks/results/quality.json) isn't measured again; delete a line there to have it anew.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.machine import DATA, RESULTS, facts
+from penchant import evaluation
+from penchant.data import dataset
+from penchant.models import create
+from penchant.models.base import Model
+from penchant.models.blend import Blend, learn_weights
+from penchant.models.validation import validate
+from penchant.types import Interactions, Learning, PenchantError, Split
+
+FILE, PAGE = RESULTS / "quality.json", Path(__file__).parent.parent / "docs" / "results.md"
+AMAZON = {"width": 128, "batch_events": 256, "loss": "sampled", "learning_rate": 0.001, "epochs": 10, "patience": 2}
+TIMED = {"width": 64, "batch_events": 1024, "loss": "sampled", "learning_rate": 0.001, "epochs": 15, "patience": 2}
+SETTINGS: dict[str, dict[str, Any]] = {
+    "beauty": AMAZON,
+    "sports": AMAZON,
+    "ml-1m": {"width": 128, "batch_events": 4096, "loss": "softmax", "learning_rate": 0.003, "dropout": 0.2, "epochs": 15},
+    "30music": TIMED,
+    "unilibrary": TIMED,
+    "twitter": TIMED,
+}
+"""Of ``longshort`` and ``lstm``."""
+SPLITS = dict.fromkeys(("beauty", "sports", "ml-1m"), "leave-one-out") | dict.fromkeys(
+    ("30music", "unilibrary", "twitter"), "temporal"
+)
+OTHERS = ("popularity", "recent_popularity", "markov", "transitions", "item_knn", "ease", "als", "content")
+
+
+def load(name: str, work: Path) -> Interactions:
+    """The event log and what is known of its items, prepared."""
+    items: dict[str, Any] = {}
+    if name == "beauty":
+        titles = [line.split("\t", 2) for line in (DATA / "amazon/Beauty_titles.tsv").read_text().splitlines()[1:]]
+        described = {item: [title] for item, _, title in titles}
+        events, items = "amazon/Beauty.txt", {"items": _attributes("Beauty", work, described)}
+    elif name == "sports":
+        events, items = "amazon/Sports_and_Outdoors.txt", {"items": _attributes("Sports_and_Outdoors", work, {})}
+    elif name == "ml-1m":
+        events, items = "ml-1m/ml-1m.seq.txt", {"items": DATA / "ml-1m/movies.dat", "encoding": "latin-1"}
+    elif name == "30music":
+        events = "30music-sample10/sessions_sample_10.parquet"
+    elif name == "unilibrary":
+        events, items = (
+            "unilibrary/interactions_train.csv",
+            {"items": DATA / "unilibrary/items.csv", "item_columns": {"item_id": "i"}},
+        )
+    else:
+        events = "twitter-cascades/interactions.tsv"
+    dataset.write_dataset(dataset.read(DATA / events, **items), work / name)
+    return dataset.load(work / name)
+
+
+def _attributes(name: str, work: Path, described: dict[str, list[str]]) -> Path:
+    """A table of what the attribute file says of each item, and what was known before."""
+    path = work / f"{name}.csv"
+    attributes = json.loads((DATA / f"amazon/{name}_item2attributes.json").read_text())
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["item_id", "attributes", *(["title"] if described else [])])
+        for item, codes in attributes.items():
+            writer.writerow([item, " ".join(f"a{code}" for code in codes), *described.get(item, [])])
+    return path
+
+
+def measure(name: str, seed: int, work: Path) -> Iterator[tuple[str, str, dict[str, float]]]:
+    """Each model and reading with its test figures."""
+    log = load(name, work)
+    cut = evaluation.split(log, SPLITS[name])
+    if seed == 1:
+        for other in OTHERS:
+            try:
+                model = create(other).fit(cut.train, cut.valid)
+            except PenchantError as error:  # needs times, or words
+                print(f"{name} {other}: {error}", flush=True)
+                continue
+            yield from _readings(other, model, cut)
+    model = create("longshort", seed=seed, **SETTINGS[name])
+    model.fit(
+        cut.train, cut.valid, progress=lambda what, _, total: None if total else print(f"{name} {seed}: {what}", flush=True)
+    )
+    assert isinstance(model, Blend)
+    again = model.refitted(cut.before_test)
+    network = model.members["network"]
+    yield "the network of longshort alone", "train-only", validate(network, cut.test)
+    yield "the network of longshort alone", "refit", validate(again.members["network"], cut.test)
+    if "content" in model.members:
+        yield from _readings("longshort, ids only", _without(model, "content", model, cut), cut)
+        yield "longshort, ids only", "refit", validate(_without(again, "content", model, cut), cut.test)
+    yield from _readings("longshort", model, cut)
+    yield "longshort", "refit", validate(again, cut.test)
+
+
+def _readings(name: str, model: Model, cut: Split) -> Iterator[tuple[str, str, dict[str, float]]]:
+    yield name, "train-only", validate(model, cut.test)
+    if isinstance(model, Learning):
+        model.unlearn(cut.train)
+        model.learn(cut.before_test)
+        yield name, "online", validate(model, cut.test)
+        model.unlearn(cut.before_test)
+        model.learn(cut.train)
+
+
+def _without(blend: Blend, part: str, chosen: Blend, cut: Split) -> Blend:
+    """The blend without a part, the weights of the others learned anew on validation by the models ``chosen`` there."""
+    left = type(blend)(blend.settings)
+    left.items, left.event_types = blend.items, blend.event_types
+    left.members = {name: member for name, member in blend.members.items() if name != part}
+    left.coefficients = learn_weights([member for name, member in chosen.members.items() if name != part], cut.valid)
+    return left
+
+
+def write_page(measured: dict[str, dict[str, dict[str, float]]]) -> None:
+    """docs/results.md: mean over seeds, and the least and greatest."""
+    lines = [
+        "# What the models are worth",
+        "",
+        "Made by `python -m benchmarks.quality` from `benchmarks/results/quality.json`. Full catalogue, seen items",
+        "excluded, everything chosen on validation, reported on test: recall@10 / ndcg@10, the mean over seeds and",
+        "(least – greatest) of ndcg@10. *train-only*: nothing after the training part is known; *online*: memories have",
+        "learned the events before the test one, without gradients; *refit*: all have learned again from training and",
+        "validation parts together, for as many epochs as were best. Models that know words about items (`content`,",
+        "and `longshort` where the dataset has some) know more than published models, which know ids only: *ids only* is",
+        "the line to compare with those.",
+        "",
+    ]
+    for name in SPLITS:
+        rows: dict[str, dict[str, list[dict[str, float]]]] = {}
+        for key, seeds in measured.items():
+            data, model, reading = key.split("|")
+            if data == name:
+                rows.setdefault(model, {})[reading] = list(seeds.values())
+        if not rows:
+            continue
+        lines += [f"## {name}, {SPLITS[name]}", "", "| model | train-only | online | refit | seeds |", "|---|---|---|---|---|"]
+        for model, readings in rows.items():
+            cells = [_cell(readings[r]) if r in readings else "" for r in ("train-only", "online", "refit")]
+            lines.append(f"| {model} | {' | '.join(cells)} | {max(len(v) for v in readings.values())} |")
+        lines.append("")
+    PAGE.write_text("\n".join(lines))
+
+
+def _cell(values: list[dict[str, float]]) -> str:
+    recall, ndcg = (np.array([v[m] for v in values]) for m in ("recall@10", "ndcg@10"))
+    span = f" ({ndcg.min():.4f} – {ndcg.max():.4f})" if len(values) > 1 else ""
+    return f"{recall.mean():.4f} / {ndcg.mean():.4f}{span}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", default=",".join(SPLITS))
+    parser.add_argument("--seeds", default="1,2,3")
+    options = parser.parse_args()
+    for name in options.data.split(","):
+        for seed in options.seeds.split(","):
+            if str(seed) in _read().get(f"{name}|longshort|refit", {}):
+                continue
+            with tempfile.TemporaryDirectory() as work:
+                for model, reading, figures in measure(name, int(seed), Path(work)):
+                    measured = _read()  # others may have added theirs meanwhile
+                    measured.setdefault(f"{name}|{model}|{reading}", {})[seed] = figures
+                    print(name, seed, model, reading, figures, flush=True)
+                    FILE.write_text(json.dumps({"machine": facts(), "measured": measured}, indent=1) + "\n")
+    write_page(_read())
+
+
+def _read() -> dict[str, Any]:
+    return json.loads(FILE.read_text())["measured"] if FILE.exists() else {}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,81 @@
+"""What is known of items, as vectors: TF-IDF over the words of their titles, genres, brands."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from penchant.data import engine
+from penchant.types import Content, PenchantError, Vocabulary
+
+NOT_CONTENT = ("item_id", "events")
+_WORD = re.compile(r"\w+")
+
+
+def read_content(path: Path, columns: Sequence[str] | None = None) -> Content | None:
+    """The items of an ``items.parquet`` as sparse vectors; ``None`` where nothing is known of them.
+
+    ``columns`` are those to read; without it, all that hold words: a column whose every value is a number is a measure,
+    often of the very events to predict, and is read only when named. An item's vector holds the words and pairs of
+    neighbouring words of all columns, by TF-IDF; a word of a single item tells nothing and is left out.
+    Raises ``PenchantError`` for a column that isn't there.
+    """
+    table = engine.collect(engine.read([path]))
+    known = [column for column in table.columns if column not in NOT_CONTENT]
+    wrong = [column for column in columns or () if column not in known]
+    if wrong:
+        raise PenchantError(f"{path}: has no column {wrong[0]!r} that tells of items; it has {', '.join(known) or 'none'}")
+    items = Vocabulary(tuple(table["item_id"].to_list()))
+    rows: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+    size = 0
+    for column in known if columns is None else columns:
+        values = ["" if value is None else str(value) for value in table[column].to_list()]
+        if columns is None and all(_is_number(value) for value in values if value):
+            continue
+        item, feature, weight, features = _tf_idf(values)
+        rows.append((item, feature + size, weight))
+        size += features
+    if size == 0:
+        return None
+    item, feature, weight = (np.concatenate(parts) for parts in zip(*rows, strict=True))
+    order = np.argsort(item, kind="stable")
+    item, feature, weight = item[order], feature[order], weight[order]
+    length = np.sqrt(np.bincount(item, weights=weight * weight, minlength=len(items)))
+    offsets = np.concatenate([[0], np.cumsum(np.bincount(item, minlength=len(items)))]).astype(np.int64)
+    return Content(items, offsets, feature.astype(np.int32), (weight / length[item]).astype(np.float32), size)
+
+
+def _is_number(value: str) -> bool:
+    try:
+        float(value)
+    except ValueError:
+        return False
+    return True
+
+
+def _tf_idf(values: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
+    """Item, feature and weight of each word, and the number of features."""
+    bags = [Counter(_terms(value)) for value in values]
+    document_frequency = Counter(term for bag in bags for term in bag)
+    codes = {term: code for code, term in enumerate(sorted(t for t, count in document_frequency.items() if count > 1))}
+    inverse = {term: np.log(len(values) / document_frequency[term]) for term in codes}
+    entries = [
+        (item, codes[term], (1 + np.log(count)) * inverse[term])
+        for item, bag in enumerate(bags)
+        for term, count in bag.items()
+        if term in codes and inverse[term] > 0
+    ]
+    if not entries:
+        return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0), 0
+    item, feature, weight = (np.array(part) for part in zip(*entries, strict=True))
+    return item, feature, weight, len(codes)
+
+
+def _terms(value: str) -> list[str]:
+    words = _WORD.findall(value.lower())
+    return words + [f"{first} {second}" for first, second in pairwise(words)]

@@ -1,0 +1,252 @@
+"""Several models as one: a weighted sum of their scores, the weights learned on validation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+
+from penchant import metrics
+from penchant import sequences as seq
+from penchant.models.base import Model, Settings
+from penchant.models.validation import people_at_once, seen_items
+from penchant.ranking import masked_scores, top_k
+from penchant.types import (
+    UNKNOWN,
+    Array,
+    Arrays,
+    Batch,
+    Cases,
+    Float,
+    Int,
+    Learning,
+    Monitor,
+    PenchantError,
+    Progress,
+    Sequences,
+    UserState,
+    quiet,
+)
+
+CASES = 8192
+"""Validation cases by which weights are chosen, at most: spread evenly over all."""
+CANDIDATES = 50
+"""Of each model, the best so many items of a case compete for its list."""
+FACTORS = (0.0, 0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.85, 1.0, 1.2, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0)
+"""Weights that are tried, relative to what a model has or would need to speak as loudly as the leader."""
+ROUNDS = 5
+
+
+class Blend(Model):
+    """Scores summed with weights. Subclasses say who the members are.
+
+    A state is the members' states side by side; parts of one name are summed.
+    """
+
+    def __init__(self, settings: Settings | None = None, **overrides: object) -> None:
+        super().__init__(settings, **overrides)
+        self.members: dict[str, Model] = {}
+        self.coefficients: Float = np.zeros(0, np.float32)
+
+    def _make_members(self) -> dict[str, Model]:
+        """The members, untrained, by the names their weights and parts of states get."""
+        raise NotImplementedError
+
+    def _usable(self, name: str, train: Sequences) -> bool:
+        """Whether a member can learn from this data."""
+        return True
+
+    def _fit(self, train: Sequences, valid: Cases | None, monitor: Monitor) -> None:
+        self.members = {}
+        for name, member in self._make_members().items():
+            if self._usable(name, train):
+                monitor.progress(f"training {name}", 0, 0)
+                path = monitor.checkpoint and _beside(monitor.checkpoint, name, alone=not self._several_networks())
+                member.fit(
+                    train, valid, progress=monitor.progress, checkpoint=path, observe=monitor.observe, profile=monitor.profile
+                )
+                self.members[name] = member
+        self.history = max((member.history for member in self.members.values()), key=len)
+        if valid is None:
+            self.coefficients = np.ones(len(self.members), np.float32)
+        else:
+            self.coefficients = learn_weights(list(self.members.values()), valid)
+        chosen = zip(self.members, self.coefficients, strict=True)
+        monitor.progress("weights: " + ", ".join(f"{name} {weight:.3g}" for name, weight in chosen), 0, 0)
+
+    def _several_networks(self) -> bool:
+        return False
+
+    def refitted(self, train: Sequences, *, progress: Progress = quiet) -> Self:
+        """See ``Model``: the weights stay."""
+        again = type(self)(self.settings)
+        again.members = {name: member.refitted(train, progress=progress) for name, member in self.members.items()}
+        first = next(iter(again.members.values()))
+        again.items, again.event_types, again.coefficients = first.items, first.event_types, self.coefficients
+        again.history = self.history
+        return again
+
+    def learn(self, histories: Sequences) -> None:
+        """Let the members that learn without gradients add some histories; states stay valid."""
+        for member in self._learning():
+            member.learn(histories)
+        self._forget_ids()
+
+    def unlearn(self, histories: Sequences) -> None:
+        """Let them take away what ``learn`` added for the same histories."""
+        for member in self._learning():
+            member.unlearn(histories)
+        self._forget_ids()
+
+    def _learning(self) -> list[Learning]:
+        return [member for member in self.members.values() if isinstance(member, Learning)]
+
+    def weights(self) -> Arrays:
+        """The members' weights, after their names, and the ``coefficients``."""
+        return self._joined({name: member.weights() for name, member in self.members.items()}) | {
+            "coefficients": self.coefficients
+        }
+
+    def state_weights(self) -> Arrays:
+        """The members'."""
+        return self._joined({name: member.state_weights() for name, member in self.members.items()})
+
+    def _joined(self, arrays: Mapping[str, Arrays]) -> dict[str, Array]:
+        return {f"{name}/{key}": array for name, mine in arrays.items() for key, array in mine.items()}
+
+    def _set_weights(self, weights: Arrays) -> None:
+        groups: dict[str, dict[str, Array]] = {}
+        for key, array in weights.items():
+            name, _, rest = key.partition("/")
+            groups.setdefault(name, {})[rest] = array
+        coefficients = groups.pop("coefficients", {}).get("")
+        # A member that couldn't learn from the data has no weights.
+        members = {name: member for name, member in self._make_members().items() if name in groups}
+        if coefficients is None or coefficients.shape != (len(members),) or groups.keys() - members.keys():
+            raise PenchantError("the weights don't fit the configuration: coefficients or members")
+        for name, member in members.items():
+            member.items, member.event_types = self.items, self.event_types
+            member.set_weights(groups[name])
+        self.members, self.coefficients = members, coefficients
+
+    def _initial(self, n: int) -> Arrays:
+        return self._joined({name: member.initial(n).arrays for name, member in self.members.items()})
+
+    def _advance(self, arrays: Arrays, batch: Batch) -> Arrays:
+        return self._joined({n: m._advance(_of(arrays, n), batch) for n, m in self.members.items()})
+
+    def _speaking(self, state: UserState) -> Iterator[tuple[float, Model, UserState]]:
+        for (name, member), weight in zip(self.members.items(), self.coefficients.tolist(), strict=True):
+            if weight:
+                yield weight, member, replace(state, model_id=member.state_id, arrays=_of(state.arrays, name))
+
+    def score(self, state: UserState, now: Int) -> Float:
+        """The weighted sum of the members' scores."""
+        total = np.zeros((len(state), len(self.items)), np.float32)
+        for weight, member, mine in self._speaking(state):
+            scores = member.score(mine, now)
+            total += scores if weight == 1 else np.multiply(scores, np.float32(weight), out=scores)
+        return total
+
+    def parts(self, state: UserState, now: Int, item: Int) -> dict[str, Float]:
+        """The members' parts, weighted; those of one name summed."""
+        total: dict[str, Float] = {}
+        for weight, member, mine in self._speaking(state):
+            for name, part in member.parts(mine, now, item).items():
+                total[name] = total.get(name, np.float32(0)) + np.float32(weight) * part
+        return total
+
+
+def _of(arrays: Arrays, name: str) -> Arrays:
+    return {key.removeprefix(f"{name}/"): array for key, array in arrays.items() if key.startswith(f"{name}/")}
+
+
+def _beside(checkpoint: Path, name: str, *, alone: bool) -> Path:
+    return checkpoint if alone else checkpoint.with_name(f"{name}.{checkpoint.name}")
+
+
+def learn_weights(members: Sequence[Model], valid: Cases, k: int = 10) -> Float:
+    """Weights ``[members] float32`` of the blend with the best validation ndcg@k, seen items excluded.
+
+    Coordinate ascent from the best single member, whose weight is 1, each weight tried on a logarithmic grid around what
+    it is. The items that compete in a case are the best of each member, so that a trial costs no pass over the catalogue.
+    """
+    places = np.unique(np.linspace(0, len(valid) - 1, min(CASES, len(valid))).astype(np.int64))
+    cases = _some(valid, places)
+    scores, target, case, known = _candidates(members, cases)
+    people = len(cases)
+
+    def quality(weights: Float) -> float:
+        mine, rivals = target @ weights, scores @ weights
+        ranks = 1 + np.count_nonzero(rivals[case] > mine[:, None], axis=1)
+        ranks = np.where(known, ranks, np.inf).astype(np.float32)
+        return float(metrics.ndcg(ranks, case, people, k).mean())
+
+    spread = np.array([_spread(scores[:, :, m]) for m in range(len(members))], np.float32)
+    single = [quality(np.eye(len(members), dtype=np.float32)[m]) for m in range(len(members))]
+    leader = int(np.argmax(single))
+    weights = np.zeros(len(members), np.float32)
+    weights[leader] = 1
+    best = single[leader]
+    for _ in range(ROUNDS):
+        before = best
+        for member in np.argsort(single)[::-1]:
+            if member == leader:
+                continue
+            base = weights[member] or spread[leader] / spread[member]
+            for factor in FACTORS:
+                trial = weights.copy()
+                trial[member] = base * factor
+                reached = quality(trial)
+                if reached > best:
+                    best, weights = reached, trial
+        if best - before < 1e-5:
+            break
+    return weights
+
+
+def _some(cases: Cases, rows: Int) -> Cases:
+    counts = np.diff(cases.target_offsets)[rows]
+    targets = seq.ragged_range(cases.target_offsets[rows], counts)
+    offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    return Cases(seq.select(cases.histories, rows), cases.now[rows], offsets, cases.target[targets])
+
+
+def _candidates(members: Sequence[Model], cases: Cases) -> tuple[Float, Float, Int, Array]:
+    """Scores ``[n, C, members]`` of the items that compete in each case (-1e30 for one that is there twice), scores of the
+    targets ``[t, members]``, the case of each, and which targets can be recommended at all.
+    """
+    items = members[0].items
+    histories = seq.recode(cases.histories, items)
+    target = cases.histories.items.translation(items)[cases.target]
+    case = np.repeat(np.arange(len(cases)), np.diff(cases.target_offsets))
+    states = [member.encode(histories) for member in members]
+    width = min(CANDIDATES, len(items)) * len(members)
+    rivals = np.empty((len(cases), width, len(members)), np.float32)
+    own = np.zeros((len(target), len(members)), np.float32)
+    known = target != UNKNOWN
+    for rows in people_at_once(len(cases), len(items) * len(members)):
+        exclude = seen_items(seq.select(histories, rows))
+        now = cases.now[rows]
+        scores = [masked_scores(m, s[rows], now, exclude) for m, s in zip(members, states, strict=True)]
+        chosen = np.concatenate([top_k(s, width // len(members))[0] for s in scores], axis=1)
+        chosen.sort(axis=1)
+        again = np.zeros(chosen.shape, bool)
+        again[:, 1:] = chosen[:, 1:] == chosen[:, :-1]
+        again |= chosen == UNKNOWN
+        asked = np.flatnonzero((case >= rows[0]) & (case <= rows[-1]) & known)
+        for m, mine in enumerate(scores):
+            rivals[rows, :, m] = np.where(again, 0, np.take_along_axis(mine, np.maximum(chosen, 0), axis=1))
+            own[asked, m] = mine[case[asked] - rows[0], target[asked]]
+        rivals[rows] = np.where(again[:, :, None], np.float32(-1e30), rivals[rows])
+    known &= np.isfinite(own).all(axis=1)
+    return rivals, np.where(known[:, None], own, 0), case, known
+
+
+def _spread(scores: Float) -> float:
+    """How far a member's scores of competing items lie apart."""
+    there = scores > -1e29
+    return float(np.std(scores[there])) or 1.0 if there.any() else 1.0

@@ -1,0 +1,71 @@
+"""The flagship: a network of two memories, and a scoreboard of what needs no gradient."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+
+from penchant.models.base import Model
+from penchant.models.blend import Blend
+from penchant.models.content import ContentNeighbours
+from penchant.models.item_to_item import ItemKNN, Transitions
+from penchant.models.neural.model import LongShortNetwork
+from penchant.models.neural.settings import LongShortNetworkSettings
+from penchant.models.popularity import Popularity, RecentPopularity
+from penchant.types import Sequences
+
+
+@dataclass(frozen=True)
+class LongShortSettings(LongShortNetworkSettings):
+    """The network's settings, and which parts there are beside it: each can be switched off."""
+
+    network: bool = True
+    """The network; its memories are switched by ``short`` and ``long``."""
+    memory: bool = True
+    """What followed what: transitions over a short window, and over a longer one."""
+    neighbours: bool = True
+    """Items liked by the same people, over a person's last hundred."""
+    content: bool = True
+    """Items alike by their words, where the dataset has some."""
+    popularity: bool = True
+    """What everybody likes, lately where the log has times."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        parts = (self.network, self.memory, self.neighbours, self.content, self.popularity)
+        self.check(any(parts), "network, memory, neighbours, content and popularity can't all be false")
+
+
+class LongShort(Blend):
+    """``score = interest · item + bias + Σ λ · evidence``: see ``LongShortNetwork`` for the interest.
+
+    The evidence: smoothed transition counts, which the live service updates with every event; neighbours; content, which
+    carries new items; popularity. Their weights are set on validation, where they don't fade as they would if they were
+    learned with the network.
+    """
+
+    name = "longshort"
+    settings_type = LongShortSettings
+    settings: LongShortSettings
+
+    def _make_members(self) -> dict[str, Model]:
+        chosen = self.settings
+        own = {field.name for field in fields(LongShortNetworkSettings)}
+        network = LongShortNetworkSettings(**{name: value for name, value in asdict(chosen).items() if name in own})
+        members: dict[str, tuple[bool, Model]] = {
+            "network": (chosen.network, LongShortNetwork(network)),
+            "transitions": (chosen.memory, Transitions()),
+            "far_transitions": (
+                chosen.memory,
+                Transitions(window=20, distance_power=1.0, scale=20.0, popularity=-0.4),
+            ),
+            "neighbours": (chosen.neighbours, ItemKNN()),
+            "content": (chosen.content, ContentNeighbours()),
+            "popularity": (chosen.popularity, Popularity()),
+            "recent_popularity": (chosen.popularity, RecentPopularity()),
+        }
+        return {name: member for name, (wanted, member) in members.items() if wanted}
+
+    def _usable(self, name: str, train: Sequences) -> bool:
+        if name == "content":
+            return train.content is not None
+        return name != "recent_popularity" or train.clock == "real"

@@ -1,0 +1,105 @@
+import numpy as np
+import pytest
+
+from penchant import evaluation
+from penchant import sequences as seq
+from penchant.models import create
+from penchant.models.blend import learn_weights
+from penchant.models.ensemble import ChosenBlend
+from penchant.models.item_to_item import Markov
+from penchant.models.popularity import Popularity
+from penchant.models.validation import validate
+from penchant.testing import check_recommender, example_histories, log_of
+from penchant.types import Cases, Interactions, PenchantError
+
+
+def pairs_log() -> Interactions:
+    """Everyone's event is followed by its own successor; ``hit`` is popular and follows nothing."""
+    chance = np.random.default_rng(3)
+    events = []
+    for user in range(60):
+        start = int(chance.integers(10))
+        path = [f"i{(start + step) % 10}" for step in range(5)]
+        events += [(f"u{user:02}", item, float(at)) for at, item in enumerate(["hit", *path])]
+    return log_of(events)
+
+
+def test_keeps_the_contract() -> None:
+    check_recommender(lambda: ChosenBlend(members="transitions+item_knn"))
+
+
+def test_the_better_member_leads_and_the_blend_is_no_worse_than_it() -> None:
+    cut = evaluation.leave_one_out(pairs_log())
+    members = [Popularity().fit(cut.train), Markov().fit(cut.train)]
+    weights = learn_weights(members, cut.valid)
+    assert weights[1] == 1
+    blend = ChosenBlend(members="popularity+markov").fit(cut.train, cut.valid)
+    best = max(validate(member, cut.valid)["ndcg@10"] for member in members)
+    assert validate(blend, cut.valid)["ndcg@10"] >= best - 1e-6
+
+
+def test_the_candidates_give_the_ranks_of_the_whole_catalogue() -> None:
+    cut = evaluation.leave_one_out(pairs_log())
+    blend = ChosenBlend(members="transitions+item_knn+popularity").fit(cut.train, cut.valid)
+    worse = blend.coefficients.copy()
+    chosen = validate(blend, cut.valid)["ndcg@10"]
+    for member in range(len(worse)):
+        for factor in (0.5, 2.0):
+            blend.coefficients = worse.copy()
+            blend.coefficients[member] *= factor
+            assert validate(blend, cut.valid)["ndcg@10"] <= chosen + 1e-6
+
+
+def test_parts_are_the_members_parts() -> None:
+    histories = example_histories(np.random.default_rng(0), 20)
+    blend = ChosenBlend(members="transitions+popularity").fit(histories)
+    states = blend.encode(histories)
+    item = np.zeros((len(states), 1), np.int32)
+    parts = blend.parts(states, np.zeros(len(states), np.int64), item)
+    assert set(parts) == {"memory", "popularity"}
+    assert np.allclose(sum(parts.values())[:, 0], blend.score(states, np.zeros(len(states), np.int64))[:, 0], atol=1e-5)
+
+
+def test_learning_leaves_states_valid_and_unlearning_takes_it_back() -> None:
+    histories = example_histories(np.random.default_rng(0), 20)
+    blend = ChosenBlend(members="transitions+item_knn").fit(histories)
+    states, before, now = blend.encode(histories), blend.id, np.zeros(20, np.int64)
+    scores = blend.score(states, now)
+    more = seq.recode(example_histories(np.random.default_rng(1), 10), blend.items)
+    blend.learn(more)
+    assert blend.id != before
+    assert states.model_id == blend.state_id
+    assert not np.allclose(blend.score(states, now), scores)
+    blend.unlearn(more)
+    assert blend.id == before
+
+
+def test_refitted_keeps_the_weights_and_knows_more() -> None:
+    cut = evaluation.leave_one_out(pairs_log())
+    blend = ChosenBlend(members="transitions+popularity").fit(cut.train, cut.valid)
+    again = blend.refitted(cut.before_test)
+    assert np.array_equal(again.coefficients, blend.coefficients)
+    assert again.members["transitions"].weights()["events"].sum() == len(cut.before_test.item)
+
+
+@pytest.mark.parametrize("members", ["", "blend+markov", "markov+markov"])
+def test_members_that_make_no_blend_are_refused(members: str) -> None:
+    with pytest.raises(PenchantError, match="members must name different models"):
+        ChosenBlend(members=members).fit(example_histories(np.random.default_rng(0), 5))
+
+
+def test_an_unknown_member_is_named() -> None:
+    with pytest.raises(PenchantError, match="no model 'markow'; did you mean markov"):
+        create("blend", members="markow").fit(example_histories(np.random.default_rng(0), 5))
+
+
+def test_cases_nobody_can_hit_leave_the_first_member() -> None:
+    histories = example_histories(np.random.default_rng(0), 6)
+    members = [Popularity().fit(histories), Markov().fit(histories)]
+    none = Cases(
+        seq.select(histories, np.array([0])),
+        np.zeros(1, np.int64),
+        np.array([0, 1]),
+        seq.pad(histories, np.array([0])).item[0, :1],
+    )
+    assert learn_weights(members, none).tolist() == [1, 0]

@@ -1,0 +1,54 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from penchant.models.longshort import LongShort
+from penchant.testing import check_recommender, example_histories
+from penchant.types import PenchantError
+
+TINY = {"width": 8, "epochs": 2, "negatives": 16, "batch_events": 64}
+PARTS = ("network", "memory", "neighbours", "content", "popularity")
+
+
+def test_keeps_the_contract() -> None:
+    check_recommender(lambda: LongShort(**TINY))
+
+
+def test_every_part_of_a_score_can_be_seen() -> None:
+    histories = example_histories(np.random.default_rng(0), 30)
+    model = LongShort(**TINY).fit(histories)
+    states = model.encode(histories)
+    parts = model.parts(states, states.timestamp, np.zeros((len(states), 1), np.int32))
+    assert {"long_term", "short_term", "bias", "memory", "popularity"} <= set(parts)
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_every_part_can_be_switched_off(part: str) -> None:
+    histories = example_histories(np.random.default_rng(0), 20)
+    members = LongShort(**TINY, **{part: False}).fit(histories).members
+    gone = {"memory": {"transitions", "far_transitions"}, "popularity": {"popularity", "recent_popularity"}}
+    assert not members.keys() & gone.get(part, {part})
+    assert len(members) >= 5
+
+
+def test_something_must_stay() -> None:
+    with pytest.raises(PenchantError, match="can't all be false"):
+        LongShort(**dict.fromkeys(PARTS, False))
+    with pytest.raises(PenchantError, match="short and long can't both be false"):
+        LongShort(short=False, long=False)
+
+
+def test_a_dataset_without_words_or_times_has_fewer_parts() -> None:
+    histories = replace(example_histories(np.random.default_rng(0), 20), content=None, clock="index")
+    members = LongShort(**TINY).fit(histories).members
+    assert "content" not in members
+    assert "recent_popularity" not in members
+
+
+def test_time_enters_the_gate() -> None:
+    histories = example_histories(np.random.default_rng(0), 30)
+    model = LongShort(**(TINY | {"epochs": 8, "learning_rate": 0.05})).fit(histories)
+    states = model.encode(histories)
+    later = states.timestamp + 10**14
+    assert not np.allclose(model.score(states, states.timestamp), model.score(states, later))
