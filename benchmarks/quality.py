@@ -59,10 +59,12 @@ def load(name: str, work: Path) -> Interactions:
     elif name == "30music":
         events = "30music-sample10/sessions_sample_10.parquet"
     elif name == "unilibrary":
-        events, items = (
-            "unilibrary/interactions_train.csv",
-            {"items": DATA / "unilibrary/items.csv", "item_columns": {"item_id": "i"}},
-        )
+        events = "unilibrary/interactions_train.csv"
+        items = {
+            "columns": {"user_id": "u", "item_id": "i", "timestamp": "t"},
+            "items": DATA / "unilibrary/items.csv",
+            "item_columns": {"item_id": "i"},
+        }
     else:
         events = "twitter-cascades/interactions.tsv"
     dataset.write_dataset(dataset.read(DATA / events, **items), work / name)

@@ -18,7 +18,10 @@ from typing import Any
 from benchmarks.machine import DATA, report
 
 LOGS = {"beauty": "amazon/Beauty.txt", "ml-1m": "ml-1m/ml-1m.seq.txt"}
-SETTINGS = {"beauty": ["width=64", "epochs=3"], "ml-1m": ["width=128", "epochs=3"]}
+SETTINGS = {
+    "beauty": ["width=64", "epochs=3", "loss=softmax"],
+    "ml-1m": ["width=128", "epochs=3", "loss=softmax", "batch_events=8192"],
+}
 
 
 def penchant(*words: str) -> Any:

@@ -1,7 +1,6 @@
 """The contract's check lets good models pass and catches each way of being broken."""
 
 import itertools
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,7 +8,7 @@ import pytest
 
 from penchant.models.base import Model, expect
 from penchant.testing import check_recommender, example_histories, log_of
-from penchant.types import Arrays, Batch, Cases, Float, Int, Progress, Sequences, UserState
+from penchant.types import Arrays, Batch, Cases, Float, Int, Monitor, Sequences, UserState
 
 ids = itertools.count()
 
@@ -19,7 +18,7 @@ class Counting(Model):
 
     name = "counting"
 
-    def _fit(self, train: Sequences, valid: Cases | None, progress: Progress, checkpoint: Path | None) -> None:
+    def _fit(self, train: Sequences, valid: Cases | None, monitor: Monitor) -> None:
         self._learned: dict[str, Any] = {"share": np.bincount(train.item, minlength=len(self.items)).astype(np.float32)}
 
     def _initial(self, n: int) -> Arrays:
@@ -108,8 +107,8 @@ class ChangesInPlace(Counting):
 
 
 class PerUser(Counting):
-    def _fit(self, train: Sequences, valid: Cases | None, progress: Progress, checkpoint: Path | None) -> None:
-        super()._fit(train, valid, progress, checkpoint)
+    def _fit(self, train: Sequences, valid: Cases | None, monitor: Monitor) -> None:
+        super()._fit(train, valid, monitor)
         self._learned["people"] = np.zeros((int((train.lengths > 0).sum()), 3), np.float32)
 
     def _set_weights(self, weights: Arrays) -> None:
@@ -117,8 +116,8 @@ class PerUser(Counting):
 
 
 class Random(Counting):
-    def _fit(self, train: Sequences, valid: Cases | None, progress: Progress, checkpoint: Path | None) -> None:
-        super()._fit(train, valid, progress, checkpoint)
+    def _fit(self, train: Sequences, valid: Cases | None, monitor: Monitor) -> None:
+        super()._fit(train, valid, monitor)
         self._learned["share"] = self._learned["share"] + np.float32(next(ids))
 
 
@@ -128,8 +127,8 @@ class RandomAnswers(Counting):
 
 
 class LeaksUsers(Counting):
-    def _fit(self, train: Sequences, valid: Cases | None, progress: Progress, checkpoint: Path | None) -> None:
-        super()._fit(train, valid, progress, checkpoint)
+    def _fit(self, train: Sequences, valid: Cases | None, monitor: Monitor) -> None:
+        super()._fit(train, valid, monitor)
         self._learned["share"] = self._learned["share"] + np.float32(len("".join(train.users.ids)))
 
 
@@ -143,8 +142,8 @@ class UnknownAdvances(Counting):
 class Forgets(Counting):
     """Something learned isn't among the weights."""
 
-    def _fit(self, train: Sequences, valid: Cases | None, progress: Progress, checkpoint: Path | None) -> None:
-        super()._fit(train, valid, progress, checkpoint)
+    def _fit(self, train: Sequences, valid: Cases | None, monitor: Monitor) -> None:
+        super()._fit(train, valid, monitor)
         self._bonus = np.float32(5)
 
     def score(self, state: UserState, now: Int) -> Float:
@@ -188,8 +187,8 @@ class DoublePrecision(Counting):
 class SharesItsScores(Counting):
     """Hands out an array of its own; the caller's masks stay in it."""
 
-    def _fit(self, train: Sequences, valid: Cases | None, progress: Progress, checkpoint: Path | None) -> None:
-        super()._fit(train, valid, progress, checkpoint)
+    def _fit(self, train: Sequences, valid: Cases | None, monitor: Monitor) -> None:
+        super()._fit(train, valid, monitor)
         self._cache: dict[int, Float] = {}
 
     def _initial(self, n: int) -> Arrays:
@@ -250,8 +249,8 @@ def test_a_broken_model_is_caught(kind: type[Model]) -> None:
 
 def test_a_width_that_happens_to_be_the_number_of_users_is_no_parameter_per_user() -> None:
     class ThirtyWide(Counting):
-        def _fit(self, train: Sequences, valid: Cases | None, progress: Progress, checkpoint: Path | None) -> None:
-            super()._fit(train, valid, progress, checkpoint)
+        def _fit(self, train: Sequences, valid: Cases | None, monitor: Monitor) -> None:
+            super()._fit(train, valid, monitor)
             self._learned["matrix"] = np.zeros((30, 30), np.float32)
 
         def _set_weights(self, weights: Arrays) -> None:

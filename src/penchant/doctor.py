@@ -10,7 +10,12 @@ from importlib.util import find_spec
 from typing import Any
 
 CORE = ("penchant", "numpy", "scipy", "polars", "narwhals", "safetensors", "rich")
-EXTRAS = {"torch": "training the recurrent models: pip install 'penchant[train]'"}
+EXTRAS = {
+    "torch": "training networks: pip install 'penchant[train]'",
+    "implicit": "training the model als: pip install 'penchant[als]'",
+    "optuna": "penchant tune: pip install 'penchant[tune]'",
+    "tensorboard": "penchant train --tensorboard: pip install 'penchant[tensorboard]'",
+}
 
 
 def examine() -> list[dict[str, Any]]:

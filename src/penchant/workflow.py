@@ -42,8 +42,8 @@ def train(
     With ``refit`` the model written has learned from the training and validation parts together, with what validation
     chose (epochs, weights of parts); what was measured on validation is of the model before. After each epoch the training
     is saved beside ``out``; with ``resume`` it goes on from there. ``scalars`` is a folder for TensorBoard's events,
-    ``profile`` a file for a trace of the first steps. Raises ``PenchantError`` on settings the model doesn't have, or where there is nothing to resume; ``KeyboardInterrupt`` leaves
-    no model, and the words to go on with.
+    ``profile`` a file for a trace of the first steps. Raises ``PenchantError`` on settings the model doesn't have, or where
+    there is nothing to resume; ``KeyboardInterrupt`` leaves no model, and the words to go on with.
     """
     out = Path(out)
     folders.check_replaceable(out, artifact.FILES)
@@ -67,8 +67,7 @@ def train(
             ) from interrupt
         raise
     seconds = time.perf_counter() - started
-    best = max(model.history, key=lambda h: h.get("ndcg@10", 0), default={})
-    measured = {k: best[k] for k in ("ndcg@10", "recall@10") if k in best} or validate(model, cut.valid)
+    measured = validate(model, cut.valid)
     trained_on = "the split's training part"
     if refit:
         progress("training again, on the training and validation parts", 0, 0)

@@ -171,5 +171,7 @@ def test_nobody_and_the_silent_have_states(lstm: Model, train: Sequences) -> Non
 
 def test_a_state_of_another_model_is_refused(lstm: Model, train: Sequences) -> None:
     other = create("popularity").fit(train)
-    with pytest.raises(PenchantError, match=f"belongs to model {other.id}, not to {lstm.id}; encode the history again"):
+    with pytest.raises(
+        PenchantError, match=f"belongs to model {other.state_id}, not to {lstm.state_id}; encode the history again"
+    ):
         lstm.advance(other.initial(1), seq.pad(train, np.array([0])))

@@ -57,7 +57,9 @@ def test_parts_are_the_members_parts() -> None:
     item = np.zeros((len(states), 1), np.int32)
     parts = blend.parts(states, np.zeros(len(states), np.int64), item)
     assert set(parts) == {"memory", "popularity"}
-    assert np.allclose(sum(parts.values())[:, 0], blend.score(states, np.zeros(len(states), np.int64))[:, 0], atol=1e-5)
+    assert np.allclose(
+        np.sum(list(parts.values()), axis=0)[:, 0], blend.score(states, np.zeros(len(states), np.int64))[:, 0], atol=1e-5
+    )
 
 
 def test_learning_leaves_states_valid_and_unlearning_takes_it_back() -> None:

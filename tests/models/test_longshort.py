@@ -1,4 +1,5 @@
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -7,7 +8,7 @@ from penchant.models.longshort import LongShort
 from penchant.testing import check_recommender, example_histories
 from penchant.types import PenchantError
 
-TINY = {"width": 8, "epochs": 2, "negatives": 16, "batch_events": 64}
+TINY: dict[str, Any] = {"width": 8, "epochs": 2, "negatives": 16, "batch_events": 64}
 PARTS = ("network", "memory", "neighbours", "content", "popularity")
 
 
@@ -26,15 +27,16 @@ def test_every_part_of_a_score_can_be_seen() -> None:
 @pytest.mark.parametrize("part", PARTS)
 def test_every_part_can_be_switched_off(part: str) -> None:
     histories = example_histories(np.random.default_rng(0), 20)
-    members = LongShort(**TINY, **{part: False}).fit(histories).members
+    members = LongShort(**(TINY | {part: False})).fit(histories).members
     gone = {"memory": {"transitions", "far_transitions"}, "popularity": {"popularity", "recent_popularity"}}
     assert not members.keys() & gone.get(part, {part})
     assert len(members) >= 5
 
 
 def test_something_must_stay() -> None:
+    off: dict[str, Any] = dict.fromkeys(PARTS, False)
     with pytest.raises(PenchantError, match="can't all be false"):
-        LongShort(**dict.fromkeys(PARTS, False))
+        LongShort(**off)
     with pytest.raises(PenchantError, match="short and long can't both be false"):
         LongShort(short=False, long=False)
 

@@ -8,11 +8,16 @@ from penchant.models import MODELS, create
 from penchant.testing import check_recommender
 from penchant.types import PenchantError
 
+NETWORK: dict[str, Any] = {"width": 6, "epochs": 2, "batch_events": 64}
 SMALL: dict[str, list[dict[str, Any]]] = {
-    "lstm": [
-        {"width": 6, "epochs": 2, "batch_size": 16},
-        {"width": 30, "layers": 2, "epochs": 2, "max_length": 5, "dropout": 0},
-    ]
+    "lstm": [NETWORK, {"width": 30, "layers": 2, "epochs": 2, "max_length": 5, "dropout": 0}],
+    "gru": [NETWORK],
+    "article_lstm": [NETWORK],
+    "attention_lstm": [NETWORK | {"ring": 5}],
+    "transformer": [NETWORK | {"ring": 5, "max_length": 5}],
+    "longshort_network": [NETWORK],
+    "longshort": [NETWORK],
+    "blend": [{"members": "transitions+item_knn"}],
 }
 """Settings for a quick check; a model not named here is checked with its defaults."""
 

@@ -6,12 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from penchant.models import registry
-from penchant.models.als import Als
 from penchant.models.base import Model
-from penchant.models.ease import Ease
 from penchant.models.ensemble import ChosenBlend
 
-MODELS: Mapping[str, type[Model]] = {**registry.SINGLE, Ease.name: Ease, Als.name: Als, ChosenBlend.name: ChosenBlend}
+MODELS: Mapping[str, type[Model]] = {**registry.SINGLE, ChosenBlend.name: ChosenBlend}
 
 
 def create(name: str, /, **settings: Any) -> Model:

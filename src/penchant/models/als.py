@@ -9,7 +9,7 @@ from scipy.sparse import csr_matrix
 
 from penchant.models.base import Settings, expect
 from penchant.models.item_to_item import CHUNK_BYTES, LastItems, counts_by_user
-from penchant.types import UNKNOWN, Arrays, Cases, Float, Int, Monitor, PenchantError, Sequences, UserState
+from penchant.types import UNKNOWN, Array, Arrays, Cases, Float, Int, Monitor, PenchantError, Sequences, UserState
 
 
 @dataclass(frozen=True)
@@ -95,14 +95,14 @@ class Als(LastItems):
         """How near items are to what someone had; to someone who had none, what is popular. Time doesn't enter."""
         recent = state.arrays["recent"]
         scores: Float = self._people(recent) @ self._factors.T
-        scores[_newcomers(recent)] = self._popular
+        scores[self._newcomers(recent)] = self._popular
         return scores
 
     def parts(self, state: UserState, now: Int, item: Int) -> dict[str, Float]:
         """Two parts: ``long_term``, 0 to newcomers, and ``popularity``, 0 to everyone else."""
         recent = state.arrays["recent"]
         near = np.einsum("nf,nkf->nk", self._people(recent), self._factors[item])
-        return {"long_term": near, "popularity": self._popular[item] * _newcomers(recent)[:, None]}
+        return {"long_term": near, "popularity": self._popular[item] * self._newcomers(recent)[:, None]}
 
     def _people(self, recent: Int) -> Float:
         """Each person's factors ``[n, f] float32`` after their last items; 0 to newcomers."""
@@ -115,8 +115,8 @@ class Als(LastItems):
             people[start : start + rows] = self._solve(ordered[start : start + rows])
         return people
 
-    def _solve(self, ordered: Int) -> Float:
-        """The factors ``[n, f]`` of people by their items ``[n, m]`` in ascending order.
+    def _solve(self, ordered: Int) -> Array:
+        """The factors ``[n, f] float64`` of people by their items ``[n, m]`` in ascending order.
 
         Summed over events, not items: ``YᵀCY = YᵀY + alpha · Σ y yᵀ``, and ``YᵀCp = alpha · Σ y + Σ y`` over the distinct.
         """
@@ -125,9 +125,4 @@ class Als(LastItems):
         had = self._factors[np.maximum(ordered, 0)].astype(np.float64) * known[:, :, None]
         left = self._gram + self.settings.alpha * (had.transpose(0, 2, 1) @ had)
         right = ((self.settings.alpha + first)[:, None, :] @ had).transpose(0, 2, 1)
-        return np.asarray(np.linalg.solve(left, right)[:, :, 0], np.float64)
-
-
-def _newcomers(recent: Int) -> Int:
-    """Who has no item yet, ``[n] bool``."""
-    return np.asarray((recent == UNKNOWN).all(axis=1))
+        return np.asarray(np.linalg.solve(left, right)[:, :, 0])

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import lapack
-from scipy.sparse import csr_array
+from scipy.sparse import coo_array, csr_array
 
 from penchant.models.base import Settings, expect
-from penchant.models.item_to_item import ItemToItem, counts_by_user
-from penchant.types import Arrays, Cases, Float, Int, Monitor, PenchantError, Sequences
+from penchant.models.item_to_item import LastItems, counts_by_user
+from penchant.types import UNKNOWN, Array, Arrays, Cases, Float, Int, Monitor, PenchantError, Sequences, UserState
 
 LARGEST_CATALOGUE = 40_000
 """Items up to which the dense matrix is made."""
@@ -29,7 +29,7 @@ class EaseSettings(Settings):
         self.check(1 <= self.window <= 10_000, "window must lie between 1 and 10000")
 
 
-class Ease(ItemToItem):
+class Ease(LastItems):
     """The score of an item is ``Σ_j B[j, item]`` over the distinct last items ``j`` (Steck 2019, "Embarrassingly shallow
     autoencoders for sparse data").
 
@@ -52,35 +52,45 @@ class Ease(ItemToItem):
         had.data[:] = 1
         gram = (had.T @ had).toarray().astype(np.float64)
         gram[np.diag_indices(size)] += self.settings.l2
-        self._regression = _regression(gram)
-        self._events = np.bincount(train.item, minlength=size)
-        self._refresh()
+        self._set_weights({"matrix": _regression(gram), "events": np.bincount(train.item, minlength=size)})
 
     @property
-    def _age_weights(self) -> Float:
-        return np.ones(self.settings.window, np.float32)
-
-    def _weighed(self, recent: Int) -> csr_array:
-        """``[n, V]``: 1 for each of a person's last items, however often they had it."""
-        had = super()._weighed(recent)
-        had.data[:] = 1
-        return had
-
-    def _derive(self) -> tuple[Float, Float]:
-        return self._regression, np.zeros(len(self.items), np.float32)
+    def _window(self) -> int:
+        return self.settings.window
 
     def weights(self) -> Arrays:
         """``matrix[V, V] float32``, which is ``B``, and the ``events[V]`` of each item."""
-        return {"matrix": self._regression, "events": self._events}
+        return {"matrix": self._matrix, "events": self._events}
 
     def _set_weights(self, weights: Arrays) -> None:
         size = len(self.items)
         expect(weights, {"matrix": (size, size), "events": (size,)})
-        self._regression, self._events = weights["matrix"], weights["events"]
-        self._refresh()
+        self._matrix, self._events = weights["matrix"], weights["events"]
+        self._popular = np.log1p(self._events).astype(np.float32)
+
+    def score(self, state: UserState, now: Int) -> Float:
+        """What goes with the last items; to someone who has none, what is popular. Time doesn't enter."""
+        recent = state.arrays["recent"]
+        scores = self._memory(recent)
+        scores[self._newcomers(recent)] = self._popular
+        return scores
+
+    def parts(self, state: UserState, now: Int, item: Int) -> dict[str, Float]:
+        """Two parts: ``memory``, 0 to newcomers, and ``popularity``, 0 to everyone else."""
+        recent = state.arrays["recent"]
+        memory = np.take_along_axis(self._memory(recent), item, axis=1)
+        return {"memory": memory, "popularity": self._popular[item] * self._newcomers(recent)[:, None]}
+
+    def _memory(self, recent: Int) -> Float:
+        """``Σ_j B[j]`` over each person's distinct last items, ``[n, V] float32``."""
+        rows, places = np.nonzero(recent != UNKNOWN)
+        item = recent[rows, places]
+        had = csr_array(coo_array((np.ones(len(item), np.float32), (rows, item)), shape=(len(recent), len(self.items))))
+        had.data[:] = 1
+        return np.asarray(had @ self._matrix, np.float32)
 
 
-def _regression(gram: Float) -> Float:
+def _regression(gram: Array) -> Float:
     """``B[V, V] float32`` from ``XᵀX + l2 · I`` in float64, which is overwritten."""
     # The transpose of a symmetric matrix is itself, in the column order that lets LAPACK work in place.
     factor, failed = lapack.dpotrf(gram.T, lower=1, overwrite_a=1, clean=1)

@@ -17,6 +17,8 @@ from penchant import sequences as seq
 from penchant.models.base import Model, Settings
 from penchant.types import UNKNOWN, Array, Arrays, Batch, Cases, Float, Int, Monitor, PenchantError, Sequences, UserState
 
+FEW = 8
+"""People at a time whose scores are summed row by row."""
 FIXED_POINT = 1 << 16
 """Counts are whole multiples of 1/65536, so that what was added can be taken away exactly."""
 CHUNK_BYTES = 1 << 26
@@ -47,9 +49,14 @@ class LastItems(Model):
         places = batch.lengths[:, None] + np.arange(window)
         return {"recent": np.take_along_axis(both, places, axis=1)}
 
+    @staticmethod
+    def _newcomers(recent: Int) -> Array:
+        """Who has no item yet, ``[n] bool``."""
+        return np.asarray((recent == UNKNOWN).all(axis=1))
+
 
 class ItemToItem(LastItems):
-    """The matrix and the score; subclasses say how they learn, weigh ages and set the prior."""
+    """The sparse matrix and the score; subclasses say how they learn, weigh ages and set the prior."""
 
     _events: Int
     """How often each item occurred, ``[V] int64``."""
@@ -60,8 +67,8 @@ class ItemToItem(LastItems):
         """``w[window]``, the newest first."""
 
     @abstractmethod
-    def _derive(self) -> tuple[csr_array | Float, Float]:
-        """The matrix ``M[V, V] float32``, sparse or dense, and the prior ``[V] float32``, from what was learned."""
+    def _derive(self) -> tuple[csr_array, Float]:
+        """The matrix ``M[V, V] float32`` and the prior ``[V] float32``, from what was learned."""
 
     @property
     def _window(self) -> int:
@@ -84,12 +91,24 @@ class ItemToItem(LastItems):
 
     def _memory_and_background(self, recent: Int) -> tuple[Float, Float]:
         """``Σ_j w_j · M[h_j]`` as ``[n, V]``, and what is added to it, ``[V]`` or ``[n, V]``."""
-        product = self._weighed(recent) @ self._matrix
-        memory: Float = np.asarray(product if isinstance(product, np.ndarray) else product.toarray(), np.float32)
+        memory = self._of_few(recent) if len(recent) <= FEW else self._of_many(recent)
         newcomer = (recent == UNKNOWN).all(axis=1)
         if not newcomer.any():
             return memory, self._prior
         return memory, np.where(newcomer[:, None], np.log1p(self._events).astype(np.float32), self._prior)
+
+    def _of_few(self, recent: Int) -> Float:
+        """A row at a time, without the making of matrices that takes most of the time for a single person."""
+        memory = np.zeros((len(recent), len(self.items)), np.float32)
+        matrix, weights = self._matrix, self._age_weights[::-1]
+        for scores, items in zip(memory, recent, strict=True):
+            for place in np.flatnonzero(items != UNKNOWN):
+                row = slice(matrix.indptr[items[place]], matrix.indptr[items[place] + 1])
+                scores[matrix.indices[row]] += weights[place] * matrix.data[row]
+        return memory
+
+    def _of_many(self, recent: Int) -> Float:
+        return np.asarray((self._weighed(recent) @ self._matrix).toarray(), np.float32)
 
     def _weighed(self, recent: Int) -> csr_array:
         """``[n, V]``: each person's last items with their weights."""

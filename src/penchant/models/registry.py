@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any
 
+from penchant.models.als import Als
 from penchant.models.base import Model
 from penchant.models.content import ContentNeighbours
+from penchant.models.ease import Ease
 from penchant.models.item_to_item import ItemKNN, Markov, Transitions
 from penchant.models.longshort import LongShort
 from penchant.models.neural.model import GRU, LSTM, ArticleLSTM, AttentionLSTM, LongShortNetwork, Transformer
@@ -17,7 +19,7 @@ from penchant.types import PenchantError
 SINGLE: Mapping[str, type[Model]] = {
     model.name: model
     for model in (
-        *(Popularity, RecentPopularity, Markov, Transitions, ItemKNN, ContentNeighbours),
+        *(Popularity, RecentPopularity, Markov, Transitions, ItemKNN, ContentNeighbours, Ease, Als),
         *(LSTM, GRU, ArticleLSTM, AttentionLSTM, Transformer, LongShortNetwork, LongShort),
     )
 }

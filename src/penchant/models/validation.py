@@ -46,15 +46,18 @@ def people_at_once(people: int, items: int) -> Iterator[Int]:
         yield np.arange(start, min(start + step, people))
 
 
-def ask(model: Model, cases: Cases, k: int, *, exclude_seen: bool, progress: Progress = quiet) -> Answers:
-    """Rank the whole catalogue for every case. Memory doesn't grow with the number of cases, save for their states."""
+def ask(model: Model, cases: Cases, k: int, *, exclude_seen: bool, lists: bool = True, progress: Progress = quiet) -> Answers:
+    """Rank the whole catalogue for every case. Memory doesn't grow with the number of cases, save for their states.
+
+    Without ``lists`` only the targets' ranks are found, and ``recommended`` has no columns.
+    """
     check_k(k, len(model.items))
     histories = seq.recode(cases.histories, model.items)
     target = cases.histories.items.translation(model.items)[cases.target]
     case = np.repeat(np.arange(len(cases)), np.diff(cases.target_offsets))
     states = model.encode(histories, progress=progress)
     ranks = np.empty(len(target), np.float32)
-    recommended = np.empty((len(cases), k), np.int32)
+    recommended = np.empty((len(cases), k if lists else 0), np.int32)
     for rows in people_at_once(len(cases), len(model.items)):
         start = int(rows[0])
         some = slice(cases.target_offsets[start], cases.target_offsets[rows[-1] + 1])
@@ -62,13 +65,14 @@ def ask(model: Model, cases: Cases, k: int, *, exclude_seen: bool, progress: Pro
         exclude = seen_items(seq.select(histories, rows)) if exclude_seen else None
         scores = masked_scores(model, state, now, exclude)
         ranks[some] = target_ranks(scores, case[some] - start, target[some])
-        recommended[rows] = rank(model, state, scores, k, now=now).item
+        if lists:
+            recommended[rows] = rank(model, state, scores, k, now=now).item
         progress("ranking", int(rows[-1]) + 1, len(cases))
     return Answers(ranks, case, recommended)
 
 
 def validate(model: Model, cases: Cases, k: int = 10) -> dict[str, float]:
     """The metrics by which training stops, seen items excluded: ``{"ndcg@10": …, "recall@10": …}``."""
-    answers = ask(model, cases, min(k, len(model.items)), exclude_seen=True)
+    answers = ask(model, cases, min(k, len(model.items)), exclude_seen=True, lists=False)
     chosen = {"ndcg": metrics.ndcg, "recall": metrics.recall}
     return {f"{name}@{k}": float(answers.per_case(metric, k).mean()) for name, metric in chosen.items()}

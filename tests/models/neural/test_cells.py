@@ -7,8 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from penchant.models.recurrent.cells import layer_norm, lstm_step, sigmoid
 
+from penchant.models.neural.cells import article_step, attend, gelu, gru_step, layer_norm, lstm_step, sigmoid
 from penchant.types import Float
 
 
@@ -54,3 +54,48 @@ def test_layer_norm_is_torchs_for_any_scale_and_offset() -> None:
             torch.from_numpy(x), (16,), torch.from_numpy(weight), torch.from_numpy(bias)
         ).numpy()
         assert np.allclose(layer_norm(x, weight, bias), expected, atol=2e-5), (scale, offset)
+
+
+def test_a_gated_recurrent_step_is_that_of_torchs_cell() -> None:
+    torch.manual_seed(0)
+    cell = torch.nn.GRUCell(5, 7)
+    x, h = torch.randn(4, 5), torch.randn(4, 7)
+    with torch.no_grad():
+        expected = cell(x, h).numpy()
+        from_x, from_h = x @ cell.weight_ih.T + cell.bias_ih, h @ cell.weight_hh.T + cell.bias_hh
+    found = gru_step(from_x.numpy(), from_h.numpy(), h.numpy())
+    assert np.allclose(found, expected, atol=1e-6)
+    assert found.dtype == np.float32
+
+
+def test_the_articles_cell_by_its_equations() -> None:
+    a_i, a_g, a_f, a_o, before = 0.3, -0.9, 0.7, 1.1, 0.5
+    h, c = article_step(np.array([[a_i, a_g, a_f, a_o]], np.float32), np.array([[before]], np.float32))
+
+    def s(x: float) -> float:
+        return 1 / (1 + math.exp(-x))
+
+    i, candidate, f, o = s(a_i), math.tanh(a_g), s(a_f), s(a_o)
+    g = f * candidate
+    expected = g * candidate + (1 - i) * before
+    assert math.isclose(c.item(), expected, rel_tol=1e-5)
+    assert math.isclose(h.item(), o * math.tanh(expected), rel_tol=1e-5)
+
+
+def test_gelu_is_torchs() -> None:
+    x = np.linspace(-6, 6, 101, dtype=np.float32)
+    expected = torch.nn.functional.gelu(torch.from_numpy(x), approximate="tanh").numpy()
+    assert np.allclose(gelu(x), expected, atol=1e-6)
+
+
+def test_attention_is_torchs_and_what_is_hidden_counts_for_nothing() -> None:
+    chance = np.random.default_rng(0)
+    q, k, v = (chance.normal(size=(2, 3, length, 4)).astype(np.float32) for length in (5, 6, 6))
+    bias = np.where(chance.random((2, 3, 5, 6)) < 0.3, -np.inf, chance.normal(size=(2, 3, 5, 6))).astype(np.float32)
+    bias[..., 0] = 0
+    tensors = [torch.from_numpy(t) for t in (q, k, v, bias)]
+    expected = torch.nn.functional.scaled_dot_product_attention(tensors[0], tensors[1], tensors[2], tensors[3]).numpy()
+    assert np.allclose(attend(q, k, v, bias), expected, atol=1e-6)
+    bias[..., 5] = -np.inf
+    without = attend(q, k[:, :, :5], v[:, :, :5], bias[..., :5])
+    assert np.allclose(attend(q, k, v, bias), without, atol=1e-6)

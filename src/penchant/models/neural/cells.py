@@ -46,7 +46,7 @@ def gru_step(from_x: Float, from_h: Float, h: Float) -> Float:
 
 
 def article_step(gates: Float, c: Float) -> tuple[Float, Float]:
-    """One step of the article's cell; ``gates[n, 4H]`` in the order of ``lstm_step``.
+    """One step of the article's cell; ``gates[n, 4H]`` are the pre-activations of input, candidate, forget and output.
 
     ``g = σ(f)·g̃``, ``c' = g·g̃ + (1 - σ(i))·c``, ``h' = σ(o)·tanh(c')`` with ``g̃ = tanh(g)``.
     """

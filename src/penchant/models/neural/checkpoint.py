@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -43,7 +44,8 @@ def save(run: Run, path: Path, identity: str) -> None:
     except (OSError, SafetensorError) as error:
         raise PenchantError(f"{path}: the checkpoint can't be written: {error}") from error
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink()
 
 
 def load(path: Path | None, identity: str) -> Run:

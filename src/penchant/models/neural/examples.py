@@ -78,7 +78,7 @@ def pieces(train: Sequences, users: Int, settings: NeuralSettings, chance: np.ra
         events = ragged_range(log.offsets[rows] + start, lengths)
 
         def padded(values: Array, dtype: type, inside: Array = inside) -> Array:
-            out = np.zeros(inside.shape, dtype)
+            out: Array = np.zeros(inside.shape, dtype)
             out[inside] = values
             return out
 
@@ -138,4 +138,4 @@ class Negatives:
     def draw(self, count: int, chance: np.random.Generator) -> Int:
         """``[count] int64``."""
         places = np.searchsorted(self._cumulated, chance.random(count) * self._cumulated[-1], side="right")
-        return np.minimum(places, len(self.share) - 1)
+        return np.asarray(np.minimum(places, len(self.share) - 1), np.int64)

@@ -27,7 +27,7 @@ LOWEST = -1e30
 def softmax_loss(
     x: Tensor, weight: Tensor, bias: Tensor, target: Tensor, *, smoothing: float = 0.0, dtype: torch.dtype = torch.float32
 ) -> Tensor:
-    """Mean cross-entropy of ``softmax(x Wᵀ + b)`` against ``target[N]``, over the whole catalogue ``weight[V, d]``, ``bias[V]``.
+    """Mean cross-entropy of ``softmax(x Wᵀ + b)`` against ``target[N]``, over a whole catalogue ``weight[V, d]``, ``bias[V]``.
 
     ``smoothing`` spreads that share of a target over all items; the products are made in ``dtype``.
     """
@@ -151,8 +151,8 @@ def cross_entropy(positive: Tensor, negative: Tensor) -> Tensor:
 
 
 def bpr_max(penalty: float) -> Pairs:
-    """BPR-max (Hidasi and Karatzoglou 2018, §4.2): ``-log Σ s_j σ(r_i - r_j) + penalty · Σ s_j r_j²``, with ``s`` the softmax of
-    the negatives' scores ``r_j``.
+    """BPR-max (Hidasi and Karatzoglou 2018, §4.2): ``-log Σ s_j σ(r_i - r_j) + penalty · Σ s_j r_j²``, with ``s`` the softmax
+    of the negatives' scores ``r_j``.
     """
 
     def pairs(positive: Tensor, negative: Tensor) -> Tensor:
@@ -163,7 +163,7 @@ def bpr_max(penalty: float) -> Pairs:
         chance = won.sum(1, keepdim=True).clamp_(min=1e-24)
         squares = negative * negative
         squared = torch.linalg.vecdot(softmax, squares).unsqueeze(1)
-        loss = penalty * squared.sum() - chance.log().sum()
+        loss: Tensor = penalty * squared.sum() - chance.log().sum()
         slope = wins.neg_().add_(1).mul_(won)  # s_j σ_j (1 - σ_j)
         positive.copy_(-slope.sum(1, keepdim=True) / chance)
         # d loss / d r_j = slope/chance - (won - s·chance)/chance + penalty·s·(r_j² - squared + 2 r_j)

@@ -15,8 +15,8 @@ from penchant.types import Arrays, Batch, Cases, Float, Int, Monitor, PenchantEr
 class NeuralModel(Model):
     """Next-event prediction by a network; the state it leaves scores every item. Subclasses name the body.
 
-    Loss at every position (Hidasi et al. 2016), by default over the whole catalogue (Klenitskiy and Vasilev 2023), output tied to
-    the embedding.
+    Loss at every position (Hidasi et al. 2016), by default over the whole catalogue (Klenitskiy and Vasilev 2023), output tied
+    to the embedding.
     """
 
     settings_type = NeuralSettings
@@ -114,7 +114,7 @@ class Transformer(NeuralModel):
 
 
 class LongShortNetwork(NeuralModel):
-    """Short-term LSTM, long-term bank of linear recurrences in real time, and a gate between them: the network of ``longshort``."""
+    """Short-term LSTM, long-term bank of linear recurrences in real time, and a gate between them: ``longshort``'s network."""
 
     name = "longshort_network"
     settings_type = LongShortNetworkSettings

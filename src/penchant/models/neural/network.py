@@ -117,7 +117,7 @@ class Network(nn.Module):
 class LSTMBody(Body):
     """LSTM layers (Hochreiter and Schmidhuber 1997; forget gate: Gers et al. 2000), then residual and layer norm."""
 
-    kind: type[nn.RNNBase] = nn.LSTM
+    kind: type[nn.LSTM] | type[nn.GRU] = nn.LSTM
 
     def __init__(self, settings: NeuralSettings, shape: Shape) -> None:
         super().__init__()
@@ -126,8 +126,8 @@ class LSTMBody(Body):
 
     def forward(self, x: Tensor, at: Moments, state: State | None, drop: Dropout) -> tuple[Tensor, State]:
         """See ``Body``."""
-        h, state = self.rnn(x, state)
-        return self.norm(h + x), state  # type: ignore[return-value]
+        h, after = self.rnn(x, state)
+        return self.norm(h + x), after
 
 
 class GRUBody(LSTMBody):
@@ -292,7 +292,8 @@ class LinearRecurrence(nn.Module):
     """A bank of leaky sums with time constants of their own, in real time, each event let in by a gate.
 
     ``c_t = exp(-softplus(w) · Δt) ⊙ c_{t-1} + σ(W_i x_t) ⊙ W_v x_t``, ``Δt`` in the dataset's units. The time constants begin
-    spread evenly over the logarithm from one unit to the log's span. After LRURec (Yue et al. 2024) and RG-LRU (De et al. 2024).
+    spread evenly over the logarithm from one unit to the log's span. After LRURec (Yue et al. 2024) and RG-LRU (De et al.
+    2024).
     """
 
     def __init__(self, width: int, shape: Shape) -> None:
@@ -323,6 +324,7 @@ class LongShortBody(Body):
         if self.short:
             self.recent = LSTMBody(settings, shape)
         if self.long:
+            self.unit: Tensor
             self.register_buffer("unit", torch.tensor(shape.unit))
             self.bank = nn.ModuleList(LinearRecurrence(width, shape) for _ in range(settings.long_layers))
         if self.short and self.long:

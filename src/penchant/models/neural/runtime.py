@@ -53,7 +53,7 @@ class Runtime:
         raise NotImplementedError
 
     def step(self, state: dict[str, Array], x: Float, gap: Float) -> dict[str, Array]:
-        """The memory after an event of each of ``n`` people: its vector ``x[n, d]``, ``gap[n]`` seconds after the one before."""
+        """The memory after an event of each of ``n`` people: of vector ``x[n, d]``, ``gap[n]`` seconds after the one before."""
         raise NotImplementedError
 
     def interests(self, state: Arrays, until: Float) -> dict[str, Float]:
@@ -194,9 +194,8 @@ class LSTMRuntime(Runtime):
         """The new ``h`` and ``c`` of all layers."""
         h, c = state["h"].copy(), state["c"].copy()
         for layer in range(self.settings.layers):
-            gates = x @ self.transposed(f"{name}.weight_ih_l{layer}") + h[:, layer] @ self.transposed(
-                f"{name}.weight_hh_l{layer}"
-            )
+            from_h: Float = np.asarray(h[:, layer] @ self.transposed(f"{name}.weight_hh_l{layer}"), np.float32)
+            gates = x @ self.transposed(f"{name}.weight_ih_l{layer}") + from_h
             gates += self.weights[f"{name}.bias_ih_l{layer}"] + self.weights[f"{name}.bias_hh_l{layer}"]
             h[:, layer], c[:, layer] = cells.lstm_step(gates, c[:, layer])
             x = h[:, layer]
@@ -245,7 +244,8 @@ class ArticleRuntime(LSTMRuntime):
         """See ``Runtime``."""
         h, c, first = state["h"].copy(), state["c"].copy(), x
         for layer in range(self.settings.layers):
-            gates = self.linear(x, f"body.input.{layer}") + h[:, layer] @ self.transposed(f"body.recurrent.{layer}.weight")
+            from_h: Float = np.asarray(h[:, layer] @ self.transposed(f"body.recurrent.{layer}.weight"), np.float32)
+            gates = self.linear(x, f"body.input.{layer}") + from_h
             h[:, layer], c[:, layer] = cells.article_step(gates, c[:, layer])
             x = h[:, layer]
         return {"h": h, "c": c, "interest": self.norm(x + first, "body.norm")}
@@ -262,7 +262,7 @@ def _attention(name: str, settings: RingSettings) -> Shapes:
 
 def _heads(x: Float, heads: int) -> Float:
     """``[n, m, d]`` as ``[n, heads, m, d / heads]``."""
-    return x.reshape(*x.shape[:2], heads, -1).transpose(0, 2, 1, 3)
+    return x.reshape(*x.shape[:2], heads, x.shape[2] // heads).transpose(0, 2, 1, 3)
 
 
 class AttentionLSTMRuntime(LSTMRuntime):

@@ -170,7 +170,7 @@ class Trainer:
             item = np.maximum(piece.item, 0)
             rows, places = np.unique(np.concatenate([item.ravel(), piece.target, drawn]), return_inverse=True)
             touched = torch.from_numpy(rows)
-            own, target, negative = torch.from_numpy(places).split([item.size, len(piece.target), len(drawn)])
+            own, target, negative = torch.split(torch.from_numpy(places), [item.size, len(piece.target), len(drawn)])
             weight = network.embedding.detach()[touched].requires_grad_()
             bias = network.bias.detach()[touched].requires_grad_()
             handicap = torch.from_numpy(self.log_expected[drawn]) if self.loss == "sampled" else 0.0

@@ -1,8 +1,9 @@
-"""The LSTM learns what popularity and the last item can't, and lives without torch."""
+"""Networks learn what popularity and the last item can't, keep the contract, and live without torch."""
 
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from penchant import artifact
 from penchant import sequences as seq
 from penchant.evaluation import evaluate, leave_one_out
 from penchant.models import create
-from penchant.testing import log_of
+from penchant.testing import check_recommender, log_of
 from penchant.types import Interactions, PenchantError, Split
 
 RING = 30
@@ -59,21 +60,41 @@ def test_a_chain_where_each_item_has_one_successor_is_learned() -> None:
 def test_a_chain_whose_next_item_hangs_on_the_last_two_is_learned() -> None:
     split = leave_one_out(walks([1, -1, 4, -4]))
     assert best_by_last_item(split) < 0.6
-    lstm = create("lstm", width=32, epochs=40, learning_rate=0.02, dropout=0, patience=6).fit(split.train, split.valid)
+    lstm = create("lstm", width=32, epochs=40, batch_events=128, learning_rate=0.02, dropout=0, patience=6).fit(
+        split.train, split.valid
+    )
     assert evaluate({"lstm": lstm}, split, k=1).models["lstm"]["hit@1"] > 0.9
+
+
+@pytest.mark.parametrize("extra", [{}, {"loss": "bpr_max", "negatives": 16}], ids=["softmax", "bpr_max"])
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("lstm", {}),
+        ("gru", {}),
+        ("article_lstm", {}),
+        ("attention_lstm", {"ring": 6, "heads": 2}),
+        ("transformer", {"ring": 6, "max_length": 6}),
+        ("longshort_network", {}),
+    ],
+)
+def test_a_network_keeps_the_contract(name: str, settings: dict[str, Any], extra: dict[str, Any]) -> None:
+    check_recommender(lambda: create(name, width=8, epochs=2, **settings, **extra))
 
 
 def test_training_without_torch_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
-    monkeypatch.delitem(sys.modules, "penchant.models.recurrent.training", raising=False)
-    monkeypatch.delitem(sys.modules, "penchant.models.recurrent.network", raising=False)
-    with pytest.raises(PenchantError, match=r"needs PyTorch; install it with: pip install 'penchant\[train\]'"):
+    for module in ("training", "network", "losses"):
+        monkeypatch.delitem(sys.modules, f"penchant.models.neural.{module}", raising=False)
+    with pytest.raises(
+        PenchantError, match=r"training the model lstm needs PyTorch; install it with: pip install 'penchant\[train\]'"
+    ):
         create("lstm").fit(seq.histories(log_of([("a", "x", n) for n in range(3)])))
 
 
 def test_another_missing_module_is_not_blamed_on_torch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "penchant.models.recurrent.training", raising=False)
-    monkeypatch.setitem(sys.modules, "penchant.models.recurrent.network", None)
+    monkeypatch.delitem(sys.modules, "penchant.models.neural.training", raising=False)
+    monkeypatch.setitem(sys.modules, "penchant.models.neural.network", None)
     with pytest.raises(ModuleNotFoundError):
         create("lstm").fit(seq.histories(log_of([("a", "x", n) for n in range(3)])))
 
