@@ -117,7 +117,7 @@ class Network(nn.Module):
 class LSTMBody(Body):
     """LSTM layers (Hochreiter and Schmidhuber 1997; forget gate: Gers et al. 2000), then residual and layer norm."""
 
-    kind: type[nn.LSTM] | type[nn.GRU] = nn.LSTM
+    kind: type[nn.LSTM | nn.GRU] = nn.LSTM
 
     def __init__(self, settings: NeuralSettings, shape: Shape) -> None:
         super().__init__()
