@@ -189,7 +189,9 @@ class Trainer:
         loss = value(interest[inside], weight, bias)
         self.optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        self._penalise()
+        for parameter in self.dense:
+            if parameter.grad is not None and parameter.dim() > 1:
+                self._penalise(parameter.detach(), parameter.grad)
         torch.nn.utils.clip_grad_norm_(self.dense, settings.clip)
         for group in self.optimiser.param_groups:
             group["lr"] = settings.learning_rate * rate
@@ -199,23 +201,19 @@ class Trainer:
                 self._adagrad(name, touched, leaf, settings.embedding_rate * rate)
         return float(loss.detach()), state
 
-    def _penalise(self) -> None:
-        """Add the slopes of the L1 and L2 penalties."""
-        for parameter in self.dense:
-            if parameter.grad is not None and parameter.dim() > 1:
-                if self.settings.l2:
-                    parameter.grad.add_(parameter.detach(), alpha=self.settings.l2)
-                if self.settings.l1:
-                    parameter.grad.add_(parameter.detach().sign(), alpha=self.settings.l1)
+    def _penalise(self, values: Tensor, grad: Tensor) -> None:
+        """Add the slopes of the L1 and L2 penalties on some weights."""
+        if self.settings.l2:
+            grad.add_(values, alpha=self.settings.l2)
+        if self.settings.l1:
+            grad.add_(values.sign(), alpha=self.settings.l1)
 
     def _adagrad(self, name: str, touched: Tensor, leaf: Tensor, rate: float) -> None:
         """Move some rows of a table."""
         grad, values = leaf.grad, leaf.detach()
         assert grad is not None
-        if self.settings.l2:
-            grad.add_(values, alpha=self.settings.l2)
-        if self.settings.l1:
-            grad.add_(values.sign(), alpha=self.settings.l1)
+        if values.dim() > 1:
+            self._penalise(values, grad)
         squares = self.squares[name][touched].addcmul_(grad, grad)
         self.squares[name][touched] = squares
         getattr(self.network, name).detach()[touched] = values.addcdiv_(grad, squares.sqrt_(), value=-rate)
@@ -301,6 +299,7 @@ def _words(run: Run) -> str:
 
 
 def _identity(settings: NeuralSettings, train: Sequences, valid: Cases | None) -> str:
-    """What a checkpoint must agree in to be gone on from: everything but the number of epochs and the patience."""
-    chosen = {k: v for k, v in asdict(settings).items() if k not in ("epochs", "patience")}
+    """What a checkpoint must agree in to be gone on from: all but the patience, and the epochs unless rates depend on them."""
+    free = ("epochs", "patience") if settings.schedule == "constant" else ("patience",)
+    chosen = {k: v for k, v in asdict(settings).items() if k not in free}
     return json.dumps([chosen, train.content_hash, len(train.item), len(train.items), valid is not None], sort_keys=True)
