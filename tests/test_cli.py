@@ -307,7 +307,7 @@ def process(*words: str, **options: Any) -> subprocess.Popen[str]:
 
 
 def test_ctrl_c_in_train_leaves_a_checkpoint_to_go_on_from_and_no_model(run: Any, tmp_path: Path) -> None:
-    out, checkpoint = tmp_path / "model", tmp_path / "model.checkpoint.safetensors"
+    out, checkpoint = tmp_path / "model", tmp_path / "model.checkpoint"
     words = [
         "train",
         "dataset",

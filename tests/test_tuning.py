@@ -166,7 +166,7 @@ def test_a_real_training_ends_with_the_time(log: Interactions, study: Path) -> N
 
 
 def test_no_time_at_all(log: Interactions, study: Path) -> None:
-    with pytest.raises(PenchantError, match="no trial was begun within 1e-12 minutes; allow more"):
+    with pytest.raises(PenchantError, match="no trial came to a measurement within 1e-12 minutes; allow more"):
         tune(log, "lstm", study=study, minutes=1e-12, split=SPLIT)
 
 

@@ -29,7 +29,7 @@ def log() -> Interactions:
 
 
 def checkpoint_of(out: Path) -> Path:
-    return out.with_name(f"{out.name}.checkpoint.safetensors")
+    return out.with_name(f"{out.name}.checkpoint") / "fit"
 
 
 def names(folder: Path) -> list[str]:
@@ -80,7 +80,7 @@ workflow.train({MAKE_LOG}, "lstm", {str(out)!r}, settings={settings!r}, split="l
 def test_a_training_that_was_killed_and_resumed_ends_as_one_that_was_not(log: Interactions, tmp_path: Path) -> None:
     out = tmp_path / "model"
     assert killed(out).returncode == -signal.SIGKILL
-    assert names(tmp_path) == ["model.checkpoint.safetensors"]
+    assert names(tmp_path) == ["model.checkpoint"]
     told: list[str] = []
     workflow.train(
         log,
@@ -108,34 +108,37 @@ def test_an_interrupted_training_leaves_no_model_and_says_how_to_go_on(log: Inte
 
     with pytest.raises(KeyboardInterrupt, match="--resume goes on from there"):
         workflow.train(log, "lstm", tmp_path / "m", settings=SETTINGS, split="leave-one-out", progress=interrupt)
-    assert names(tmp_path) == ["m.checkpoint.safetensors"]
+    assert names(tmp_path) == ["m.checkpoint"]
     with pytest.raises(KeyboardInterrupt, match=r"^$"):
         workflow.train(
             log, "lstm", tmp_path / "n", settings=SETTINGS, split="leave-one-out",
             progress=lambda what, *numbers: interrupt("epoch 2", *numbers),
         )  # fmt: skip
-    assert names(tmp_path) == ["m.checkpoint.safetensors"]
+    assert names(tmp_path) == ["m.checkpoint"]
 
 
 def test_an_unfinished_training_is_not_thrown_away(log: Interactions, tmp_path: Path) -> None:
+    checkpoint_of(tmp_path / "m").parent.mkdir()
     checkpoint_of(tmp_path / "m").write_text("left by another training")
     for name in ("lstm", "popularity"):
         with pytest.raises(PenchantError, match="holds an unfinished training; go on with it by --resume, or delete it"):
             workflow.train(log, name, tmp_path / "m")
     assert checkpoint_of(tmp_path / "m").read_text() == "left by another training"
-    assert names(tmp_path) == ["m.checkpoint.safetensors"]
+    assert names(tmp_path) == ["m.checkpoint"]
 
 
 def test_what_cannot_be_resumed_is_refused(log: Interactions, tmp_path: Path) -> None:
     with pytest.raises(PenchantError, match="nothing to resume; train without --resume"):
         workflow.train(log, "lstm", tmp_path / "m", resume=True)
+    checkpoint_of(tmp_path / "m").parent.mkdir()
     checkpoint_of(tmp_path / "m").write_text("not ours")
     with pytest.raises(PenchantError, match="is not a checkpoint; delete it"):
         workflow.train(log, "lstm", tmp_path / "m", settings=SETTINGS, resume=True)
-    assert names(tmp_path) == ["m.checkpoint.safetensors"]
+    assert names(tmp_path) == ["m.checkpoint"]
 
 
 def test_a_bad_wish_costs_nothing_that_was_there(log: Interactions, tmp_path: Path) -> None:
+    checkpoint_of(tmp_path / "m").parent.mkdir()
     checkpoint_of(tmp_path / "m").write_text("hours of work")
     for wish in ({"name": "lsmt"}, {"settings": {"widht": 3}}, {"split": "random"}):
         with pytest.raises(PenchantError):
@@ -203,3 +206,80 @@ def test_a_model_of_another_dataset_is_loaded_with_a_remark(log: Interactions, t
     assert told == []
     workflow.load_for(tmp_path / "m", replace(log, content_hash="another"), tell)
     assert [f"{tmp_path / 'm'} was trained on another dataset" in remark for remark in told] == [True]
+
+
+def test_refit_learns_from_both_parts_for_the_best_number_of_epochs(log: Interactions, tmp_path: Path) -> None:
+    measured = workflow.train(log, "lstm", tmp_path / "m", settings=SETTINGS, split="leave-one-out", refit=True)
+    cut = leave_one_out(log)
+    first = create("lstm", **SETTINGS).fit(cut.train, cut.valid)
+    best = 1 + max(range(len(first.history)), key=lambda epoch: first.history[epoch]["ndcg@10"])
+    expected = create("lstm", **(SETTINGS | {"epochs": best})).fit(cut.before_test)
+    assert artifact.load(tmp_path / "m").id == expected.id
+    assert measured["valid"] == validate(first, cut.valid)
+    assert artifact.read_lineage(tmp_path / "m")["trained_on"] == "the split's training and validation parts"
+
+
+BLEND = {"members": "lstm+gru+popularity"}
+
+
+@pytest.mark.parametrize("where", [("training gru", "epoch 2"), ("training again", "epoch 2")])
+def test_a_blend_of_networks_and_its_refit_go_on_where_they_were_interrupted(
+    log: Interactions, tmp_path: Path, where: tuple[str, str]
+) -> None:
+    seen: list[str] = []
+
+    def interrupt(what: str, done: int, total: int) -> None:
+        seen.append(what)
+        if what == where[1] and any(earlier.startswith(where[0]) for earlier in seen):
+            raise KeyboardInterrupt
+
+    def train(out: str, **more: Any) -> None:
+        workflow.train(log, "blend", tmp_path / out, settings=BLEND, split="leave-one-out", refit=True, **more)
+
+    with pytest.raises(KeyboardInterrupt, match="--resume goes on from there"):
+        train("m", progress=interrupt)
+    told: list[str] = []
+    train("m", resume=True, progress=lambda what, *_: told.append(what))
+    again = told.index("training again, on the training and validation parts")
+    assert "epoch 1" not in told[:again]
+    assert told[again + 1] == ("epoch 1" if where[0] == "training gru" else "epoch 2")
+    train("whole")
+    assert artifact.load(tmp_path / "m").id == artifact.load(tmp_path / "whole").id
+    assert names(tmp_path) == ["m", "whole"]
+
+
+def test_a_reading_says_what_is_known_of_the_events_before_the_test(log: Interactions) -> None:
+    cut = leave_one_out(log)
+    found = {
+        reading: workflow.compare(log, ["transitions", "popularity"], split="leave-one-out", reading=reading)
+        for reading in workflow.READINGS
+    }
+    knows_both = create("transitions").fit(cut.before_test)
+    for reading, knows in (("train-only", create("transitions").fit(cut.train)), ("online", knows_both), ("refit", knows_both)):
+        expected = validate(knows, cut.test)["ndcg@10"]
+        assert found[reading].models["transitions"]["ndcg@10"] == pytest.approx(expected)
+        assert found[reading].to_json()["reading"] == reading
+    popular = [found[reading].models["popularity"]["ndcg@10"] for reading in workflow.READINGS]
+    assert popular[0] == popular[1]  # it doesn't learn online
+    assert validate(create("popularity").fit(cut.before_test), cut.test)["ndcg@10"] == pytest.approx(popular[2])
+    with pytest.raises(PenchantError, match="no reading 'oracle'; the readings are train-only, online, refit"):
+        workflow.compare(log, ["popularity"], reading="oracle")
+
+
+def test_scalars_and_a_profile_are_written_or_said_to_be_nothing(log: Interactions, tmp_path: Path) -> None:
+    told: list[str] = []
+    for name, settings in (("lstm", SETTINGS), ("popularity", {})):
+        workflow.train(
+            log,
+            name,
+            tmp_path / name,
+            settings=settings,
+            split="leave-one-out",
+            scalars=tmp_path / f"{name}-scalars",
+            profile=tmp_path / f"{name}-profile.json",
+            progress=lambda what, *_: told.append(what),
+        )
+    assert list((tmp_path / "lstm-scalars").glob("events.*"))
+    assert json.loads((tmp_path / "lstm-profile.json").read_text())["traceEvents"]
+    assert told.count("popularity learns in one go: there are no epochs to write of") == 1
+    assert not (tmp_path / "popularity-profile.json").exists()

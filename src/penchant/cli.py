@@ -384,10 +384,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser("penchant", description="From an event log to recommendations.", epilog="example: penchant demo")
     parser.add_argument("--version", action="version", version=f"penchant {doctor.version_of('penchant')}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
-
-    def command(name: str, run: Callable[[argparse.Namespace], None], words: str, example: str) -> argparse.ArgumentParser:
+    for run, add_arguments, words, example in COMMANDS:
         made = commands.add_parser(
-            name,
+            run.__name__.removeprefix("_"),
             help=words,
             description=words,
             epilog=f"example:\n  {example}",
@@ -395,57 +394,21 @@ def _parser() -> argparse.ArgumentParser:
         )
         made.set_defaults(run=run)
         made.add_argument("--json", action="store_true", help="one JSON value on standard output, for machines")
-        return made
+        add_arguments(made)
+    return parser
 
-    made = command("demo", _demo, "the main job on MovieLens-100k, the whole way", "penchant demo --out penchant-demo")
+
+def _demo_arguments(made: argparse.ArgumentParser) -> None:
     made.add_argument("--out", default="penchant-demo", metavar="DIR", help="folder for all that is made (default %(default)s)")
 
-    made = command(
-        "data",
-        _data,
-        "fetch a public dataset and check it; without a name, list them",
-        "penchant data ml-100k --out data/ml-100k",
-    )
+
+def _data_arguments(made: argparse.ArgumentParser) -> None:
     made.add_argument("name", nargs="?", metavar="NAME")
     made.add_argument("--out", metavar="DIR", help="folder to write (default data/NAME)")
 
-    _prepare_arguments(command(
-        "prepare", _prepare, "clean an event log, report on its quality, write a dataset folder",
-        "penchant prepare ratings.csv --columns user_id=person,item_id=film,timestamp=at --out dataset",
-    ))  # fmt: skip
 
-    made = command(
-        "train",
-        _train,
-        "train a model on the training part of a split",
-        "penchant train dataset --model lstm --set width=128 --out model",
-    )
-    _train_arguments(made)
-
-    made = command(
-        "tune",
-        _tune,
-        "search a model's settings by their validation ndcg@10; the same command again goes on with the search",
-        "penchant tune dataset --model lstm --minutes 20 --set epochs=20",
-    )
-    _tune_arguments(made)
-
-    made = command(
-        "evaluate", _evaluate, "compare models on one split, over the full catalogue",
-        "penchant evaluate dataset --models popularity,lstm,path/to/model --split leave-one-out",
-    )  # fmt: skip
-    _evaluate_arguments(made)
-
-    made = command(
-        "recommend",
-        _recommend,
-        "the best items for people, from their histories",
-        "penchant recommend model dataset --users 1,2 --k 10",
-    )
-    _recommend_arguments(made)
-
-    command("doctor", _doctor, "what is installed, what works, what to do", "penchant doctor")
-    return parser
+def _doctor_arguments(made: argparse.ArgumentParser) -> None:
+    """None."""
 
 
 def _train_arguments(made: argparse.ArgumentParser) -> None:
@@ -594,3 +557,46 @@ def _seen_argument(made: argparse.ArgumentParser) -> None:
     made.add_argument(
         "--seen", choices=("exclude", "keep"), default="exclude", help="items a person already has (default %(default)s)"
     )
+
+
+COMMANDS: tuple[tuple[Callable[[argparse.Namespace], None], Callable[[argparse.ArgumentParser], None], str, str], ...] = (
+    (_demo, _demo_arguments, "the main job on MovieLens-100k, the whole way", "penchant demo --out penchant-demo"),
+    (
+        _data,
+        _data_arguments,
+        "fetch a public dataset and check it; without a name, list them",
+        "penchant data ml-100k --out data/ml-100k",
+    ),
+    (
+        _prepare,
+        _prepare_arguments,
+        "clean an event log, report on its quality, write a dataset folder",
+        "penchant prepare ratings.csv --columns user_id=person,item_id=film,timestamp=at --out dataset",
+    ),
+    (
+        _train,
+        _train_arguments,
+        "train a model on the training part of a split",
+        "penchant train dataset --model lstm --set width=128 --out model",
+    ),
+    (
+        _tune,
+        _tune_arguments,
+        "search a model's settings by their validation ndcg@10; the same command again goes on with the search",
+        "penchant tune dataset --model lstm --minutes 20 --set epochs=20",
+    ),
+    (
+        _evaluate,
+        _evaluate_arguments,
+        "compare models on one split, over the full catalogue",
+        "penchant evaluate dataset --models popularity,lstm,path/to/model --split leave-one-out",
+    ),
+    (
+        _recommend,
+        _recommend_arguments,
+        "the best items for people, from their histories",
+        "penchant recommend model dataset --users 1,2 --k 10",
+    ),
+    (_doctor, _doctor_arguments, "what is installed, what works, what to do", "penchant doctor"),
+)
+"""What each command does, the arguments it takes, what it is for, and an example."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from penchant import evaluation, folders
 from penchant.models import MODELS, create
+from penchant.models.blend import Blend
 from penchant.models.validation import validate
 from penchant.types import Interactions, PenchantError, Progress, Split, quiet
 
@@ -80,9 +81,10 @@ def tune(
     """Search the settings with the best validation ndcg@10, and return them with what was measured.
 
     The search lasts ``minutes``, or ``trials`` trials if those end first. A training that the end of the time meets stops
-    after its epoch and counts with its best epoch so far. ``settings`` are fixed. The file ``study`` keeps every finished
-    trial: the same call goes on from there, while other fixed settings, datasets and splits have studies of their own in
-    it. The first trial has the model's defaults where they lie in the space.
+    after its epoch and counts with its best epoch so far; a blend, which has no figure before its end, doesn't count.
+    ``settings`` are fixed. The file ``study`` keeps every finished trial: the same call goes on from there, while other
+    fixed settings, datasets and splits have studies of their own in it. The first trial has the model's defaults where they
+    lie in the space.
 
     Raises ``PenchantError`` for a model without a search space or a setting it doesn't have, and without Optuna.
     """
@@ -103,8 +105,8 @@ def tune(
                 f"interrupted; {study} has the finished trials, and the same command goes on from there"
             ) from interrupt
         ended = _finished(opened)
-        if not ended:
-            raise PenchantError(f"no trial was begun within {minutes:g} minutes; allow more")
+        if all(trial.state.name == "PRUNED" for trial in ended):
+            raise PenchantError(f"no trial came to a measurement within {minutes:g} minutes; allow more")
         best = opened.best_trial.user_attrs
         return {
             "model": name,
@@ -166,8 +168,10 @@ class _Search:
         model = create(self.name, **chosen)
         try:
             model.fit(self.cut.train, self.cut.valid, progress=self._bars, observe=observe)
-        except _TimeIsUpError:
+        except _TimeIsUpError as up:
             self.study.stop()
+            if isinstance(model, Blend):  # what was measured so far is of a member alone
+                raise TrialPruned from up
             return max(epochs, key=lambda measured: measured[METRIC])
         return validate(model, self.cut.valid)
 

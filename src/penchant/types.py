@@ -91,7 +91,7 @@ Observer = Callable[[int, Mapping[str, float]], None]
 
 @dataclass(frozen=True)
 class Monitor:
-    """How a training is watched: its progress, the file it saves itself to, who is told of each epoch, where a profile goes."""
+    """How a training is watched: its progress, where it saves itself, who is told of each epoch, where a profile goes."""
 
     progress: Progress = quiet
     checkpoint: Path | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import resource
+import shutil
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -48,33 +49,36 @@ def train(
     out = Path(out)
     folders.check_replaceable(out, artifact.FILES)
     model = create(name, **(settings or {}))
-    checkpoint = out.absolute().with_name(f"{out.name}.checkpoint.safetensors")
-    if resume and not checkpoint.exists():
-        raise PenchantError(f"{checkpoint}: isn't there, so there is nothing to resume; train without --resume")
-    if checkpoint.exists() and not resume:
-        raise PenchantError(f"{checkpoint}: holds an unfinished training; go on with it by --resume, or delete it")
+    unfinished = out.absolute().with_name(f"{out.name}.checkpoint")
+    if resume and not unfinished.exists():
+        raise PenchantError(f"{unfinished}: isn't there, so there is nothing to resume; train without --resume")
+    if unfinished.exists() and not resume:
+        raise PenchantError(f"{unfinished}: holds an unfinished training; go on with it by --resume, or delete it")
     cut = evaluation.split(log, split)
     folders.make_parent(out)
     started = time.perf_counter()
     trace = None if profile is None else Path(profile)
+    trained_on = "the split's training part"
     try:
         with nullcontext() if scalars is None else tensorboard.writing(scalars) as observe:
-            model.fit(cut.train, cut.valid, progress=progress, checkpoint=checkpoint, observe=observe, profile=trace)
+            model.fit(cut.train, cut.valid, progress=progress, checkpoint=unfinished / "fit", observe=observe, profile=trace)
+        measured, history = validate(model, cut.valid), model.history
+        if refit:
+            progress("training again, on the training and validation parts", 0, 0)
+            model = model.refitted(cut.before_test, progress=progress, checkpoint=unfinished / "refit")
+            trained_on = "the split's training and validation parts"
+            model.history = history
     except KeyboardInterrupt as interrupt:
-        if checkpoint.exists():
+        if unfinished.exists():
             raise KeyboardInterrupt(
-                f"interrupted; {checkpoint} has the finished epochs, and --resume goes on from there"
+                f"interrupted; {unfinished} has the finished epochs, and --resume goes on from there"
             ) from interrupt
         raise
     seconds = time.perf_counter() - started
-    measured = validate(model, cut.valid)
-    trained_on = "the split's training part"
-    if refit:
-        progress("training again, on the training and validation parts", 0, 0)
-        history, model = model.history, model.refitted(cut.before_test, progress=progress)
-        model.history, trained_on = history, "the split's training and validation parts"
+    if not history and (scalars or profile):
+        progress(f"{name} learns in one go: there are no epochs to write of", 0, 0)
     artifact.save(model, out, {"dataset": log.content_hash, "split": cut.name, "trained_on": trained_on})
-    checkpoint.unlink(missing_ok=True)
+    shutil.rmtree(unfinished, ignore_errors=True)
     speeds = [h["targets_per_second"] for h in model.history]
     return {
         "model": str(out),

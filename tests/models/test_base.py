@@ -9,7 +9,7 @@ from penchant import sequences as seq
 from penchant.models import base, create
 from penchant.models.base import Model, Settings, expect
 from penchant.testing import example_histories, log_of
-from penchant.types import NEVER, UNKNOWN, PenchantError, Sequences, UserState, Vocabulary
+from penchant.types import NEVER, UNKNOWN, Cases, PenchantError, Sequences, UserState, Vocabulary
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def test_the_id_is_of_the_settings_too(train: Sequences, lstm: Model) -> None:
 def test_the_id_follows_what_is_learned_and_set(train: Sequences) -> None:
     model = create("popularity").fit(train)
     first, weights = model.id, dict(model.weights())
-    model.set_weights({"share": weights["share"][::-1].copy()})
+    model.set_weights({"log_share": weights["log_share"][::-1].copy()})
     assert model.id != first
     model.set_weights(weights)
     assert model.id == first
@@ -175,3 +175,11 @@ def test_a_state_of_another_model_is_refused(lstm: Model, train: Sequences) -> N
         PenchantError, match=f"belongs to model {other.state_id}, not to {lstm.state_id}; encode the history again"
     ):
         lstm.advance(other.initial(1), seq.pad(train, np.array([0])))
+
+
+def test_an_empty_validation_is_refused(train: Sequences) -> None:
+    nobody = Cases(
+        seq.select(train, np.zeros(0, np.int64)), np.zeros(0, np.int64), np.zeros(1, np.int64), np.zeros(0, np.int32)
+    )
+    with pytest.raises(PenchantError, match="the validation part is empty"):
+        create("popularity").fit(train, nobody)

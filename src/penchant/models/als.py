@@ -50,7 +50,9 @@ class Als(LastItems):
         try:
             from implicit.als import AlternatingLeastSquares
             from threadpoolctl import threadpool_limits
-        except ImportError as error:
+        except ModuleNotFoundError as error:
+            if error.name not in ("implicit", "threadpoolctl"):
+                raise
             raise PenchantError(
                 "training als needs the library implicit; install it with: pip install 'penchant[als]'"
             ) from error

@@ -142,10 +142,13 @@ class Model(ABC):
     ) -> Self:
         """Learn from histories; stop where ``valid`` says so. The catalogue becomes the items that occur in ``train``.
 
-        Deterministic given the settings. With ``checkpoint``, long training saves itself to that file after each epoch
-        and goes on from it if it is there; ``observe`` is told of each epoch; ``profile`` is a file for a trace of the
-        first steps. Raises ``PenchantError`` where there is nothing to learn from.
+        Deterministic given the settings. With ``checkpoint``, long training saves itself to that path after each epoch and
+        goes on from it if it is there (a file, or for models of several parts a folder of them); ``observe`` is told of
+        each epoch; ``profile`` is a file for a trace of the first steps. Raises ``PenchantError`` where there is nothing to
+        learn from, or nobody to validate with.
         """
+        if valid is not None and len(valid) == 0:
+            raise PenchantError("the validation part is empty, so nothing can be chosen by it; fit without one, or split anew")
         train = seq.occurring(seq.known_only(train))
         if len(train.items) == 0:
             raise PenchantError("there are no events to learn from; the training part of this split is empty")
@@ -155,9 +158,9 @@ class Model(ABC):
         self._forget_ids()
         return self
 
-    def refitted(self, train: Sequences, *, progress: Progress = quiet) -> Self:
+    def refitted(self, train: Sequences, *, progress: Progress = quiet, checkpoint: Path | None = None) -> Self:
         """A model like this one that learned from ``train``, keeping what validation chose for this one."""
-        return type(self)(self.settings).fit(train, progress=progress)
+        return type(self)(self.settings).fit(train, progress=progress, checkpoint=checkpoint)
 
     def set_weights(self, weights: Arrays) -> None:
         """Take back what ``weights`` gave. ``PenchantError`` where arrays are missing or of another shape."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -41,7 +42,7 @@ ROUNDS = 5
 
 
 class Blend(Model):
-    """Scores summed with weights. Subclasses say who the members are.
+    """Scores summed with weights, learned on validation; without one, all weigh 1. Subclasses say who the members are.
 
     A state is the members' states side by side; parts of one name are summed.
     """
@@ -51,9 +52,9 @@ class Blend(Model):
         self.members: dict[str, Model] = {}
         self.coefficients: Float = np.zeros(0, np.float32)
 
+    @abstractmethod
     def _make_members(self) -> dict[str, Model]:
         """The members, untrained, by the names their weights and parts of states get."""
-        raise NotImplementedError
 
     def _usable(self, name: str, train: Sequences) -> bool:
         """Whether a member can learn from this data."""
@@ -64,9 +65,13 @@ class Blend(Model):
         for name, member in self._make_members().items():
             if self._usable(name, train):
                 monitor.progress(f"training {name}", 0, 0)
-                path = monitor.checkpoint and _beside(monitor.checkpoint, name, alone=not self._several_networks())
                 member.fit(
-                    train, valid, progress=monitor.progress, checkpoint=path, observe=monitor.observe, profile=monitor.profile
+                    train,
+                    valid,
+                    progress=monitor.progress,
+                    checkpoint=monitor.checkpoint and monitor.checkpoint / name,
+                    observe=monitor.observe,
+                    profile=monitor.profile,
                 )
                 self.members[name] = member
         self.history = max((member.history for member in self.members.values()), key=len)
@@ -77,13 +82,13 @@ class Blend(Model):
         chosen = zip(self.members, self.coefficients, strict=True)
         monitor.progress("weights: " + ", ".join(f"{name} {weight:.3g}" for name, weight in chosen), 0, 0)
 
-    def _several_networks(self) -> bool:
-        return False
-
-    def refitted(self, train: Sequences, *, progress: Progress = quiet) -> Self:
+    def refitted(self, train: Sequences, *, progress: Progress = quiet, checkpoint: Path | None = None) -> Self:
         """See ``Model``: the weights stay."""
         again = type(self)(self.settings)
-        again.members = {name: member.refitted(train, progress=progress) for name, member in self.members.items()}
+        again.members = {
+            name: member.refitted(train, progress=progress, checkpoint=checkpoint and checkpoint / name)
+            for name, member in self.members.items()
+        }
         first = next(iter(again.members.values()))
         again.items, again.event_types, again.coefficients = first.items, first.event_types, self.coefficients
         again.history = self.history
@@ -162,10 +167,6 @@ class Blend(Model):
 
 def _of(arrays: Arrays, name: str) -> Arrays:
     return {key.removeprefix(f"{name}/"): array for key, array in arrays.items() if key.startswith(f"{name}/")}
-
-
-def _beside(checkpoint: Path, name: str, *, alone: bool) -> Path:
-    return checkpoint if alone else checkpoint.with_name(f"{name}.{checkpoint.name}")
 
 
 def learn_weights(members: Sequence[Model], valid: Cases, k: int = 10) -> Float:

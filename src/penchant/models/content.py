@@ -8,8 +8,8 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from penchant.models.base import Settings
-from penchant.models.item_to_item import ItemToItem, csr_arrays, csr_from, events_from, nearest
-from penchant.types import Arrays, Cases, Content, Float, Monitor, PenchantError, Sequences, Vocabulary
+from penchant.models.item_to_item import SimilarItems, nearest
+from penchant.types import Cases, Content, Float, Monitor, PenchantError, Sequences, Vocabulary
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,8 @@ class ContentSettings(Settings):
         self.check(self.neighbours >= 1, "neighbours must be at least 1")
 
 
-class ContentNeighbours(ItemToItem):
-    """Items like the last ones (cosine of their content vectors), the nearest of each."""
+class ContentNeighbours(SimilarItems):
+    """Items like the last ones by the cosine of their content vectors."""
 
     name = "content"
     settings_type = ContentSettings
@@ -38,25 +38,11 @@ class ContentNeighbours(ItemToItem):
         if train.content is None:
             raise PenchantError("content needs words about the items, and this dataset has none; prepare it with --items FILE")
         vectors = vectors_of(train.content, train.items)
-        self._similar = nearest(csr_array(vectors.T), self.settings.neighbours)
-        self._events = np.bincount(train.item, minlength=len(train.items))
-        self._refresh()
+        self._keep(nearest(csr_array(vectors.T), self.settings.neighbours), train)
 
     @property
     def _age_weights(self) -> Float:
         return np.asarray(self.settings.age_decay ** np.arange(self.settings.window), np.float32)
-
-    def _derive(self) -> tuple[csr_array, Float]:
-        return self._similar, np.zeros(len(self.items), np.float32)
-
-    def weights(self) -> Arrays:
-        """The similarities, sparse by rows, and the events of each item."""
-        return csr_arrays("similar", self._similar) | {"events": self._events}
-
-    def _set_weights(self, weights: Arrays) -> None:
-        self._similar = csr_from(weights, "similar", len(self.items))
-        self._events = events_from(weights, len(self.items))
-        self._refresh()
 
 
 def vectors_of(content: Content, items: Vocabulary) -> csr_array:

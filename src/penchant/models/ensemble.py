@@ -30,6 +30,3 @@ class ChosenBlend(Blend):
         if not names or len(set(names)) < len(names) or self.name in names:
             raise PenchantError(f"setting members must name different models, none of them blend: {self.settings.members!r}")
         return {name: registry.create(registry.SINGLE, name, {}) for name in names}
-
-    def _several_networks(self) -> bool:
-        return True

@@ -192,11 +192,11 @@ class Transitions(ItemToItem):
 
     def weights(self) -> Arrays:
         """The counts, sparse by rows, and the events of each item."""
-        return csr_arrays("counts", self._counts) | {"events": self._events}
+        return _csr_arrays("counts", self._counts) | {"events": self._events}
 
     def _set_weights(self, weights: Arrays) -> None:
-        self._counts = csr_from(weights, "counts", len(self.items))
-        self._events = events_from(weights, len(self.items))
+        self._counts = _csr_from(weights, "counts", len(self.items))
+        self._events = _events_from(weights, len(self.items))
         self._refresh()
 
 
@@ -227,7 +227,29 @@ class NeighbourSettings(Settings):
         self.check(self.neighbours >= 1, "neighbours must be at least 1")
 
 
-class ItemKNN(ItemToItem):
+class SimilarItems(ItemToItem):
+    """Items like the last ones, the nearest of each; subclasses say in what they are alike, and weigh ages."""
+
+    def _keep(self, similar: csr_array, train: Sequences) -> None:
+        """Take ``similar[V, V]`` as what was learned from ``train``."""
+        self._similar = similar
+        self._events = np.bincount(train.item, minlength=len(train.items))
+        self._refresh()
+
+    def _derive(self) -> tuple[csr_array, Float]:
+        return self._similar, np.zeros(len(self.items), np.float32)
+
+    def weights(self) -> Arrays:
+        """The similarities, sparse by rows, and the events of each item."""
+        return _csr_arrays("similar", self._similar) | {"events": self._events}
+
+    def _set_weights(self, weights: Arrays) -> None:
+        self._similar = _csr_from(weights, "similar", len(self.items))
+        self._events = _events_from(weights, len(self.items))
+        self._refresh()
+
+
+class ItemKNN(SimilarItems):
     """Items liked by the same people (cosine of who had them), the nearest ones (Sarwar et al. 2001)."""
 
     name = "item_knn"
@@ -239,25 +261,11 @@ class ItemKNN(ItemToItem):
         had.data[:] = 1
         norm = np.sqrt(np.asarray(had.sum(axis=0)).ravel())
         unit = csr_array(had @ diags_array(np.float32(1) / norm))
-        self._similar = csr_array(nearest(unit, self.settings.neighbours))
-        self._events = np.bincount(train.item, minlength=len(train.items))
-        self._refresh()
+        self._keep(nearest(unit, self.settings.neighbours), train)
 
     @property
     def _age_weights(self) -> Float:
         return np.ones(self.settings.window, np.float32)
-
-    def _derive(self) -> tuple[csr_array, Float]:
-        return self._similar, np.zeros(len(self.items), np.float32)
-
-    def weights(self) -> Arrays:
-        """The similarities, sparse by rows, and the events of each item."""
-        return csr_arrays("similar", self._similar) | {"events": self._events}
-
-    def _set_weights(self, weights: Arrays) -> None:
-        self._similar = csr_from(weights, "similar", len(self.items))
-        self._events = events_from(weights, len(self.items))
-        self._refresh()
 
 
 def counts_by_user(train: Sequences) -> csr_array:
@@ -298,7 +306,7 @@ def _pairs(histories: Sequences, window: int) -> Iterator[tuple[int, Int, Int]]:
         yield distance, histories.item[:-distance][same], histories.item[distance:][same]
 
 
-def csr_arrays(name: str, matrix: csr_array) -> dict[str, Array]:
+def _csr_arrays(name: str, matrix: csr_array) -> dict[str, Array]:
     """A sparse matrix as named arrays."""
     return {
         f"{name}.data": matrix.data,
@@ -307,7 +315,7 @@ def csr_arrays(name: str, matrix: csr_array) -> dict[str, Array]:
     }
 
 
-def events_from(weights: Arrays, size: int) -> Int:
+def _events_from(weights: Arrays, size: int) -> Int:
     """The array ``events[size]``. ``PenchantError`` where it isn't there."""
     events = weights.get("events")
     if events is None or events.shape != (size,):
@@ -315,8 +323,8 @@ def events_from(weights: Arrays, size: int) -> Int:
     return events
 
 
-def csr_from(weights: Arrays, name: str, size: int) -> csr_array:
-    """The inverse of ``csr_arrays``, ``[size, size]``. ``PenchantError`` where the arrays make no such matrix."""
+def _csr_from(weights: Arrays, name: str, size: int) -> csr_array:
+    """The inverse of ``_csr_arrays``, ``[size, size]``. ``PenchantError`` where the arrays make no such matrix."""
     try:
         parts = (weights[f"{name}.data"], weights[f"{name}.indices"], weights[f"{name}.indptr"])
         matrix = csr_array(parts, shape=(size, size))

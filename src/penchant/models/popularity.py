@@ -20,7 +20,7 @@ class Popularity(Model):
 
     def _fit(self, train: Sequences, valid: Cases | None, monitor: Monitor) -> None:
         counts = np.bincount(train.item, minlength=len(train.items))
-        self._share = np.log(counts / counts.sum()).astype(np.float32)
+        self._log_share = np.log(counts / counts.sum()).astype(np.float32)
 
     def state_weights(self) -> Arrays:
         """None: there is no state."""
@@ -33,20 +33,20 @@ class Popularity(Model):
         return arrays
 
     def weights(self) -> Arrays:
-        """``share[V] float32``, as logarithms."""
-        return {"share": self._share}
+        """``log_share[V] float32``."""
+        return {"log_share": self._log_share}
 
     def _set_weights(self, weights: Arrays) -> None:
-        expect(weights, {"share": (len(self.items),)})
-        self._share = weights["share"]
+        expect(weights, {"log_share": (len(self.items),)})
+        self._log_share = weights["log_share"]
 
     def score(self, state: UserState, now: Int) -> Float:
         """The same for everyone, at any time."""
-        return np.tile(self._share, (len(state), 1))
+        return np.tile(self._log_share, (len(state), 1))
 
     def parts(self, state: UserState, now: Int, item: Int) -> dict[str, Float]:
         """One part: ``popularity``."""
-        return {"popularity": self._share[item]}
+        return {"popularity": self._log_share[item]}
 
 
 @dataclass(frozen=True)
@@ -77,4 +77,4 @@ class RecentPopularity(Popularity):
         age = (train.timestamp.max() - train.timestamp) / DAY
         share = np.full(len(train.items), -np.inf)
         np.logaddexp.at(share, train.item, age * (-np.log(2) / self.settings.half_life_days))
-        self._share = (share - np.logaddexp.reduce(share)).astype(np.float32)
+        self._log_share = (share - np.logaddexp.reduce(share)).astype(np.float32)

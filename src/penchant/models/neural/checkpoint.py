@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,8 +38,9 @@ def save(run: Run, path: Path, identity: str) -> None:
     words = json.dumps({"identity": identity, "epoch": run.epoch, "best_epoch": run.best_epoch, "history": run.history})
     partial = path.with_name(f".{path.name}.partial")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         save_file(tensors, partial, metadata={"run": words, "sha256": _digest(words, tensors)})
-        os.replace(partial, path)  # noqa: PTH105
+        partial.replace(path)
     except (OSError, SafetensorError) as error:
         raise PenchantError(f"{path}: the checkpoint can't be written: {error}") from error
     finally:
@@ -55,7 +55,8 @@ def load(path: Path | None, identity: str) -> Run:
     try:
         with safe_open(path, "numpy") as file:
             metadata = file.metadata()
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            names = list(file.keys())
+            tensors = {name: file.get_tensor(name) for name in names}
         whole = metadata["sha256"] == _digest(metadata["run"], tensors)
     except (SafetensorError, OSError, KeyError, TypeError) as error:
         raise PenchantError(f"{path}: is not a checkpoint; delete it and train from the start") from error

@@ -70,6 +70,8 @@ def pieces(train: Sequences, users: Int, settings: NeuralSettings, chance: np.ra
     """The histories of some users, cut after every ``max_length`` inputs; what was left of a piece is in the next."""
     log = _augmented(_ragged(train, users), settings, chance)
     inputs = log.lengths - 1
+    gap = np.diff(log.time, prepend=log.time[:1]) / MICROSECONDS
+    gap[log.offsets[:-1]] = -1
     dropped = chance.random(len(log.item)) < settings.mask if settings.mask else None
     for start in range(0, int(inputs.max(initial=0)), settings.max_length):
         rows = np.arange(len(inputs)) if settings.carry else np.flatnonzero(inputs > start)
@@ -82,8 +84,6 @@ def pieces(train: Sequences, users: Int, settings: NeuralSettings, chance: np.ra
             out[inside] = values
             return out
 
-        gap = np.diff(log.time, prepend=log.time[:1]) / MICROSECONDS
-        gap[log.offsets[:-1][log.lengths > 0]] = -1
         item = log.item[events]
         if dropped is not None:
             item = np.where(dropped[events], LEFT_OUT, item)

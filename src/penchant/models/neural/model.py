@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Self
 
 from penchant.models.base import Model, expect
@@ -37,10 +38,12 @@ class NeuralModel(Model):
             ) from error
         train_network(self, BODIES[self.name], train, valid, monitor)
 
-    def refitted(self, train: Sequences, *, progress: Progress = quiet) -> Self:
-        """See ``Model``: trained for as many epochs as were best."""
+    def refitted(self, train: Sequences, *, progress: Progress = quiet, checkpoint: Path | None = None) -> Self:
+        """See ``Model``: trained for as many epochs as were best. ``PenchantError`` where that isn't known any more."""
+        if not self.history:
+            raise PenchantError(f"what validation chose for this {self.name} wasn't kept; fit a new one before refitting it")
         best = max(range(len(self.history)), key=lambda epoch: self.history[epoch].get("ndcg@10", epoch))
-        return type(self)(replace(self.settings, epochs=best + 1)).fit(train, progress=progress)
+        return type(self)(replace(self.settings, epochs=best + 1)).fit(train, progress=progress, checkpoint=checkpoint)
 
     def _initial(self, n: int) -> Arrays:
         return self._runtime.start(n)

@@ -7,6 +7,7 @@ the state behind the last.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,11 +17,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from penchant.models.neural.runtime import GAP_SCALES
 from penchant.models.neural.settings import LongShortNetworkSettings, NeuralSettings, RingSettings
 
 State = tuple[Tensor, ...]
-GAP_SCALES = 9
-"""Features of a time gap: bumps at 1, 10, … 10^8 seconds."""
 
 
 @dataclass(frozen=True)
@@ -68,12 +68,12 @@ class Dropout:
         return x * torch.from_numpy(kept * np.float32(1 / self.keep))
 
 
-class Body(nn.Module):
+class Body(nn.Module, ABC):
     """What a network remembers and how: see the module's words."""
 
+    @abstractmethod
     def forward(self, x: Tensor, at: Moments, state: State | None, drop: Dropout) -> tuple[Tensor, State]:
         """Interests after each event, ``[n, L, d]``, and the state after the last."""
-        raise NotImplementedError
 
 
 class Network(nn.Module):
@@ -200,7 +200,8 @@ class Attention(nn.Module):
             there = functional.pad(known, (0, length), value=True)
             bias = bias + torch.zeros(len(x), 1, 1, 1).masked_fill(~there[:, None, None, :], -torch.inf)
         seen = functional.scaled_dot_product_attention(q, k, v, attn_mask=bias)
-        return self.out(seen.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
+        looked: Tensor = self.out(seen.transpose(1, 2).flatten(2))
+        return looked
 
 
 class AttentionLSTMBody(Body):
@@ -236,7 +237,9 @@ class FeedForward(nn.Module):
 
     def forward(self, x: Tensor, drop: Dropout) -> Tensor:
         """``[…, d]`` from ``[…, d]``."""
-        return self.norm(x + drop(self.down(drop(functional.gelu(self.up(x), approximate="tanh")))))  # type: ignore[no-any-return]
+        inside = drop(functional.gelu(self.up(x), approximate="tanh"))
+        fed: Tensor = self.norm(x + drop(self.down(inside)))
+        return fed
 
 
 class TransformerBody(Body):

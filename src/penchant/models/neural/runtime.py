@@ -6,6 +6,7 @@ people; ``last_time[n] int64`` among them is the moment of the last event (``NEV
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +18,7 @@ from penchant.types import MICROSECONDS, NEVER, Array, Arrays, Batch, Float, Int
 
 Shapes = dict[str, tuple[int, ...]]
 GAP_SCALES = 9
+"""Features of a time gap: bumps at 1, 10, … 10^8 seconds."""
 
 
 def gap_features(gap: Float) -> Float:
@@ -32,7 +34,7 @@ def seconds_between(last: Int, now: Int) -> Float:
     return np.where(last == NEVER, np.float32(-1), gap.astype(np.float32))
 
 
-class Runtime:
+class Runtime(ABC):
     """A body in NumPy: what it remembers (``initial``), how an event changes it (``step``), what interest it leaves."""
 
     def __init__(self, weights: Arrays, settings: Any) -> None:
@@ -44,17 +46,17 @@ class Runtime:
         self._transposed: dict[str, Array] = {}
 
     @staticmethod
+    @abstractmethod
     def shapes(settings: Any, *, timed: bool) -> Shapes:
         """The body's weights and their shapes, by torch's names."""
-        raise NotImplementedError
 
+    @abstractmethod
     def initial(self, n: int) -> dict[str, Array]:
         """The memory of ``n`` people nothing is known of."""
-        raise NotImplementedError
 
+    @abstractmethod
     def step(self, state: dict[str, Array], x: Float, gap: Float) -> dict[str, Array]:
         """The memory after an event of each of ``n`` people: of vector ``x[n, d]``, ``gap[n]`` seconds after the one before."""
-        raise NotImplementedError
 
     def interests(self, state: Arrays, until: Float) -> dict[str, Float]:
         """The addends of the interest, each ``[n, d]`` by name, asked ``until[n]`` seconds after the last event."""
