@@ -1,27 +1,35 @@
-"""Top-10 for every Beauty user from stored states: seconds and users per second.
+"""Top-10 for every Beauty user from stored states, and one person's next event: seconds, whatever the history's length.
 
     python -m benchmarks.answers
 
-The LSTM is trained for one epoch: its speed doesn't depend on what it learned. Seen items are excluded. The bare
+Models are trained for one epoch: their speed doesn't depend on what they learned. Seen items are excluded. The bare
 matrix product of the same shape is timed in the same run.
 """
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from benchmarks.machine import DATA, report
-from penchant import prepare, read
+from benchmarks.machine import report
+from benchmarks.quality import load
 from penchant import sequences as seq
 from penchant.evaluation import leave_one_out
 from penchant.models import create
+from penchant.models.base import Model
 from penchant.models.validation import people_at_once, seen_items
 from penchant.ranking import recommend
+from penchant.types import MICROSECONDS, Batch, Sequences, UserState, text
 
 ROUNDS = 5
+EVENTS = 300
+MODELS: dict[str, dict[str, Any]] = {"lstm": {"width": 64, "epochs": 1}, "longshort": {"width": 64, "epochs": 1}}
+HISTORIES = (10, 10_000)
 
 
 def median_seconds(work: Callable[[], object]) -> float:
@@ -33,44 +41,77 @@ def median_seconds(work: Callable[[], object]) -> float:
     return float(np.median(times))
 
 
-def main() -> None:
-    log = prepare(read(DATA / "amazon" / "Beauty.txt"))
-    model = create("lstm", epochs=1).fit(leave_one_out(log).train)
-    histories = seq.recode(seq.histories(log), model.items)
+def everyone(model: Model, histories: Sequences) -> dict[str, Any]:
+    """Top-10 of all from stored states."""
     states = model.encode(histories)
     chunks = list(people_at_once(len(states), len(model.items)))
     excluded = [seen_items(seq.select(histories, rows)) for rows in chunks]
-    interest, output = states.arrays["interest"], np.ascontiguousarray(model.weights()["embedding"].T)
+    width = model.settings.width  # type: ignore[attr-defined]
+    interest, output = np.ones((len(states), width), np.float32), np.ones((width, len(model.items)), np.float32)
 
     def answer_all() -> None:
         for rows, exclude in zip(chunks, excluded, strict=True):
-            recommend(model, states[rows], 10, now=np.zeros(len(rows), np.int64), exclude=exclude)
+            recommend(model, states[rows], 10, now=states.timestamp[rows], exclude=exclude)
 
     def product() -> None:
         for rows in chunks:
             interest[rows] @ output
 
-    one = states[np.array([0])]
-    single = []
-    for _ in range(300):
-        start = time.perf_counter()
-        recommend(model, one, 10, now=np.zeros(1, np.int64))
-        single.append(time.perf_counter() - start)
     seconds, bare = median_seconds(answer_all), median_seconds(product)
-    report(
-        "answers",
-        {
-            "users": len(states),
-            "items": len(model.items),
-            "width": model.weights()["embedding"].shape[1],
-            "encode_all_seconds": median_seconds(lambda: model.encode(histories)),
-            "top10_all_seconds": seconds,
-            "users_per_second": round(len(states) / seconds),
-            "bare_product_seconds": bare,
-            "ratio_to_bare_product": seconds / bare,
-            "one_user_ms": {"p50": float(np.percentile(single, 50)) * 1e3, "p99": float(np.percentile(single, 99)) * 1e3},
-        },
+    return {
+        "users": len(states),
+        "encode_all_seconds": median_seconds(lambda: model.encode(histories)),
+        "top10_all_seconds": seconds,
+        "users_per_second": round(len(states) / seconds),
+        "bare_product_seconds": bare,
+        "ratio_to_bare_product": seconds / bare,
+    }
+
+
+def next_event(model: Model, events: int) -> dict[str, float]:
+    """Milliseconds to take in an event and answer with ten items, after so many events of one person."""
+    chance = np.random.default_rng(0)
+    state = model.initial(1)
+    for start in range(0, events, 500):
+        state = model.advance(state, _events(model, chance, start, min(500, events - start)))
+    times = []
+    for number in range(EVENTS):
+        event = _events(model, chance, events + number, 1)
+        started = time.perf_counter()
+        state = _answered(model, state, event)
+        times.append(time.perf_counter() - started)
+    return {f"p{q}": float(np.percentile(times, q)) * 1e3 for q in (50, 99)}
+
+
+def _events(model: Model, chance: np.random.Generator, first: int, count: int) -> Batch:
+    return Batch(
+        item=chance.integers(len(model.items), size=(1, count)),
+        timestamp=(first + np.arange(count))[None] * MICROSECONDS,
+        event_type=np.zeros((1, count), np.int16),
+        event_id=text([f"e{first + place}" for place in range(count)])[None],
+        lengths=np.array([count]),
     )
+
+
+def _answered(model: Model, state: UserState, event: Batch) -> UserState:
+    state = model.advance(state, event)
+    recommend(model, state, 10, now=event.timestamp[:, -1])
+    return state
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as work:
+        log = load("beauty", Path(work))
+    train = leave_one_out(log).train
+    figures: dict[str, Any] = {}
+    for name, settings in MODELS.items():
+        model = create(name, **settings).fit(train)
+        figures[name] = everyone(model, seq.recode(seq.histories(log), model.items)) | {
+            "settings": settings,
+            "items": len(model.items),
+            "next_event_ms": {f"after {events} events": next_event(model, events) for events in HISTORIES},
+        }
+    report("answers", figures)
 
 
 if __name__ == "__main__":

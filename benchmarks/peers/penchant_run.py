@@ -9,7 +9,10 @@ import numpy as np
 from benchmarks.machine import DATA
 from benchmarks.peers import common
 
-MODELS: dict[str, tuple[str, dict[str, Any]]] = {"lstm": ("lstm", {"epochs": 1})}
+MODELS: dict[str, tuple[str, dict[str, Any]]] = {
+    "lstm 64, full softmax": ("lstm", {"epochs": 1, "width": 64, "loss": "softmax"}),
+    "gru 100, 2048 negatives": ("gru", {"epochs": 1, "width": 100, "loss": "sampled", "negatives": 2048}),
+}
 """The model and its settings, by the name a run is reported under. One epoch each."""
 
 

@@ -4,11 +4,12 @@ import pytest
 from penchant import evaluation
 from penchant import sequences as seq
 from penchant.models import create
-from penchant.models.blend import learn_weights
+from penchant.models.blend import _candidates, learn_weights
 from penchant.models.ensemble import ChosenBlend
 from penchant.models.item_to_item import Markov
 from penchant.models.popularity import Popularity
-from penchant.models.validation import validate
+from penchant.models.validation import seen_items, validate
+from penchant.ranking import masked_scores
 from penchant.testing import check_recommender, example_histories, log_of
 from penchant.types import Cases, Interactions, PenchantError
 
@@ -48,6 +49,20 @@ def test_the_candidates_give_the_ranks_of_the_whole_catalogue() -> None:
             blend.coefficients = worse.copy()
             blend.coefficients[member] *= factor
             assert validate(blend, cut.valid)["ndcg@10"] <= chosen + 1e-6
+
+
+def test_ranks_among_the_candidates_are_those_of_the_whole_catalogue() -> None:
+    cut = evaluation.leave_one_out(pairs_log())
+    members = [create(name).fit(cut.train) for name in ("transitions", "item_knn", "popularity")]
+    scores, target, case, known = _candidates(members, cut.valid)
+    histories = seq.recode(cut.valid.histories, members[0].items)
+    whole = [masked_scores(m, m.encode(histories), cut.valid.now, seen_items(histories)) for m in members]
+    wanted = cut.valid.histories.items.translation(members[0].items)[cut.valid.target]
+    for weights in np.random.default_rng(0).random((20, 3)).astype(np.float32):
+        ranks = 1 + np.count_nonzero((scores @ weights)[case] > (target @ weights)[:, None] + 1e-6, axis=1)
+        total = sum(weight * one for weight, one in zip(weights, whole, strict=True))
+        expected = 1 + np.count_nonzero(total[case] > total[case, wanted][:, None] + 1e-6, axis=1)
+        assert ranks[known].tolist() == expected[known].tolist()
 
 
 def test_parts_are_the_members_parts() -> None:
