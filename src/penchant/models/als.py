@@ -51,7 +51,7 @@ class Als(LastItems):
             from implicit.als import AlternatingLeastSquares
             from threadpoolctl import threadpool_limits
         except ModuleNotFoundError as error:
-            if error.name not in ("implicit", "threadpoolctl"):
+            if (error.name or "").partition(".")[0] not in ("implicit", "threadpoolctl"):
                 raise
             raise PenchantError(
                 "training als needs the library implicit; install it with: pip install 'penchant[als]'"
