@@ -20,7 +20,7 @@ from penchant.testing import log_of
 from penchant.tuning import SPACES, Range, tune
 from penchant.types import Cases, Content, Interactions, Monitor, PenchantError, Sequences
 
-SMALL = {"width": 6, "epochs": 2, "batch_events": 64, "loss": "softmax"}
+SMALL = {"width": 6, "epochs": 2, "batch_events": 64, "batch_histories": 1, "loss": "softmax"}
 SPLIT = "leave-one-out"
 
 

@@ -18,7 +18,7 @@ from penchant.models.validation import validate
 from penchant.testing import log_of
 from penchant.types import Interactions, PenchantError
 
-SETTINGS = {"width": 6, "epochs": 4, "batch_events": 64}
+SETTINGS = {"width": 6, "epochs": 4, "batch_events": 64, "batch_histories": 1}
 MAKE_LOG = "log_of([(f'u{u:02}', f'i{(u * 3 + n * (1 + u % 2)) % 17:02}', 100 * n + u) for u in range(30) for n in range(8)])"
 
 

@@ -63,7 +63,7 @@ def test_every_event_but_a_first_one_is_a_target_exactly_once_behind_the_one_bef
     lengths: list[int], longest: int, batch_events: int, carry: bool, seed: int
 ) -> None:
     train = histories(lengths)
-    settings = NeuralSettings(max_length=longest, batch_events=batch_events, carry=carry)
+    settings = NeuralSettings(max_length=longest, batch_events=batch_events, batch_histories=1, carry=carry)
     everything = [piece for step in all_pieces(train, settings, seed) for piece in step]
     firsts = set(train.offsets[:-1].tolist())
     targets = sorted(place for piece in everything for place in piece.target.tolist())
@@ -103,7 +103,9 @@ def test_pieces_that_are_not_carried_start_anew(lengths: list[int], longest: int
 def test_an_epoch_takes_everyone_with_two_events_once_in_steps_of_like_length(
     lengths: list[int], batch_events: int, seed: int
 ) -> None:
-    groups = steps(histories(lengths), NeuralSettings(batch_events=batch_events), np.random.default_rng(seed))
+    groups = steps(
+        histories(lengths), NeuralSettings(batch_events=batch_events, batch_histories=1), np.random.default_rng(seed)
+    )
     taken = sorted(user for group in groups for user in group.tolist())
     assert taken == [user for user, length in enumerate(lengths) if length > 1]
     spans = sorted((min(lengths[u] for u in group), max(lengths[u] for u in group)) for group in groups if len(group))
@@ -112,14 +114,14 @@ def test_an_epoch_takes_everyone_with_two_events_once_in_steps_of_like_length(
 
 def test_a_step_has_about_so_many_targets() -> None:
     lengths = np.random.default_rng(0).integers(2, 12, 300).tolist()
-    groups = steps(histories(lengths), NeuralSettings(batch_events=50), np.random.default_rng(1))
+    groups = steps(histories(lengths), NeuralSettings(batch_events=50, batch_histories=1), np.random.default_rng(1))
     counts = [sum(lengths[user] - 1 for user in group) for group in groups]
     assert 45 < np.mean(counts) < 55
     assert max(counts) <= 50 + 11
 
 
 def test_who_meets_whom_and_when_differs_by_epoch() -> None:
-    train, settings = histories([5] * 40), NeuralSettings(batch_events=20)
+    train, settings = histories([5] * 40), NeuralSettings(batch_events=20, batch_histories=1)
     first, again, other = (steps(train, settings, np.random.default_rng([1, epoch])) for epoch in (0, 0, 1))
     assert [group.tolist() for group in first] == [group.tolist() for group in again]
     assert {frozenset(group.tolist()) for group in first} != {frozenset(group.tolist()) for group in other}
@@ -212,3 +214,10 @@ def test_negatives_follow_popularity_to_a_power(power: float) -> None:
 def test_what_never_happened_is_no_negative() -> None:
     drawn = Negatives(np.array([0, 3, 0, 1, 0]), 0.5).draw(1000, np.random.default_rng(0))
     assert set(drawn.tolist()) == {1, 3}
+
+
+@pytest.mark.parametrize(("length", "users"), [(5, 25), (101, 8)])
+def test_a_step_has_its_targets_but_never_too_few_histories(length: int, users: int) -> None:
+    settings = NeuralSettings(batch_events=100, batch_histories=8)
+    groups = steps(histories([length] * 200), settings, np.random.default_rng(0))
+    assert {len(group) for group in groups} == {users}

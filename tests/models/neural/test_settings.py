@@ -19,6 +19,7 @@ from penchant.types import PenchantError
         ("layers", 17, "layers must be at most 16"),
         ("negatives", 0, "negatives must be at least 1"),
         ("batch_events", 0, "batch_events must be at least 1"),
+        ("batch_histories", 0, "batch_histories must be at least 1"),
         ("epochs", 0, "epochs must be at least 1"),
         ("patience", 0, "patience must be at least 1"),
         ("max_length", 1, r"max_length must lie between 2 \(an event and the next\) and 100000"),

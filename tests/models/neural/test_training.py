@@ -23,7 +23,7 @@ from penchant.models.validation import validate
 from penchant.testing import example_histories, log_of
 from penchant.types import Cases, PenchantError, Sequences, Split
 
-SMALL = {"width": 6, "batch_events": 40, "max_length": 6, "patience": 50}
+SMALL = {"width": 6, "batch_events": 40, "batch_histories": 1, "max_length": 6, "patience": 50}
 
 
 @pytest.fixture(scope="module")
@@ -404,7 +404,17 @@ def test_a_history_in_carried_pieces_remembers_what_came_before_them() -> None:
         events += [(f"u{user:03}", f"i{(place + n * step) % 6}", n) for n in range(4)]
     train = seq.histories(log_of(events))
     losses = [
-        create("lstm", width=16, epochs=60, batch_events=60, max_length=2, carry=carry, learning_rate=0.02, dropout=0)
+        create(
+            "lstm",
+            width=16,
+            epochs=60,
+            batch_events=60,
+            batch_histories=1,
+            max_length=2,
+            carry=carry,
+            learning_rate=0.02,
+            dropout=0,
+        )
         .fit(train)
         .history[-1]["loss"]
         for carry in (True, False)

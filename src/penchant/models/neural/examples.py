@@ -54,14 +54,16 @@ class Ragged:
 
 
 def steps(train: Sequences, settings: NeuralSettings, chance: np.random.Generator) -> list[Int]:
-    """Users of like history length together, about ``batch_events`` targets a step, in random order.
+    """Users of like history length together, about ``batch_events`` targets a step (``batch_histories`` users if those are
+    more), in random order.
 
     Which users meet in a step is random too. Users without two events are left out.
     """
     order = chance.permutation(np.flatnonzero(train.lengths > 1))
     order = order[np.argsort(train.lengths[order], kind="stable")]
-    targets = np.cumsum(np.minimum(train.lengths[order] - 1, settings.max_length))
-    cuts = np.flatnonzero(np.diff((targets - 1) // settings.batch_events)) + 1
+    targets = np.minimum(train.lengths[order] - 1, settings.max_length)
+    share = np.minimum(targets / settings.batch_events, 1 / settings.batch_histories)
+    cuts = np.flatnonzero(np.diff(np.ceil(np.cumsum(share) - 1e-9))) + 1
     groups = np.split(order, cuts)
     return [groups[index] for index in chance.permutation(len(groups))]
 

@@ -36,7 +36,7 @@ class NeuralSettings(Settings):
     """Of gbce: 0 leaves binary cross-entropy as it is, 1 undoes all overconfidence that sampling brings."""
     label_smoothing: float = 0.0
     """Share of a softmax target that is spread over all items."""
-    learning_rate: float = 0.001
+    learning_rate: float = 0.002
     """Of AdamW, which trains all but sampled embeddings."""
     embedding_rate: float = 0.05
     """Of row-sparse Adagrad, which trains the embeddings where negatives are sampled."""
@@ -60,8 +60,10 @@ class NeuralSettings(Settings):
     """How often events of one moment are shuffled."""
     repeat: float = 0.0
     """Share of the events that are put in twice."""
-    batch_events: int = 512
-    """About so many targets a step."""
+    batch_events: int = 256
+    """About so many targets a step,"""
+    batch_histories: int = 16
+    """but no fewer histories than this: of long ones, fewer make many small products."""
     max_length: int = 200
     """Longer histories are trained in pieces of so many events; living states have no such bound."""
     carry: bool = True
@@ -77,7 +79,7 @@ class NeuralSettings(Settings):
     seed: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("width", "layers", "negatives", "batch_events", "epochs", "patience"):
+        for name in ("width", "layers", "negatives", "batch_events", "batch_histories", "epochs", "patience"):
             self.check(getattr(self, name) >= 1, f"{name} must be at least 1")
         self.check(self.width <= 8192, "width must be at most 8192")
         self.check(self.layers <= 16, "layers must be at most 16")
