@@ -30,6 +30,7 @@ from penchant.types import (
     Content,
     Int,
     Interactions,
+    Learning,
     PenchantError,
     Sequences,
     UserState,
@@ -53,6 +54,8 @@ def check_recommender(make: Callable[[], Model], *, seed: int = 0) -> None:
     - **unknown items** are passed over alike whatever the path;
     - **round trips**: a state through bytes, a model through its folder;
     - **cold start**: someone new gets a full list;
+    - **learning without gradients**, of models that offer it: ``unlearn`` undoes ``learn``, learning event by event ends
+      where learning at once does, with the same scores on the way, and states stay valid;
     - **scores** are finite, the caller's to write into, and the sum of their parts; a state of another model is refused.
     """
     chance = np.random.default_rng(seed)
@@ -66,6 +69,8 @@ def check_recommender(make: Callable[[], Model], *, seed: int = 0) -> None:
     _check_unknown_items(model, histories)
     _check_round_trips(model, histories)
     _check_answers(model, histories)
+    if isinstance(model, Learning):
+        _check_learning(model, histories)
 
 
 def log_of(events: Iterable[tuple[str, str, float]], *, clock: Clock = "real") -> Interactions:
@@ -279,3 +284,26 @@ def _check_answers(model: Model, histories: Sequences) -> None:
         except PenchantError:
             continue
         raise AssertionError(f"a state of another model is {use}")
+
+
+def _check_learning(model: Model, histories: Sequences) -> None:
+    assert isinstance(model, Learning)
+    states, now = model.encode(histories), np.zeros(len(histories), np.int64)
+    before, scores, name = model.id, model.score(states, now), model.state_id
+    model.learn(histories)
+    learned, more = model.id, model.score(states, now)
+    assert model.state_id == name, "learning makes states invalid"
+    model.unlearn(histories)
+    assert model.id == before, "unlearning isn't the inverse of learning"
+    assert np.array_equal(model.score(states, now), scores), "what was unlearned still tells on the scores"
+    batch = seq.pad(histories, np.arange(len(histories)))
+    state = model.initial(len(histories))
+    for step in range(batch.item.shape[1]):
+        place = np.full(len(histories), step)
+        events = _columns(batch, place, place + 1)
+        model.learn_next(state, events)
+        state = model.advance(state, events)
+    stepwise = np.concatenate([model.score(states[row : row + 1], now[:1]) for row in range(len(states))])
+    assert np.allclose(stepwise, more, rtol=TOLERANCE, atol=TOLERANCE), "learning event by event gives other scores"
+    assert model.id == learned, "learning event by event isn't learning at once"
+    model.unlearn(histories)

@@ -353,10 +353,17 @@ class Recommender(Protocol):
 
 @runtime_checkable
 class Learning(Protocol):
-    """What models that learn without gradients offer beside: two exact inverses, neither of which touches a user state."""
+    """What models that learn without gradients offer beside; nothing of it touches a user state.
+
+    ``unlearn`` is the exact inverse of ``learn``, and ``learn_next`` is ``learn`` in steps:
+    ``learn(a + b)`` is ``learn(a)`` and then ``learn_next(advance(initial, a), b)``.
+    """
 
     def learn(self, histories: Sequences) -> None:
         """Add some whole histories to what is known."""
+
+    def learn_next(self, state: UserState, batch: Batch) -> None:
+        """Add what the events of ``batch`` (codes of the model's items) add to the histories behind ``state``."""
 
     def unlearn(self, histories: Sequences) -> None:
         """Take away what ``learn`` added for the same histories. ``PenchantError`` if that is more than was added."""

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
+from penchant import sequences as seq
 from penchant.models import create
 from penchant.models.item_to_item import ItemKNN, Markov, Transitions, nearest
 from penchant.testing import example_histories
@@ -153,3 +154,25 @@ def test_beats_popularity_where_order_decides() -> None:
         wanted = train.items.translation(model.items)[follows]
         found.append(float((scores.argmax(axis=1) == wanted).mean()))
     assert found[1] > 0.9 > 0.2 > found[0]
+
+
+parts = st.text("abcdefx", max_size=8)
+
+
+@given(words, st.lists(st.tuples(parts, parts), min_size=1, max_size=4))
+@settings(max_examples=50, deadline=None)
+def test_learning_event_by_event_is_learning_at_once(first: list[str], more: list[tuple[str, str]]) -> None:
+    at_once = Transitions(window=3).fit(histories("abcdef", *first))
+    in_steps = Transitions(window=3).fit(histories("abcdef", *first))
+
+    def coded(*people: str) -> Sequences:  # x is an item the models don't know
+        everyone = histories("abcdefx", *people)
+        return seq.recode(seq.select(everyone, np.arange(1, len(everyone))), at_once.items)
+
+    at_once.learn(coded(*(before + after for before, after in more)))
+    in_steps.learn(coded(*(before for before, _ in more)))
+    events = seq.pad(coded(*(after for _, after in more)), np.arange(len(more)))
+    in_steps.learn_next(in_steps.encode(coded(*(before for before, _ in more))), events)
+    for word in ("a", "fa", "abcdef"):
+        assert scores_after(in_steps, word) == pytest.approx(scores_after(at_once, word), rel=1e-6)
+    assert in_steps.id == at_once.id

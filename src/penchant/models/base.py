@@ -195,8 +195,12 @@ class Model(ABC):
 
     def _forget_ids(self) -> None:
         """What was learned has changed: the digests have to be made anew."""
-        self.__dict__.pop("_id", None)
+        self._has_learned()
         self.__dict__.pop("_state_id", None)
+
+    def _has_learned(self) -> None:
+        """A memory has learned or unlearned events: states stay valid, and ``state_id`` what it is."""
+        self.__dict__.pop("_id", None)
 
     def initial(self, n: int) -> UserState:
         """The state of ``n`` people nothing is known of."""
@@ -211,7 +215,7 @@ class Model(ABC):
             raise PenchantError(
                 f"this state belongs to model {state.model_id}, not to {self.state_id}; encode the history again"
             )
-        arrays = self._advance(state.arrays, _known(batch))
+        arrays = self._advance(state.arrays, known_events(batch))
         came = batch.lengths > 0
         rows, last = np.flatnonzero(came), batch.lengths[came] - 1
         timestamp, event_id = state.timestamp.copy(), state.event_id.copy()
@@ -251,7 +255,7 @@ def _window(batch: Batch, start: int, stop: int) -> Batch:
     )
 
 
-def _known(batch: Batch) -> Batch:
+def known_events(batch: Batch) -> Batch:
     """The batch without its events of unknown items."""
     keep = batch.mask & (batch.item != UNKNOWN)
     if keep.sum() == batch.lengths.sum():

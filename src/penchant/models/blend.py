@@ -98,13 +98,20 @@ class Blend(Model):
         """Let the members that learn without gradients add some histories; states stay valid."""
         for member in self._learning():
             member.learn(histories)
-        self._forget_ids()
+        self._has_learned()
+
+    def learn_next(self, state: UserState, batch: Batch) -> None:
+        """Let them add what the events of ``batch`` add to the histories behind ``state``."""
+        for name, member in self.members.items():
+            if isinstance(member, Learning):
+                member.learn_next(self._of_member(state, name), batch)
+        self._has_learned()
 
     def unlearn(self, histories: Sequences) -> None:
         """Let them take away what ``learn`` added for the same histories."""
         for member in self._learning():
             member.unlearn(histories)
-        self._forget_ids()
+        self._has_learned()
 
     def _learning(self) -> list[Learning]:
         return [member for member in self.members.values() if isinstance(member, Learning)]
@@ -146,7 +153,10 @@ class Blend(Model):
     def _speaking(self, state: UserState) -> Iterator[tuple[float, Model, UserState]]:
         for (name, member), weight in zip(self.members.items(), self.coefficients.tolist(), strict=True):
             if weight:
-                yield weight, member, replace(state, model_id=member.state_id, arrays=_of(state.arrays, name))
+                yield weight, member, self._of_member(state, name)
+
+    def _of_member(self, state: UserState, name: str) -> UserState:
+        return replace(state, model_id=self.members[name].state_id, arrays=_of(state.arrays, name))
 
     def score(self, state: UserState, now: Int) -> Float:
         """The weighted sum of the members' scores."""

@@ -7,18 +7,20 @@ the matrix ``M``, the weights ``w`` by age and the prior.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.sparse import coo_array, csr_array, diags_array, vstack
 
 from penchant import sequences as seq
-from penchant.models.base import Model, Settings
+from penchant.models.base import Model, Settings, known_events
 from penchant.types import UNKNOWN, Array, Arrays, Batch, Cases, Float, Int, Monitor, PenchantError, Sequences, UserState
 
 FEW = 8
-"""People at a time whose scores are summed row by row."""
+"""People at a time whose scores are summed row by row,"""
+FEW_AFTER_EVENTS = 256
+"""and while rows have changed, so many: to make one matrix of them again takes as long."""
 FIXED_POINT = 1 << 16
 """Counts are whole multiples of 1/65536, so that what was added can be taken away exactly."""
 CHUNK_BYTES = 1 << 26
@@ -60,6 +62,11 @@ class ItemToItem(LastItems):
 
     _events: Int
     """How often each item occurred, ``[V] int64``."""
+    _matrix: csr_array
+    """``M[V, V] float32``, but for the rows that changed since it was made:"""
+    _changed: dict[int, tuple[Int, Float]]
+    """item → the columns and values of its row."""
+    _prior: Float
 
     @property
     @abstractmethod
@@ -76,6 +83,7 @@ class ItemToItem(LastItems):
 
     def _refresh(self) -> None:
         self._matrix, self._prior = self._derive()
+        self._changed = {}
 
     def score(self, state: UserState, now: Int) -> Float:
         """What goes with the last items; to someone who has none, what is popular. Time doesn't enter."""
@@ -91,7 +99,8 @@ class ItemToItem(LastItems):
 
     def _memory_and_background(self, recent: Int) -> tuple[Float, Float]:
         """``Σ_j w_j · M[h_j]`` as ``[n, V]``, and what is added to it, ``[V]`` or ``[n, V]``."""
-        memory = self._of_few(recent) if len(recent) <= FEW else self._of_many(recent)
+        few = len(recent) <= (FEW_AFTER_EVENTS if self._changed else FEW)
+        memory = self._of_few(recent) if few else self._of_many(recent)
         newcomer = (recent == UNKNOWN).all(axis=1)
         if not newcomer.any():
             return memory, self._prior
@@ -100,14 +109,17 @@ class ItemToItem(LastItems):
     def _of_few(self, recent: Int) -> Float:
         """A row at a time, without the making of matrices that takes most of the time for a single person."""
         memory = np.zeros((len(recent), len(self.items)), np.float32)
-        matrix, weights = self._matrix, self._age_weights[::-1]
-        for scores, items in zip(memory, recent, strict=True):
-            for place in np.flatnonzero(items != UNKNOWN):
-                row = slice(matrix.indptr[items[place]], matrix.indptr[items[place] + 1])
-                scores[matrix.indices[row]] += weights[place] * matrix.data[row]
+        weights = self._age_weights[::-1]
+        for scores, items in zip(memory, recent.tolist(), strict=True):
+            for item, weight in zip(items, weights, strict=True):
+                if item != UNKNOWN:
+                    columns, values = self._changed.get(item) or _row(self._matrix, item)
+                    scores[columns] += weight * values
         return memory
 
     def _of_many(self, recent: Int) -> Float:
+        if self._changed:
+            self._refresh()
         return np.asarray((self._weighed(recent) @ self._matrix).toarray(), np.float32)
 
     def _weighed(self, recent: Int) -> csr_array:
@@ -150,11 +162,19 @@ class Transitions(ItemToItem):
     settings_type = TransitionSettings
     settings: TransitionSettings
 
+    _counts: csr_array
+    """Multiples of 1 / ``FIXED_POINT``, ``[V, V] int64``, but for the rows that changed since it was made:"""
+    _counted: dict[int, tuple[Int, Int]]
+    """item → the columns and counts of its row."""
+
     def _fit(self, train: Sequences, valid: Cases | None, monitor: Monitor) -> None:
         size = len(train.items)
-        self._counts = csr_array((size, size), dtype=np.int64)
-        self._events = np.zeros(size, np.int64)
+        self._set_counts(csr_array((size, size), dtype=np.int64), np.zeros(size, np.int64))
         self.learn(train)
+
+    def _set_counts(self, counts: csr_array, events: Int) -> None:
+        self._counts, self._events, self._counted = counts, events, {}
+        self._refresh()
 
     def learn(self, histories: Sequences) -> None:
         """Add what follows what in some histories; items outside the catalogue are passed over."""
@@ -164,40 +184,78 @@ class Transitions(ItemToItem):
         """Take away what ``learn`` added for the same histories, exactly; ``PenchantError`` if that is more than was added."""
         self._add(histories, -1)
 
+    def learn_next(self, state: UserState, batch: Batch) -> None:
+        """Add what the events of ``batch`` add to the histories behind ``state``, in time that depends on the window alone."""
+        batch = known_events(batch)
+        discounts = [self._discount(distance) for distance in range(1, self.settings.window + 1)]
+        for row, count in enumerate(batch.lengths.tolist()):
+            recent = state.arrays["recent"][row].tolist()
+            for item in batch.item[row, :count].tolist():
+                for before, weight in zip(reversed(recent), discounts, strict=True):
+                    if before != UNKNOWN:
+                        self._count(before, item, weight)
+                recent = [*recent[1:], item]
+                self._events[item] += 1
+                self._prior[item] = self._prior_of(self._events[item])
+        self._has_learned()
+
+    def _count(self, before: int, after: int, weight: int) -> None:
+        columns, counts = self._counted.get(before) or _row(self._counts, before)
+        place = int(np.searchsorted(columns, after))
+        if place < len(columns) and columns[place] == after:
+            counts = counts.copy()
+            counts[place] += weight
+        else:
+            columns, counts = np.insert(columns, place, after), np.insert(counts, place, weight)
+        self._counted[before] = columns, counts
+        self._changed[before] = columns, self._evidence(counts)
+
+    def _discount(self, distance: int) -> int:
+        return round(FIXED_POINT * distance**-self.settings.distance_power)
+
     def _add(self, histories: Sequences, sign: int) -> None:
         known = seq.known_only(seq.recode(histories, self.items))
         size = len(self.items)
-        counts = self._counts
+        counts = self._settled()
         for distance, before, after in _pairs(known, self.settings.window):
-            weight = round(FIXED_POINT * distance**-self.settings.distance_power)
-            values = np.full(len(before), sign * weight, np.int64)
+            values = np.full(len(before), sign * self._discount(distance), np.int64)
             counts = counts + csr_array(coo_array((values, (before, after)), shape=(size, size)))
         counts.eliminate_zeros()
         events = self._events + sign * np.bincount(known.item, minlength=size)
         if (counts.nnz and counts.data.min() < 0) or events.min() < 0:
             raise PenchantError("these histories were never learned, so they can't be unlearned")
-        self._counts, self._events = counts, events
-        self._refresh()
-        self._forget_ids()
+        self._set_counts(counts, events)
+        self._has_learned()
+
+    def _settled(self) -> csr_array:
+        """The counts as one matrix."""
+        if self._counted:
+            self._counts = _with_rows(self._counts, self._counted)
+            self._counted = {}
+        return self._counts
 
     @property
     def _age_weights(self) -> Float:
         return np.asarray(self.settings.age_decay ** np.arange(self.settings.window), np.float32)
 
     def _derive(self) -> tuple[csr_array, Float]:
-        evidence = csr_array(self._counts, dtype=np.float32)
-        evidence.data = np.log1p(np.float32(self.settings.scale / FIXED_POINT) * evidence.data)
-        prior = self.settings.popularity * np.log1p(self._events)
-        return evidence, np.asarray(prior, np.float32)
+        counts = self._settled()
+        evidence = csr_array((self._evidence(counts.data), counts.indices, counts.indptr), shape=counts.shape)
+        return evidence, self._prior_of(self._events)
+
+    def _evidence(self, counts: Int) -> Float:
+        return np.log1p(np.float32(self.settings.scale / FIXED_POINT) * counts.astype(np.float32))
+
+    def _prior_of(self, events: Int) -> Float:
+        return np.asarray(self.settings.popularity * np.log1p(events), np.float32)
 
     def weights(self) -> Arrays:
         """The counts, sparse by rows, and the events of each item."""
-        return _csr_arrays("counts", self._counts) | {"events": self._events}
+        return _csr_arrays("counts", self._settled()) | {"events": self._events}
 
     def _set_weights(self, weights: Arrays) -> None:
-        self._counts = _csr_from(weights, "counts", len(self.items))
-        self._events = _events_from(weights, len(self.items))
-        self._refresh()
+        size = len(self.items)
+        self._set_counts(_csr_from(weights, "counts", size), np.array(_events_from(weights, size)))
 
 
 @dataclass(frozen=True)
@@ -304,6 +362,28 @@ def _pairs(histories: Sequences, window: int) -> Iterator[tuple[int, Int, Int]]:
         if not same.any():
             return
         yield distance, histories.item[:-distance][same], histories.item[distance:][same]
+
+
+def _row(matrix: csr_array, row: int) -> tuple[Array, Array]:
+    """The columns of a row, ascending, and their values."""
+    span = slice(matrix.indptr[row], matrix.indptr[row + 1])
+    return matrix.indices[span], matrix.data[span]
+
+
+def _with_rows(matrix: csr_array, rows: Mapping[int, tuple[Int, Int]]) -> csr_array:
+    """The matrix with other rows in the place of some of its own."""
+    lengths = np.diff(matrix.indptr)
+    lengths[list(rows)] = [len(columns) for columns, _ in rows.values()]
+    kept = np.ones(matrix.shape[0], bool)
+    kept[list(rows)] = False
+    indptr = np.concatenate([[0], np.cumsum(lengths)])
+    indices, data = np.empty(indptr[-1], matrix.indices.dtype), np.empty(indptr[-1], matrix.data.dtype)
+    old = np.repeat(kept, np.diff(matrix.indptr))
+    new = np.repeat(kept, lengths)
+    indices[new], data[new] = matrix.indices[old], matrix.data[old]
+    for row, (columns, values) in rows.items():
+        indices[indptr[row] : indptr[row + 1]], data[indptr[row] : indptr[row + 1]] = columns, values
+    return csr_array((data, indices, indptr), shape=matrix.shape)
 
 
 def _csr_arrays(name: str, matrix: csr_array) -> dict[str, Array]:
