@@ -211,7 +211,7 @@ class Transitions(ItemToItem):
         self._changed[before] = columns, self._evidence(counts)
 
     def _discount(self, distance: int) -> int:
-        return round(FIXED_POINT * distance**-self.settings.distance_power)
+        return round(FIXED_POINT * float(distance) ** -self.settings.distance_power)
 
     def _add(self, histories: Sequences, sign: int) -> None:
         known = seq.known_only(seq.recode(histories, self.items))
@@ -244,7 +244,7 @@ class Transitions(ItemToItem):
         return evidence, self._prior_of(self._events)
 
     def _evidence(self, counts: Int) -> Float:
-        return np.log1p(np.float32(self.settings.scale / FIXED_POINT) * counts.astype(np.float32))
+        return np.asarray(np.log1p(np.float32(self.settings.scale / FIXED_POINT) * counts.astype(np.float32)))
 
     def _prior_of(self, events: Int) -> Float:
         return np.asarray(self.settings.popularity * np.log1p(events), np.float32)
