@@ -211,7 +211,8 @@ class Transitions(ItemToItem):
         self._changed[before] = columns, self._evidence(counts)
 
     def _discount(self, distance: int) -> int:
-        return round(FIXED_POINT * float(distance) ** -self.settings.distance_power)
+        weight: float = FIXED_POINT * distance**-self.settings.distance_power
+        return round(weight)
 
     def _add(self, histories: Sequences, sign: int) -> None:
         known = seq.known_only(seq.recode(histories, self.items))
