@@ -17,9 +17,10 @@ SCORES_AT_ONCE = 1 << 21
 SAMPLED_AT_ONCE = 1 << 19
 """Scores computed at a time against sampled items (2 MB): many passes go over them."""
 
-Pairs = Callable[[Tensor, Tensor], Tensor]
-"""``pairs(positive[n, 1], negative[n, K])`` leaves the gradients of the summed loss in ``positive`` and ``negative`` and
-returns that loss. A negative that is the target itself has a score of ``LOWEST``."""
+Pairs = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+"""``pairs(positive[n, 1], negative[n, K])`` leaves the gradients of the summed loss in ``positive`` and ``negative``, the rows of
+the latter still to be multiplied by a scale, and returns the loss and the scale, ``[n, 1]``. A negative that is the target
+itself has a score of ``LOWEST``."""
 LOWEST = -1e30
 """A score that counts for nothing, and whose square is still a number."""
 
@@ -49,21 +50,30 @@ class _Softmax(torch.autograd.Function):
         for start in range(0, len(x), rows):
             part, wanted = x[start : start + rows].to(dtype), target[start : start + rows, None]
             logits = torch.mm(part, table.T).float().add_(bias) if dtype != x.dtype else torch.addmm(bias, part, table.T)
-            normaliser = logits.logsumexp(1, keepdim=True)
-            loss += normaliser.sum() - (1 - smoothing) * logits.gather(1, wanted).sum()
+            loss -= (1 - smoothing) * logits.gather(1, wanted).sum()
             if smoothing:
                 loss -= smoothing * logits.mean(1).sum()
-            p = logits.sub_(normaliser).exp_()
-            if smoothing:
-                p.sub_(smoothing / items)
-            p.scatter_add_(1, wanted, torch.full_like(wanted, smoothing - 1, dtype=p.dtype))
-            grad_bias += p.sum(0)
+            top = logits.amax(1, keepdim=True)
+            p = logits.sub_(top).exp_()
+            total = p.sum(1, keepdim=True)
+            loss += (top + total.log()).sum()
+            # What p lacks to be the gradient (a scale for each row, the target, the smoothing) is cheaper made up outside of it.
+            scale = total.reciprocal_()
+            grad_bias.addmv_(p.T, scale[:, 0])
             p = p.to(dtype)
-            grad_x[start : start + rows] = torch.mm(p, table)
+            torch.mul(torch.mm(p, table), scale, out=grad_x[start : start + rows])
+            scaled = (x[start : start + rows] * scale).to(dtype)
             if dtype == x.dtype:
-                grad_weight.addmm_(p.T, part)
+                grad_weight.addmm_(p.T, scaled)
             else:
-                grad_weight += torch.mm(p.T, part)
+                grad_weight += torch.mm(p.T, scaled)
+        grad_x.sub_(weight[target], alpha=1 - smoothing)
+        grad_weight.index_add_(0, target, x, alpha=smoothing - 1)
+        grad_bias.index_add_(0, target, torch.ones_like(x[:, 0]), alpha=smoothing - 1)
+        if smoothing:
+            grad_x.sub_(weight.mean(0), alpha=smoothing)
+            grad_weight.sub_(x.sum(0), alpha=smoothing / items)
+            grad_bias.sub_(smoothing * len(x) / items)
         ctx.save_for_backward(grad_x / len(x), grad_weight / len(x), grad_bias / len(x))
         return loss / len(x)
 
@@ -119,10 +129,11 @@ class _Sampled(torch.autograd.Function):
             some = slice(start, start + rows)
             scores = torch.addmm(level, x[some], against.T)
             scores.index_put_(_hits(target[some], negative), scores.new_tensor(LOWEST))
-            loss += pairs(positive[some], scores)
-            torch.mm(scores, against, out=grad_x[some])
-            grad_against.addmm_(scores.T, x[some])
-            grad_against_bias += scores.sum(0)
+            value, scale = pairs(positive[some], scores)
+            loss += value
+            torch.mm(scores, against, out=grad_x[some]).mul_(scale)
+            grad_against.addmm_(scores.T, x[some] * scale)
+            grad_against_bias.addmv_(scores.T, scale[:, 0])
         grad_x += positive * wanted
         grad_weight, grad_bias = torch.zeros_like(weight), torch.zeros_like(bias)
         grad_weight.index_add_(0, negative, grad_against).index_add_(0, target, positive * x)
@@ -137,17 +148,21 @@ class _Sampled(torch.autograd.Function):
         return grad * grad_x, grad * grad_weight, grad * grad_bias, None, None, None, None
 
 
-def cross_entropy(positive: Tensor, negative: Tensor) -> Tensor:
+def cross_entropy(positive: Tensor, negative: Tensor) -> tuple[Tensor, Tensor]:
     """Softmax over a target and its negatives.
 
     It estimates the whole softmax where the handicap of a negative is the logarithm of how often it is expected among them
     (logQ correction: Bengio and Senécal 2008; Yi et al. 2019).
     """
-    normaliser = torch.logaddexp(negative.logsumexp(1, keepdim=True), positive)
-    loss = (normaliser - positive).sum()
-    negative.sub_(normaliser).exp_()
-    positive.sub_(normaliser).exp_().sub_(1)
-    return loss
+    top = torch.maximum(negative.amax(1, keepdim=True), positive)
+    total = negative.sub_(top).exp_().sum(1, keepdim=True)
+    positive.sub_(top)
+    loss = -positive.sum()
+    total += positive.exp_()
+    loss += total.log().sum()
+    scale = total.reciprocal_()
+    positive.mul_(scale).sub_(1)
+    return loss, scale
 
 
 def bpr_max(penalty: float) -> Pairs:
@@ -155,7 +170,7 @@ def bpr_max(penalty: float) -> Pairs:
     of the negatives' scores ``r_j``.
     """
 
-    def pairs(positive: Tensor, negative: Tensor) -> Tensor:
+    def pairs(positive: Tensor, negative: Tensor) -> tuple[Tensor, Tensor]:
         softmax = negative.softmax(1)
         negative.masked_fill_(negative <= LOWEST, 0)
         wins = torch.sigmoid(positive - negative)
@@ -170,7 +185,7 @@ def bpr_max(penalty: float) -> Pairs:
         squares.add_(negative, alpha=2).mul_(penalty).add_(1 - penalty * squared)
         torch.mul(softmax, squares, out=negative)
         negative.add_(slope.sub_(won).div_(chance))
-        return loss
+        return loss, torch.ones_like(positive)
 
     return pairs
 
@@ -181,10 +196,10 @@ def gbce(share: float, calibration: float) -> Pairs:
     """
     beta = share * (calibration * (1 - 1 / share) + 1 / share)
 
-    def pairs(positive: Tensor, negative: Tensor) -> Tensor:
+    def pairs(positive: Tensor, negative: Tensor) -> tuple[Tensor, Tensor]:
         loss = -beta * torch.nn.functional.logsigmoid(positive).sum() + torch.nn.functional.softplus(negative).sum()
         negative.sigmoid_()
         positive.copy_(beta * (torch.sigmoid(positive) - 1))
-        return loss
+        return loss, torch.ones_like(positive)
 
     return pairs
