@@ -2,8 +2,9 @@
 
     python -m benchmarks.answers
 
-Models are trained for one epoch: their speed doesn't depend on what they learned. Seen items are excluded. The bare
-matrix product of the same shape is timed in the same run.
+Beside the next event stands the usual way, the same model reading the whole history again for each answer, and what it
+takes the transitions to learn an event. Models are trained for one epoch: their speed doesn't depend on what they learned.
+Seen items are excluded. The bare matrix product of the same shape is timed in the same run.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from penchant import sequences as seq
 from penchant.evaluation import leave_one_out
 from penchant.models import create
 from penchant.models.base import Model
+from penchant.models.item_to_item import Transitions
 from penchant.models.validation import people_at_once, seen_items
 from penchant.ranking import recommend
 from penchant.types import MICROSECONDS, Batch, Sequences, UserState, text
@@ -29,7 +31,7 @@ from penchant.types import MICROSECONDS, Batch, Sequences, UserState, text
 ROUNDS = 5
 EVENTS = 300
 MODELS: dict[str, dict[str, Any]] = {"lstm": {"width": 64, "epochs": 1}, "longshort": {"width": 64, "epochs": 1}}
-HISTORIES = (10, 10_000)
+HISTORIES = (10, 100, 1_000, 10_000)
 
 
 def median_seconds(work: Callable[[], object]) -> float:
@@ -83,6 +85,26 @@ def next_event(model: Model, events: int) -> dict[str, float]:
     return {f"p{q}": float(np.percentile(times, q)) * 1e3 for q in (50, 99)}
 
 
+def reading_again(model: Model, events: int) -> float:
+    """Milliseconds, the median, to answer by reading a whole history again."""
+    whole = _events(model, np.random.default_rng(0), 0, events)
+    return median_seconds(lambda: _answered(model, model.initial(1), whole)) * 1e3
+
+
+def learning(model: Transitions, events: int) -> dict[str, float]:
+    """Milliseconds for the counts to learn one event, after so many events of one person."""
+    chance = np.random.default_rng(0)
+    state = model.initial(1)
+    times = []
+    for number in range(events):
+        event = _events(model, chance, number, 1)
+        started = time.perf_counter()
+        model.learn_next(state, event)
+        times.append(time.perf_counter() - started)
+        state = model.advance(state, event)
+    return {f"p{q}": float(np.percentile(times, q)) * 1e3 for q in (50, 99)}
+
+
 def _events(model: Model, chance: np.random.Generator, first: int, count: int) -> Batch:
     return Batch(
         item=chance.integers(len(model.items), size=(1, count)),
@@ -110,7 +132,9 @@ def main() -> None:
             "settings": settings,
             "items": len(model.items),
             "next_event_ms": {f"after {events} events": next_event(model, events) for events in HISTORIES},
+            "reading_again_ms": {f"{events} events": reading_again(model, events) for events in HISTORIES},
         }
+    figures["transitions"] = {"learn_next_ms": learning(Transitions().fit(train), EVENTS)}
     report("answers", figures)
 
 

@@ -2,7 +2,9 @@
 
     python -m benchmarks.training [--data beauty,ml-1m]
 
-Each runs through the command line in a process of its own: leave-one-out, defaults save for what is named below.
+Each runs through the command line in a process of its own: leave-one-out, defaults save for what is named below. Beside it
+stand the products an epoch can't do without (scores, and the gradients of interests and catalogue), alone, in float32 and
+in bfloat16, which is slow on a processor that has no instructions for it.
 """
 
 from __future__ import annotations
@@ -12,16 +14,39 @@ import json
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
+
 from benchmarks.machine import DATA, report
+from penchant.data.dataset import load
+from penchant.evaluation import leave_one_out
+from penchant.models.neural import losses
 
 LOGS = {"beauty": "amazon/Beauty.txt", "ml-1m": "ml-1m/ml-1m.seq.txt"}
 SETTINGS = {
     "beauty": ["width=64", "epochs=3", "loss=softmax"],
     "ml-1m": ["width=128", "epochs=3", "loss=softmax", "batch_events=8192"],
 }
+
+
+PRODUCTS = 60
+"""Chunks of products that are timed; an epoch's time follows from its number of chunks."""
+
+
+def products(targets: int, width: int, items: int, dtype: torch.dtype) -> float:
+    """Seconds an epoch's products with the catalogue take, in chunks as the loss makes them."""
+    rows = max(1, losses.SCORES_AT_ONCE // items)
+    interest, table, scores = (torch.randn(*shape).to(dtype) for shape in ((rows, width), (items, width), (rows, items)))
+    started = time.perf_counter()
+    for _ in range(PRODUCTS):
+        torch.mm(interest, table.T)
+        torch.mm(scores, table)
+        torch.mm(scores.T, interest)
+    return (time.perf_counter() - started) / PRODUCTS * targets / rows
 
 
 def penchant(*words: str) -> Any:
@@ -39,7 +64,19 @@ def main() -> None:
             penchant("prepare", str(DATA / LOGS[name]), "--out", dataset)
             trained = penchant("train", dataset, "--model", "lstm", "--set", *SETTINGS[name], "--out", model)
             del trained["model"]
-            measured[name] = trained | {"settings": SETTINGS[name]}
+            settings = dict(word.split("=") for word in SETTINGS[name])
+            log = load(Path(dataset))
+            train = leave_one_out(log).train
+            targets = int(np.maximum(train.lengths - 1, 0).sum())
+            width, items = int(settings["width"]), len(np.unique(train.item))
+            epoch = targets / trained["targets_per_second"]
+            bare = {str(t).removeprefix("torch."): products(targets, width, items, t) for t in (torch.float32, torch.bfloat16)}
+            measured[name] = trained | {
+                "settings": SETTINGS[name],
+                "epoch_seconds": epoch,
+                "bare_products_seconds": bare,
+                "epoch_to_bare_products": {kind: epoch / seconds for kind, seconds in bare.items()},
+            }
     report("training", measured)
 
 
