@@ -52,7 +52,7 @@ def test_lineage_says_where_a_model_comes_from(folder: Path) -> None:
     lineage = artifact.read_lineage(folder)
     assert lineage["dataset"] == "d41d"
     assert lineage["split"] == "temporal"
-    assert lineage["history"] == []
+    assert lineage["histories"] == {}
 
 
 def test_a_folder_holds_the_four_files_and_nothing_else(folder: Path) -> None:

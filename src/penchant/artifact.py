@@ -36,7 +36,7 @@ def save(model: Model, out: str | Path, lineage: Mapping[str, Any] | None = None
         except SafetensorError as error:
             raise PenchantError(f"{out}: can't be written: {error}") from error
         engine.write_parquet(engine.table({"item_id": list(model.items.ids)}).lazy(), target / ITEMS)
-        _write(target / LINEAGE, dict(lineage or {}) | {"history": model.history, "penchant": version("penchant")})
+        _write(target / LINEAGE, dict(lineage or {}) | {"histories": model.histories(), "penchant": version("penchant")})
         config = {
             "format": FORMAT,
             "model": model.name,
@@ -70,11 +70,11 @@ def load(folder: str | Path, kinds: Mapping[str, type[Model]] = MODELS) -> Model
     items = engine.collect(engine.read([folder / ITEMS], ["item_id"]))
     model.items = Vocabulary(tuple(items["item_id"].to_list()))
     model.event_types = tuple(config["event_types"])
-    model.history = read_lineage(folder)["history"]
     try:
         model.set_weights(load_file(folder / WEIGHTS))
     except SafetensorError as error:
         raise PenchantError(f"{folder / WEIGHTS}: can't be read: {error}") from error
+    model.set_histories(read_lineage(folder)["histories"])
     if model.id != config["id"]:
         raise PenchantError(
             f"{folder}: its files don't belong together (they make {model.id}, not {config['id']}); train again"

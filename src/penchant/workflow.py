@@ -62,12 +62,12 @@ def train(
     try:
         with nullcontext() if scalars is None else tensorboard.writing(scalars) as observe:
             model.fit(cut.train, cut.valid, progress=progress, checkpoint=unfinished / "fit", observe=observe, profile=trace)
-        measured, history = validate(model, cut.valid), model.history
+        measured, histories = validate(model, cut.valid), model.histories()
         if refit:
             progress("training again, on the training and validation parts", 0, 0)
             model = model.refitted(cut.before_test, progress=progress, checkpoint=unfinished / "refit")
             trained_on = "the split's training and validation parts"
-            model.history = history
+            model.set_histories(histories)
     except KeyboardInterrupt as interrupt:
         if unfinished.exists():
             raise KeyboardInterrupt(
@@ -75,7 +75,7 @@ def train(
             ) from interrupt
         raise
     seconds = time.perf_counter() - started
-    if not history and (scalars or profile):
+    if not histories and (scalars or profile):
         progress(f"{name} learns in one go: there are no epochs to write of", 0, 0)
     artifact.save(model, out, {"dataset": log.content_hash, "split": cut.name, "trained_on": trained_on})
     shutil.rmtree(unfinished, ignore_errors=True)

@@ -1,7 +1,9 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from penchant import evaluation
+from penchant import artifact, evaluation
 from penchant import sequences as seq
 from penchant.models import create
 from penchant.models.blend import _candidates, learn_weights
@@ -97,6 +99,16 @@ def test_refitted_keeps_the_weights_and_knows_more() -> None:
     again = blend.refitted(cut.before_test)
     assert np.array_equal(again.coefficients, blend.coefficients)
     assert again.members["transitions"].weights()["events"].sum() == len(cut.before_test.item)
+
+
+def test_a_saved_blend_is_refitted_as_it_would_have_been_before(tmp_path: Path) -> None:
+    cut = evaluation.leave_one_out(pairs_log())
+    parts = {"content": False, "memory": False, "width": 4, "epochs": 3, "loss": "softmax"}
+    blend = create("longshort", **parts).fit(cut.train, cut.valid)
+    artifact.save(blend, tmp_path / "m")
+    loaded = artifact.load(tmp_path / "m")
+    assert loaded.histories() == blend.histories() == {"network/": blend.history}
+    assert loaded.refitted(cut.before_test).id == blend.refitted(cut.before_test).id
 
 
 @pytest.mark.parametrize("members", ["", "blend+markov", "markov+markov"])

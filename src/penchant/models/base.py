@@ -162,6 +162,14 @@ class Model(ABC):
         """A model like this one that learned from ``train``, keeping what validation chose for this one."""
         return type(self)(self.settings).fit(train, progress=progress, checkpoint=checkpoint)
 
+    def histories(self) -> dict[str, list[dict[str, float]]]:
+        """What training measured of each part that trains in epochs, by its name (empty: the model itself)."""
+        return {"": self.history} if self.history else {}
+
+    def set_histories(self, histories: Mapping[str, list[dict[str, float]]]) -> None:
+        """Take back what ``histories`` gave: ``refitted`` goes by it."""
+        self.history = histories.get("", [])
+
     def set_weights(self, weights: Arrays) -> None:
         """Take back what ``weights`` gave. ``PenchantError`` where arrays are missing or of another shape."""
         self._set_weights(weights)

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
 import numpy as np
 
@@ -31,6 +31,8 @@ from penchant.types import (
     UserState,
     quiet,
 )
+
+T = TypeVar("T")
 
 CASES = 8192
 """Validation cases by which weights are chosen, at most: spread evenly over all."""
@@ -74,7 +76,7 @@ class Blend(Model):
                     profile=monitor.profile,
                 )
                 self.members[name] = member
-        self.history = max((member.history for member in self.members.values()), key=len)
+        self.set_histories(self.histories())
         if valid is None:
             self.coefficients = np.ones(len(self.members), np.float32)
         else:
@@ -91,8 +93,19 @@ class Blend(Model):
         }
         first = next(iter(again.members.values()))
         again.items, again.event_types, again.coefficients = first.items, first.event_types, self.coefficients
-        again.history = self.history
+        again.set_histories(again.histories())
         return again
+
+    def histories(self) -> dict[str, list[dict[str, float]]]:
+        """The members', after their names."""
+        members = self.members.items()
+        return {f"{name}/{part}": history for name, member in members for part, history in member.histories().items()}
+
+    def set_histories(self, histories: Mapping[str, list[dict[str, float]]]) -> None:
+        """The members take theirs back; the longest is the blend's ``history`` too."""
+        for name, member in self.members.items():
+            member.set_histories(_of(histories, name))
+        self.history = max((member.history for member in self.members.values()), key=len)
 
     def learn(self, histories: Sequences) -> None:
         """Let the members that learn without gradients add some histories; states stay valid."""
@@ -175,8 +188,8 @@ class Blend(Model):
         return total
 
 
-def _of(arrays: Arrays, name: str) -> Arrays:
-    return {key.removeprefix(f"{name}/"): array for key, array in arrays.items() if key.startswith(f"{name}/")}
+def _of(named: Mapping[str, T], name: str) -> dict[str, T]:
+    return {key.removeprefix(f"{name}/"): value for key, value in named.items() if key.startswith(f"{name}/")}
 
 
 def learn_weights(members: Sequence[Model], valid: Cases, k: int = 10) -> Float:

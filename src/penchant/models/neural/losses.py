@@ -18,9 +18,9 @@ SAMPLED_AT_ONCE = 1 << 19
 """Scores computed at a time against sampled items (2 MB): many passes go over them."""
 
 Pairs = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
-"""``pairs(positive[n, 1], negative[n, K])`` leaves the gradients of the summed loss in ``positive`` and ``negative``, the rows of
-the latter still to be multiplied by a scale, and returns the loss and the scale, ``[n, 1]``. A negative that is the target
-itself has a score of ``LOWEST``."""
+"""``pairs(positive[n, 1], negative[n, K])`` leaves the gradients of the summed loss in ``positive`` and ``negative``, those of
+the latter still to be multiplied by a scale for each row, and returns the loss and the scales ``[n, 1]``. A negative that is
+the target itself has a score of ``LOWEST``."""
 LOWEST = -1e30
 """A score that counts for nothing, and whose square is still a number."""
 
@@ -57,7 +57,7 @@ class _Softmax(torch.autograd.Function):
             p = logits.sub_(top).exp_()
             total = p.sum(1, keepdim=True)
             loss += (top + total.log()).sum()
-            # What p lacks to be the gradient (a scale for each row, the target, the smoothing) is cheaper made up outside of it.
+            # What p lacks to be the gradient (the scales of rows, the target, the smoothing) is made up where it costs less.
             scale = total.reciprocal_()
             grad_bias.addmv_(p.T, scale[:, 0])
             p = p.to(dtype)
