@@ -91,17 +91,16 @@ def reading_again(model: Model, events: int) -> float:
     return median_seconds(lambda: _answered(model, model.initial(1), whole)) * 1e3
 
 
-def learning(model: Transitions, events: int) -> dict[str, float]:
-    """Milliseconds for the counts to learn one event, after so many events of one person."""
-    chance = np.random.default_rng(0)
-    state = model.initial(1)
+def learning(model: Transitions, histories: Sequences) -> dict[str, float]:
+    """Milliseconds for the counts to learn the last event of a history."""
     times = []
-    for number in range(events):
-        event = _events(model, chance, number, 1)
+    for row in range(EVENTS):
+        one = seq.select(histories, np.array([row]))
+        last = np.arange(len(one.item)) == len(one.item) - 1
+        before, event = seq.where(one, ~last), seq.where(one, last)
         started = time.perf_counter()
-        model.learn_next(state, event)
+        model.learn_next(before, event)
         times.append(time.perf_counter() - started)
-        state = model.advance(state, event)
     return {f"p{q}": float(np.percentile(times, q)) * 1e3 for q in (50, 99)}
 
 
@@ -134,7 +133,7 @@ def main() -> None:
             "next_event_ms": {f"after {events} events": next_event(model, events) for events in HISTORIES},
             "reading_again_ms": {f"{events} events": reading_again(model, events) for events in HISTORIES},
         }
-    figures["transitions"] = {"learn_next_ms": learning(Transitions().fit(train), EVENTS)}
+    figures["transitions"] = {"learn_next_ms": learning(Transitions().fit(train), seq.histories(log))}
     report("answers", figures)
 
 

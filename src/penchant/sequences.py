@@ -70,17 +70,21 @@ def recode(sequences: Sequences, items: Vocabulary, event_types: tuple[str, ...]
     return sequences
 
 
-def known_only(sequences: Sequences) -> Sequences:
-    """The same histories without their ``UNKNOWN`` items."""
-    known = sequences.item != UNKNOWN
+def where(sequences: Sequences, keep: Array) -> Sequences:
+    """The same histories with only the events to ``keep[m] bool``."""
     return replace(
         sequences,
-        offsets=np.concatenate([[0], np.cumsum(known)])[sequences.offsets],
-        item=sequences.item[known],
-        timestamp=sequences.timestamp[known],
-        event_type=sequences.event_type[known],
-        event_id=sequences.event_id[known],
+        offsets=np.concatenate([[0], np.cumsum(keep)])[sequences.offsets],
+        item=sequences.item[keep],
+        timestamp=sequences.timestamp[keep],
+        event_type=sequences.event_type[keep],
+        event_id=sequences.event_id[keep],
     )
+
+
+def known_only(sequences: Sequences) -> Sequences:
+    """The same histories without their ``UNKNOWN`` items."""
+    return where(sequences, sequences.item != UNKNOWN)
 
 
 def occurring(sequences: Sequences) -> Sequences:

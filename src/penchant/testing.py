@@ -286,6 +286,12 @@ def _check_answers(model: Model, histories: Sequences) -> None:
         raise AssertionError(f"a state of another model is {use}")
 
 
+def _events(histories: Sequences, start: int, stop: int) -> Sequences:
+    """Of each history the events ``start`` to ``stop``."""
+    place = np.arange(len(histories.item)) - np.repeat(histories.offsets[:-1], histories.lengths)
+    return seq.where(histories, (place >= start) & (place < stop))
+
+
 def _check_learning(model: Model, histories: Sequences) -> None:
     assert isinstance(model, Learning)
     states, now = model.encode(histories), np.zeros(len(histories), np.int64)
@@ -296,13 +302,8 @@ def _check_learning(model: Model, histories: Sequences) -> None:
     model.unlearn(histories)
     assert model.id == before, "unlearning isn't the inverse of learning"
     assert np.array_equal(model.score(states, now), scores), "what was unlearned still tells on the scores"
-    batch = seq.pad(histories, np.arange(len(histories)))
-    state = model.initial(len(histories))
-    for step in range(batch.item.shape[1]):
-        place = np.full(len(histories), step)
-        events = _columns(batch, place, place + 1)
-        model.learn_next(state, events)
-        state = model.advance(state, events)
+    for step in range(int(histories.lengths.max())):
+        model.learn_next(_events(histories, step - model.reach, step), _events(histories, step, step + 1))
     stepwise = np.concatenate([model.score(states[row : row + 1], now[:1]) for row in range(len(states))])
     assert np.allclose(stepwise, more, rtol=TOLERANCE, atol=TOLERANCE), "learning event by event gives other scores"
     assert model.id == learned, "learning event by event isn't learning at once"

@@ -355,15 +355,21 @@ class Recommender(Protocol):
 class Learning(Protocol):
     """What models that learn without gradients offer beside; nothing of it touches a user state.
 
-    ``unlearn`` is the exact inverse of ``learn``, and ``learn_next`` is ``learn`` in steps:
-    ``learn(a + b)`` is ``learn(a)`` and then ``learn_next(advance(initial, a), b)``.
+    ``unlearn`` is the exact inverse of ``learn``, and ``learn_next`` is ``learn`` in steps: ``learn(a + b)`` is ``learn(a)``
+    and then ``learn_next(a, b)``.
     """
+
+    @property
+    def reach(self) -> int:
+        """How many events of known items behind an event what is learned of it depends on."""
 
     def learn(self, histories: Sequences) -> None:
         """Add some whole histories to what is known."""
 
-    def learn_next(self, state: UserState, batch: Batch) -> None:
-        """Add what the events of ``batch`` (codes of the model's items) add to the histories behind ``state``."""
+    def learn_next(self, before: Sequences, events: Sequences) -> None:
+        """Add what ``events`` add behind ``before``, the histories so far of the same people, or at least their last ``reach``
+        events of known items.
+        """
 
     def unlearn(self, histories: Sequences) -> None:
         """Take away what ``learn`` added for the same histories. ``PenchantError`` if that is more than was added."""

@@ -171,8 +171,7 @@ def test_learning_event_by_event_is_learning_at_once(first: list[str], more: lis
 
     at_once.learn(coded(*(before + after for before, after in more)))
     in_steps.learn(coded(*(before for before, _ in more)))
-    events = seq.pad(coded(*(after for _, after in more)), np.arange(len(more)))
-    in_steps.learn_next(in_steps.encode(coded(*(before for before, _ in more))), events)
+    in_steps.learn_next(coded(*(before for before, _ in more)), coded(*(after for _, after in more)))
     for word in ("a", "fa", "abcdef"):
         assert scores_after(in_steps, word) == pytest.approx(scores_after(at_once, word), rel=1e-6)
     assert in_steps.id == at_once.id

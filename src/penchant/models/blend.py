@@ -113,11 +113,15 @@ class Blend(Model):
             member.learn(histories)
         self._has_learned()
 
-    def learn_next(self, state: UserState, batch: Batch) -> None:
-        """Let them add what the events of ``batch`` add to the histories behind ``state``."""
-        for name, member in self.members.items():
-            if isinstance(member, Learning):
-                member.learn_next(self._of_member(state, name), batch)
+    @property
+    def reach(self) -> int:
+        """That of the member that reaches furthest."""
+        return max((member.reach for member in self._learning()), default=0)
+
+    def learn_next(self, before: Sequences, events: Sequences) -> None:
+        """Let them add what ``events`` add behind ``before``."""
+        for member in self._learning():
+            member.learn_next(before, events)
         self._has_learned()
 
     def unlearn(self, histories: Sequences) -> None:
@@ -166,10 +170,7 @@ class Blend(Model):
     def _speaking(self, state: UserState) -> Iterator[tuple[float, Model, UserState]]:
         for (name, member), weight in zip(self.members.items(), self.coefficients.tolist(), strict=True):
             if weight:
-                yield weight, member, self._of_member(state, name)
-
-    def _of_member(self, state: UserState, name: str) -> UserState:
-        return replace(state, model_id=self.members[name].state_id, arrays=_of(state.arrays, name))
+                yield weight, member, replace(state, model_id=member.state_id, arrays=_of(state.arrays, name))
 
     def score(self, state: UserState, now: Int) -> Float:
         """The weighted sum of the members' scores."""

@@ -14,7 +14,7 @@ import numpy as np
 from scipy.sparse import coo_array, csr_array, diags_array, vstack
 
 from penchant import sequences as seq
-from penchant.models.base import Model, Settings, known_events
+from penchant.models.base import Model, Settings
 from penchant.types import UNKNOWN, Array, Arrays, Batch, Cases, Float, Int, Monitor, PenchantError, Sequences, UserState
 
 FEW = 8
@@ -184,17 +184,22 @@ class Transitions(ItemToItem):
         """Take away what ``learn`` added for the same histories, exactly; ``PenchantError`` if that is more than was added."""
         self._add(histories, -1)
 
-    def learn_next(self, state: UserState, batch: Batch) -> None:
-        """Add what the events of ``batch`` add to the histories behind ``state``, in time that depends on the window alone."""
-        batch = known_events(batch)
+    @property
+    def reach(self) -> int:
+        """The window."""
+        return self.settings.window
+
+    def learn_next(self, before: Sequences, events: Sequences) -> None:
+        """Add what ``events`` add behind ``before``, in time that depends on the window alone."""
+        before, events = (seq.known_only(seq.recode(part, self.items)) for part in (before, events))
         discounts = [self._discount(distance) for distance in range(1, self.settings.window + 1)]
-        for row, count in enumerate(batch.lengths.tolist()):
-            recent = state.arrays["recent"][row].tolist()
-            for item in batch.item[row, :count].tolist():
-                for before, weight in zip(reversed(recent), discounts, strict=True):
-                    if before != UNKNOWN:
-                        self._count(before, item, weight)
-                recent = [*recent[1:], item]
+        for row in range(len(events)):
+            start, end = before.offsets[row], before.offsets[row + 1]
+            recent = before.item[max(start, end - self.settings.window) : end].tolist()
+            for item in events.item[events.offsets[row] : events.offsets[row + 1]].tolist():
+                for earlier, weight in zip(reversed(recent), discounts, strict=False):
+                    self._count(earlier, item, weight)
+                recent.append(item)
                 self._events[item] += 1
                 self._prior[item] = self._prior_of(self._events[item])
         self._has_learned()
