@@ -58,6 +58,7 @@ def load(name: str, work: Path) -> Interactions:
         events, items = "ml-1m/ml-1m.seq.txt", {"items": DATA / "ml-1m/movies.dat", "encoding": "latin-1"}
     elif name == "30music":
         events = "30music-sample10/sessions_sample_10.parquet"
+        items = {"columns": {"user_id": "user_id", "item_id": "song_id", "timestamp": "ts", "session_id": "session_id"}}
     elif name == "unilibrary":
         events = "unilibrary/interactions_train.csv"
         items = {

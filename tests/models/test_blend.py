@@ -6,7 +6,7 @@ import pytest
 from penchant import artifact, evaluation
 from penchant import sequences as seq
 from penchant.models import create
-from penchant.models.blend import _candidates, learn_weights
+from penchant.models.blend import _candidates, _some, learn_weights
 from penchant.models.ensemble import ChosenBlend
 from penchant.models.item_to_item import Markov
 from penchant.models.popularity import Popularity
@@ -41,6 +41,16 @@ def test_the_better_member_leads_and_the_blend_is_no_worse_than_it() -> None:
     assert validate(blend, cut.valid)["ndcg@10"] >= best - 1e-6
 
 
+def test_telling_nothing_apart_is_no_merit() -> None:
+    popular = [(f"fan {fan}", item, float(at)) for fan in range(9) for at, item in enumerate(["x", "y", "z", "v", "w"])]
+    strange = [(f"u{user}", item, float(at)) for user in range(9) for at, item in enumerate([f"a{user}", f"b{user}", "x", "y"])]
+    cut = evaluation.leave_one_out(log_of(popular + strange))
+    cases = _some(cut.valid, np.flatnonzero([name.startswith("u") for name in cut.valid.histories.users.ids]))
+    # Nothing ever followed b: to Markov all items are equal.
+    weights = learn_weights([Markov().fit(cut.train), Popularity().fit(cut.train)], cases)
+    assert weights.tolist() == [0, 1]
+
+
 def test_the_candidates_give_the_ranks_of_the_whole_catalogue() -> None:
     cut = evaluation.leave_one_out(pairs_log())
     blend = ChosenBlend(members="transitions+item_knn+popularity").fit(cut.train, cut.valid)
@@ -56,7 +66,7 @@ def test_the_candidates_give_the_ranks_of_the_whole_catalogue() -> None:
 def test_ranks_among_the_candidates_are_those_of_the_whole_catalogue() -> None:
     cut = evaluation.leave_one_out(pairs_log())
     members = [create(name).fit(cut.train) for name in ("transitions", "item_knn", "popularity")]
-    scores, target, case, known = _candidates(members, cut.valid)
+    scores, target, case, _, known = _candidates(members, cut.valid)
     histories = seq.recode(cut.valid.histories, members[0].items)
     whole = [masked_scores(m, m.encode(histories), cut.valid.now, seen_items(histories)) for m in members]
     wanted = cut.valid.histories.items.translation(members[0].items)[cut.valid.target]

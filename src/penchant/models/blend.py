@@ -201,12 +201,13 @@ def learn_weights(members: Sequence[Model], valid: Cases, k: int = 10) -> Float:
     """
     places = np.unique(np.linspace(0, len(valid) - 1, min(CASES, len(valid))).astype(np.int64))
     cases = _some(valid, places)
-    scores, target, case, known = _candidates(members, cases)
+    scores, target, case, own, known = _candidates(members, cases)
     people = len(cases)
 
     def quality(weights: Float) -> float:
         mine, rivals = target @ weights, scores @ weights
-        ranks = 1 + np.count_nonzero(rivals[case] > mine[:, None], axis=1)
+        # Of equal items all go before the target: what isn't told apart by a memory without evidence is no merit of it.
+        ranks = 1 + np.count_nonzero((rivals[case] >= mine[:, None]) & ~own, axis=1)
         ranks = np.where(known, ranks, np.inf).astype(np.float32)
         return float(metrics.ndcg(ranks, case, people, k).mean())
 
@@ -240,9 +241,10 @@ def _some(cases: Cases, rows: Int) -> Cases:
     return Cases(seq.select(cases.histories, rows), cases.now[rows], offsets, cases.target[targets])
 
 
-def _candidates(members: Sequence[Model], cases: Cases) -> tuple[Float, Float, Int, Array]:
+def _candidates(members: Sequence[Model], cases: Cases) -> tuple[Float, Float, Int, Array, Array]:
     """Scores ``[n, C, members]`` of the items that compete in each case (-1e30 for one that is there twice), scores of the
-    targets ``[t, members]``, the case of each, and which targets can be recommended at all.
+    targets ``[t, members]``, the case of each, which of the competing items it is itself (``[t, C]``), and which targets can
+    be recommended at all.
     """
     items = members[0].items
     histories = seq.recode(cases.histories, items)
@@ -251,7 +253,8 @@ def _candidates(members: Sequence[Model], cases: Cases) -> tuple[Float, Float, I
     states = [member.encode(histories) for member in members]
     width = min(CANDIDATES, len(items)) * len(members)
     rivals = np.empty((len(cases), width, len(members)), np.float32)
-    own = np.zeros((len(target), len(members)), np.float32)
+    mine = np.zeros((len(target), len(members)), np.float32)
+    own = np.zeros((len(target), width), bool)
     known = target != UNKNOWN
     for rows in people_at_once(len(cases), len(items) * len(members)):
         exclude = seen_items(seq.select(histories, rows))
@@ -263,12 +266,13 @@ def _candidates(members: Sequence[Model], cases: Cases) -> tuple[Float, Float, I
         again[:, 1:] = chosen[:, 1:] == chosen[:, :-1]
         again |= chosen == UNKNOWN
         asked = np.flatnonzero((case >= rows[0]) & (case <= rows[-1]) & known)
-        for m, mine in enumerate(scores):
-            rivals[rows, :, m] = np.where(again, 0, np.take_along_axis(mine, np.maximum(chosen, 0), axis=1))
-            own[asked, m] = mine[case[asked] - rows[0], target[asked]]
+        own[asked] = chosen[case[asked] - rows[0]] == target[asked, None]
+        for m, all_scores in enumerate(scores):
+            rivals[rows, :, m] = np.where(again, 0, np.take_along_axis(all_scores, np.maximum(chosen, 0), axis=1))
+            mine[asked, m] = all_scores[case[asked] - rows[0], target[asked]]
         rivals[rows] = np.where(again[:, :, None], np.float32(-1e30), rivals[rows])
-    known &= np.isfinite(own).all(axis=1)
-    return rivals, np.where(known[:, None], own, 0), case, known
+    known &= np.isfinite(mine).all(axis=1)
+    return rivals, np.where(known[:, None], mine, 0), case, own, known
 
 
 def _spread(scores: Float) -> float:
