@@ -74,7 +74,7 @@ def load(folder: str | Path, kinds: Mapping[str, type[Model]] = MODELS) -> Model
         model.set_weights(load_file(folder / WEIGHTS))
     except SafetensorError as error:
         raise PenchantError(f"{folder / WEIGHTS}: can't be read: {error}") from error
-    model.set_histories(read_lineage(folder)["histories"])
+    model.set_histories(read_lineage(folder).get("histories", {}))
     if model.id != config["id"]:
         raise PenchantError(
             f"{folder}: its files don't belong together (they make {model.id}, not {config['id']}); train again"
