@@ -8,6 +8,7 @@ from importlib.metadata import version
 
 from penchant.artifact import load as load_model
 from penchant.artifact import save as save_model
+from penchant.classification import classify, load_classifier
 from penchant.data.clean import PrepareConfig
 from penchant.data.dataset import load as load_dataset
 from penchant.data.dataset import prepare, read
@@ -30,9 +31,11 @@ __all__ = [
     "Sequences",
     "Split",
     "UserState",
+    "classify",
     "create",
     "evaluate",
     "leave_one_out",
+    "load_classifier",
     "load_dataset",
     "load_model",
     "prepare",

@@ -7,7 +7,7 @@ import csv
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from itertools import chain, islice
@@ -19,12 +19,13 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from penchant import demo, doctor, tuning, workflow
+from penchant import classification, demo, doctor, tuning, workflow
 from penchant.data import catalog, dataset, sources, times
 from penchant.data.clean import STEPS, PrepareConfig
 from penchant.data.quality import describe
 from penchant.evaluation import SPLITS
 from penchant.models import MODELS
+from penchant.models.neural.classifier import CELLS, ClassifierSettings
 from penchant.offline import recommend_users
 from penchant.types import MICROSECONDS, PenchantError
 
@@ -235,15 +236,7 @@ def _evaluate(options: argparse.Namespace) -> None:
         f"{facts['targets']:,} targets, of which {facts['targets_never_trained']:.1%} were never trained on and "
         f"{facts['targets_already_seen']:.1%} seen before by the person; newcomers not asked: {facts['newcomers_not_asked']:,}"
     )
-    names = list(next(iter(result.models.values())))
-    rows = []
-    for model, values in result.models.items():
-        cells = [model]
-        for name in names:
-            interval = result.intervals[model].get(name)
-            cells.append(f"{values[name]:.4f}" + (f"\n[{interval[0]:.4f}, {interval[1]:.4f}]" if interval else ""))
-        rows.append(cells)
-    _table(["model", *names], rows)
+    _values_table(result.models, result.intervals)
     answers.print(escape(result.verdict()))
 
 
@@ -305,6 +298,32 @@ def _write_rows(rows: Iterable[dict[str, Any]], out: Path) -> None:
         partial.unlink(missing_ok=True)
 
 
+def _classify(options: argparse.Namespace) -> None:
+    settings = options.set | ({"cell": options.cell} if options.cell else {})
+    with _watching() as progress:
+        result = classification.classify(
+            options.table, settings=settings, encoding=options.encoding, out=options.out, progress=progress
+        )
+    if options.json:
+        _print_json(result.to_json())
+        return
+    facts = result.facts
+    filled = sum(facts["missing_filled"].values())
+    answers.print(
+        escape(
+            f"{result.source}: {facts['rows']:,} rows, {facts['share_of_ones']:.1%} with {facts['label']} = 1; "
+            f"{facts['steps']} steps of {facts['features']:,} features; {filled:,} missing values "
+            f"(numbers become the median of those learned from, words none); split at random, seed {result.settings.seed}: "
+            f"{facts['trained_on']:,} to learn from, "
+            f"{facts['tested_on']:,} held back"
+        )
+    )
+    _values_table(result.models, result.intervals)
+    answers.print(escape(result.verdict()))
+    for warning in result.warnings:
+        answers.print(escape(f"note: {warning}"))
+
+
 def _doctor(options: argparse.Namespace) -> None:
     findings = doctor.examine()
     if options.json:
@@ -322,6 +341,21 @@ def _demo(options: argparse.Namespace) -> None:
         result = demo.run(options.out, say=say, progress=progress)
     if options.json:
         _print_json(result)
+
+
+def _values_table(
+    models: Mapping[str, Mapping[str, float]], intervals: Mapping[str, Mapping[str, tuple[float, float]]]
+) -> None:
+    """Models and metrics, intervals below the values."""
+    names = list(next(iter(models.values())))
+    rows = []
+    for model, values in models.items():
+        cells = [model]
+        for name in names:
+            interval = intervals[model].get(name)
+            cells.append(f"{values[name]:.4f}" + (f"\n[{interval[0]:.4f}, {interval[1]:.4f}]" if interval else ""))
+        rows.append(cells)
+    _table(["model", *names], rows)
 
 
 def _table(header: list[str], rows: list[list[str]]) -> None:
@@ -485,6 +519,22 @@ def _recommend_arguments(made: argparse.ArgumentParser) -> None:
     _seen_argument(made)
 
 
+def _classify_arguments(made: argparse.ArgumentParser) -> None:
+    made.add_argument("table", metavar="FILE", help="CSV, TSV, Parquet or JSON lines; its last column is the label, 0 or 1")
+    made.add_argument("--cell", choices=CELLS, help="lstm (default), or the article's own equations")
+    made.add_argument(
+        "--set",
+        nargs="+",
+        type=_pairs,
+        action=_Settings,
+        default={},
+        metavar="KEY=VALUE",
+        help="settings: " + ", ".join(f"{k}={v}" for k, v in asdict(ClassifierSettings()).items()),
+    )
+    made.add_argument("--out", metavar="DIR", help="folder for the trained classifier")
+    made.add_argument("--encoding", default="utf-8", metavar="NAME", help="of text files (default %(default)s)")
+
+
 def _prepare_arguments(made: argparse.ArgumentParser) -> None:
     defaults = PrepareConfig()
     made.add_argument(
@@ -596,6 +646,12 @@ COMMANDS: tuple[tuple[Callable[[argparse.Namespace], None], Callable[[argparse.A
         _recommend_arguments,
         "the best items for people, from their histories",
         "penchant recommend model dataset --users 1,2 --k 10",
+    ),
+    (
+        _classify,
+        _classify_arguments,
+        "the article's program: tell a table's 0/1 label, by an LSTM over its steps and by simple methods",
+        "penchant classify user_interest_data.csv --cell article_lstm",
     ),
     (_doctor, _doctor_arguments, "what is installed, what works, what to do", "penchant doctor"),
 )
