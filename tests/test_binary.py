@@ -33,6 +33,15 @@ def test_all_metrics_are_scikit_learns_with_ties_and_weights(rows: list[tuple[in
         assert math.isnan(found["auc"])
 
 
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 1), st.integers(0, 3)), min_size=1, max_size=40))
+def test_auc_within_groups_is_the_auc_of_each_group(rows: list[tuple[int, int, int]]) -> None:
+    p, label, group = (np.array(column) for column in zip(*rows, strict=True))
+    found, groups = binary.auc_within(p, label, group)
+    both = [g for g in np.unique(group) if 0 < label[group == g].mean() < 1]
+    assert groups.tolist() == both
+    assert found.tolist() == pytest.approx([binary.auc(p[group == g], label[group == g]) for g in both])
+
+
 def answers(n: int = 400) -> tuple[Array, Array, Array]:
     """Probabilities that are right, what came, and probabilities that know nothing."""
     chance = np.random.default_rng(1)

@@ -36,6 +36,21 @@ def auc(probability: Array, label: Array, weight: Array | None = None) -> float:
     return float(ones @ (np.cumsum(zeros) - zeros / 2) / pairs) if pairs else float("nan")
 
 
+def auc_within(probability: Array, label: Array, group: Int) -> tuple[Array, Int]:
+    """The AUC within each group that has both labels, and which groups these are (of people: how each one's are told apart)."""
+    order = np.lexsort((probability, group))
+    p, y, g = probability[order], label[order].astype(float), group[order]
+    new = np.concatenate([[True], g[1:] != g[:-1]])
+    tie = np.flatnonzero(new | np.concatenate([[True], p[1:] != p[:-1]]))
+    ones, zeros = np.add.reduceat(y, tie), np.add.reduceat(1 - y, tie)
+    owner = (np.cumsum(new) - 1)[tie]
+    below = np.cumsum(zeros) - zeros
+    first = np.flatnonzero(np.diff(owner, prepend=-1))
+    won = np.bincount(owner, ones * (below - below[first][owner] + zeros / 2))
+    pairs = np.bincount(owner, ones) * np.bincount(owner, zeros)
+    return won[pairs > 0] / pairs[pairs > 0], g[new][pairs > 0]
+
+
 def logloss(probability: Array, label: Array, weight: Array | None = None) -> float:
     """Mean negative log likelihood of the labels."""
     p = np.clip(probability, LEAST, 1 - LEAST)

@@ -100,7 +100,7 @@ def test_people_and_times_are_found_by_their_usual_names(write: Write) -> None:
 
 
 WRONG = {
-    "x,y\n1,0\n2,2\n3,yes\n4,2\n": "label and must be 0 or 1, but holds '2' (2 ×), 'yes' (1 ×), in lines 3, 4, 5",
+    "x,y\n1,0\n2,2\n3,yes\n4,2\n": "is the label and must be 0 or 1, but holds '2' (2 ×), 'yes' (1 ×), in lines 3, 4, 5",
     "x,y\n1,0\n2,\n": "but holds '' (1 ×), in line 3",
     "x,y\n1,1\n2,1\n": "field y: every label is 1; with one class there is nothing to tell apart",
     "1,2,0\n3,4,1\n": "has no header; the first line must name the columns, the label last",

@@ -73,11 +73,11 @@ def read_table(source: str | Path, encoding: str = "utf-8") -> Table:
         file = examine(source, Path(work), encoding)
         if file.kind in ("sequences", "double_colon") or (file.has_fields and not file.has_header):
             raise PenchantError(f"{source}: has no header; the first line must name the columns, the label last")
-        names, cells = _cells(file)
+        names, cells = read_cells(file)
     return table_of(str(source), names, cells, [file.line(row) for row in range(len(cells))])
 
 
-def _cells(file: EventFile) -> tuple[list[str], list[tuple[Any, ...]]]:
+def read_cells(file: EventFile) -> tuple[list[str], list[tuple[Any, ...]]]:
     """The names of the columns, and every row's values as text."""
     if file.has_fields and engine.widths_differ(file):
         _refuse_fault(file)
@@ -107,7 +107,7 @@ def table_of(source: str, names: Sequence[str], cells: Sequence[Sequence[Any]], 
         raise PenchantError(f"{source}: has a header but no rows")
     columns = {name: [cells[row][place] for row in there] for place, name in enumerate(names)}
     lines = [lines[row] for row in there]
-    label = _labels(source, names[-1], columns.pop(names[-1]), lines)
+    label = read_labels(source, names[-1], columns.pop(names[-1]), lines)
     groups = _groups(source, list(columns))
     series = tuple(_series(source, name, {c: columns[c] for c in group}, lines) for name, group in groups.items())
     user, time = (_called(columns, what) for what in ("user_id", "timestamp"))
@@ -129,8 +129,8 @@ def _called(names: Iterable[str], what: str) -> str | None:
     return next((name for name in names if name.lower() in known), None)
 
 
-def _labels(source: str, name: str, values: Sequence[str | None], lines: Sequence[int]) -> Int:
-    """0 and 1. Raises ``PenchantError`` with the values and lines that are neither, or where all are one."""
+def read_labels(source: str, name: str, values: Sequence[str | None], lines: Sequence[int]) -> Int:
+    """A column of 0 and 1. Raises ``PenchantError`` with the values and lines that are neither, or where all are one."""
     codes = [LABELS.get((value or "").strip().lower(), -1) for value in values]
     wrong = [place for place, code in enumerate(codes) if code < 0]
     if wrong:
@@ -139,7 +139,7 @@ def _labels(source: str, name: str, values: Sequence[str | None], lines: Sequenc
         more = " and others" if len(kinds) > SHOWN else ""
         where = ", ".join(str(lines[place]) for place in wrong[:SHOWN]) + (", …" if len(wrong) > SHOWN else "")
         raise PenchantError(
-            f"{source}, field {name}: the last column is the label and must be 0 or 1, but holds {some}{more}, "
+            f"{source}, field {name}: is the label and must be 0 or 1, but holds {some}{more}, "
             f"in line{'s' * (len(wrong) > 1)} {where}"
         )
     if len(set(codes)) < 2:
