@@ -42,7 +42,6 @@ CONTENT = ["author", "tag", "music", "upload", "kind", "length"]
 CONTEXT = ["tab", "age"]
 TARGETS = ("click", "long_view", "like")
 BASE = {"width": 64, "batch_events": 1024, "epochs": 4, "patience": 2}
-HEAD = {"learning_rate": 0.004, "patience": 2}
 ABLATIONS: dict[str, dict[str, Any]] = {
     "interest, both memories": {},
     "interest, short only": {"long": False},
@@ -182,14 +181,8 @@ def simple_methods(log: Interactions, shown: Impressions, part: Array) -> dict[s
     def boosting(target: str) -> Array:
         x = np.concatenate([numbers, kinds], axis=1)
         label = shown.labels[target]
-        best, answer = np.inf, np.zeros(0)
-        for leaf in (50, 200):
-            model = HistGradientBoostingClassifier(max_iter=150, learning_rate=0.05, min_samples_leaf=leaf, random_state=0)
-            model.fit(x[learned], label[learned])
-            loss = binary.logloss(model.predict_proba(x[part == 1])[:, 1], label[part == 1])
-            if loss < best:
-                best, answer = loss, model.predict_proba(x[held])[:, 1]
-        return answer
+        model = HistGradientBoostingClassifier(max_iter=150, learning_rate=0.05, min_samples_leaf=50, random_state=0)
+        return np.asarray(model.fit(x[learned], label[learned]).predict_proba(x[held])[:, 1])
 
     return {"popularity by hour": popularity, "logistic regression": logistic, "gradient boosting": boosting}
 
@@ -243,7 +236,7 @@ def learn_head(
     log: Interactions, parts: tuple[Impressions, ...], base: Path, settings: Mapping[str, Any]
 ) -> tuple[Interest, Array]:
     """A head and its logits on the test part."""
-    model = Interest(InterestSettings.parse({**HEAD, **settings}))
+    model = Interest(InterestSettings.parse(settings))
     model.take_base(artifact.load(base), log.items, log.event_types)
     said = train_head(model, seq.histories(log), parts[0], parts[1], [parts[2]], log.content, Monitor(say))
     return model, said[1]
@@ -311,6 +304,34 @@ def _means(values: Array) -> Array:
     return np.array([values[chance.integers(len(values), size=len(values))].mean() for _ in range(1000)])
 
 
+def measure_head(name: str, log: Interactions, parts: tuple[Impressions, ...], base: Path, measured: dict[str, Any]) -> None:
+    """A head, unless it is measured already; of the whole one its calibration, speed and use as a second stage too."""
+    if name in measured:
+        return
+    model, logits = learn_head(log, parts, base, ABLATIONS[name])
+    slope, offset = model.calibration
+    places = {t: i for i, t in enumerate(model.form.targets)}
+    said = {t: 1 / (1 + np.exp(-(logits[:, places[t]] * slope[places[t]] + offset[places[t]]))) for t in TARGETS}
+    measured[name] = {t: judge(p, parts[2], t) for t, p in said.items()} | {"epochs": model.history}
+    if not ABLATIONS[name]:
+        measured["reliability"] = binary.reliability(said["click"], parts[2].labels["click"])
+        measured["speed"] = speed(model, log)
+        measured["two stages"] = two_stages(model, log, parts)
+    _write(measured)
+
+
+def measure_simple(log: Interactions, shown: Impressions, part: Array, test: Impressions, measured: dict[str, Any]) -> None:
+    """The simple methods that aren't measured yet, target by target."""
+    if all(target in measured.get("gradient boosting", {}) for target in TARGETS):
+        return
+    methods = simple_methods(log, shown, part)
+    for target in TARGETS:
+        for name, method in methods.items():
+            if target not in measured.setdefault(name, {}):
+                measured[name][target] = judge(method(target), test, target)
+                _write(measured)
+
+
 # All of it.
 
 
@@ -326,28 +347,11 @@ def main() -> None:
         part = np.searchsorted([p.timestamp.min() for p in parts[1:]], shown.timestamp, side="right")
         measured = _read()
         measured["impressions"] = {n: len(p) for n, p in zip(("train", "valid", "test"), parts, strict=True)}
-        for name, settings in ABLATIONS.items():
-            if name in measured:
-                continue
-            model, logits = learn_head(log, parts, work / "base", settings)
-            slope, offset = model.calibration
-            places = {t: i for i, t in enumerate(model.form.targets)}
-            said = {t: 1 / (1 + np.exp(-(logits[:, places[t]] * slope[places[t]] + offset[places[t]]))) for t in TARGETS}
-            measured[name] = {t: judge(p, parts[2], t) for t, p in said.items()} | {"epochs": model.history}
-            if not settings:
-                p = said["click"]
-                measured["reliability"] = binary.reliability(p, parts[2].labels["click"])
-                measured["speed"] = speed(model, log)
-                measured["two stages"] = two_stages(model, log, parts)
-            _write(measured)
-        methods = (
-            simple_methods(log, shown, part) if not {"gradient boosting", "logistic regression"} <= measured.keys() else {}
-        )
-        for name, method in methods.items():
-            for target in TARGETS:
-                if target not in measured.setdefault(name, {}):
-                    measured[name][target] = judge(method(target), parts[2], target)
-                    _write(measured)
+        first, *others = ABLATIONS
+        measure_head(first, log, parts, work / "base", measured)
+        measure_simple(log, shown, part, parts[2], measured)
+        for name in others:
+            measure_head(name, log, parts, work / "base", measured)
     write_page(_read())
 
 

@@ -63,13 +63,13 @@ class InterestSettings(Settings):
     long: bool = True
     """Whether the long-term interest is."""
     dropout: float = 0.3
-    learning_rate: float = 0.002
+    learning_rate: float = 0.004
     weight_decay: float = 0.01
     batch: int = 1024
     """About so many impressions a step."""
     epochs: int = 8
     """At most so many passes over the impressions."""
-    patience: int = 1
+    patience: int = 2
     """Training stops after so many epochs without a better validation."""
     seed: int = 1
 
