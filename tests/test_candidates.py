@@ -133,6 +133,16 @@ def test_times_in_the_file_ask_about_those_moments(run: Any) -> None:
     assert nobody == pytest.approx(early), "before the first event a person is a newcomer"
 
 
+def test_a_head_can_recommend_too_and_no_comparison_takes_it_unawares(run: Any) -> None:
+    code, out, err = run("recommend", "head", "dataset", "--users", "u00,u01", "--k", "5", "--seen", "keep", "--json")
+    assert code == 0, err
+    rows = json.loads(out)
+    assert {int(row["item_id"][1:]) % 2 == int(row["user_id"][1:]) for row in rows} == {True}
+    code, _, err = run("evaluate", "dataset", "--models", "head")
+    assert code == 2
+    assert "it may know the answers" in " ".join(err.split())
+
+
 LEARN = "train dataset --model interest --out x --impressions"
 WRONG = {
     "train dataset --model interest --out x": "learns from impressions over a trained model: --impressions FILE --base MODEL",

@@ -21,12 +21,12 @@ from penchant.data import dataset
 from penchant.data.impressions import check_items, read_candidates, read_impressions
 from penchant.evaluation.splits import TEST_SHARE as TEST_EVENTS
 from penchant.evaluation.splits import VALID_SHARE as VALID_EVENTS
+from penchant.models import RANKERS
 from penchant.models.interest import Interest, InterestSettings, states_at
 from penchant.types import UNKNOWN, Array, Impressions, Interactions, Monitor, PenchantError, Progress, quiet
 
 VALID_SHARE = TEST_SHARE = 0.15
 """Of impressions; a person has few, and figures within people need some of each."""
-RANKERS = {"interest": Interest}
 
 
 def split(impressions: Impressions) -> tuple[Impressions, Impressions, Impressions]:
@@ -155,7 +155,7 @@ def load_ranker(path: str | Path) -> Interest:
         raise PenchantError(
             f"{path}: is a {config['model']}, which recommends but doesn't rank candidates; train --model interest"
         )
-    model = artifact.load(path, RANKERS)
+    model = artifact.load(path)
     assert isinstance(model, Interest)
     return model
 

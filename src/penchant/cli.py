@@ -24,7 +24,7 @@ from penchant.data import catalog, dataset, sources, times
 from penchant.data.clean import STEPS, PrepareConfig
 from penchant.data.quality import describe
 from penchant.evaluation import SPLITS
-from penchant.models import MODELS
+from penchant.models import MODELS, RANKERS
 from penchant.models.neural.classifier import CELLS, ClassifierSettings
 from penchant.offline import recommend_users
 from penchant.types import MICROSECONDS, PenchantError
@@ -163,13 +163,11 @@ def _prepare(options: argparse.Namespace) -> None:
 
 
 def _train(options: argparse.Namespace) -> None:
-    if options.model in candidates.RANKERS:
+    if options.model in RANKERS:
         _train_ranker(options)
         return
     if options.impressions or options.base:
-        raise PenchantError(
-            f"{options.model} learns from events; --impressions and --base are for {', '.join(candidates.RANKERS)}"
-        )
+        raise PenchantError(f"{options.model} learns from events; --impressions and --base are for {', '.join(RANKERS)}")
     log = dataset.load(options.dataset, options.content)
     with _watching() as progress:
         result = workflow.train(
@@ -507,7 +505,7 @@ def _doctor_arguments(made: argparse.ArgumentParser) -> None:
 
 def _train_arguments(made: argparse.ArgumentParser) -> None:
     made.add_argument("dataset", metavar="DIR", help="a dataset folder that prepare wrote")
-    made.add_argument("--model", required=True, metavar="NAME", help=", ".join([*MODELS, *candidates.RANKERS]))
+    made.add_argument("--model", required=True, metavar="NAME", help=", ".join([*MODELS, *RANKERS]))
     made.add_argument("--out", required=True, metavar="MODEL", help="folder to write")
     made.add_argument(
         "--set",

@@ -11,7 +11,6 @@ import torch
 
 from penchant import artifact
 from penchant import sequences as seq
-from penchant.candidates import RANKERS
 from penchant.models import create
 from penchant.models.base import Model
 from penchant.models.interest import Interest, InterestSettings, events_before, network_of, states_at
@@ -206,7 +205,7 @@ def test_calibration_undoes_what_is_too_sure_and_keeps_the_order() -> None:
 def test_a_folder_gives_the_same_model_back(base: Model, tmp_path: Path) -> None:
     model = trained(base)[0]
     artifact.save(model, tmp_path / "model", {})
-    loaded = artifact.load(tmp_path / "model", RANKERS)
+    loaded = artifact.load(tmp_path / "model")
     assert isinstance(loaded, Interest)
     assert (loaded.id, loaded.state_id) == (model.id, model.state_id)
     state = model.encode(histories())
