@@ -21,7 +21,6 @@ import numpy as np
 import polars as pl
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from benchmarks.machine import DATA, RESULTS, facts
@@ -107,22 +106,19 @@ def say(what: str, _: int, total: int) -> None:
 # What is known by hand.
 
 
-def counts_before(key: Array, label: Array, moment: Array) -> Array:
-    """Of each row, ``[N, 2]``: the labels and rows of its key at earlier moments."""
-    order = np.lexsort((moment, key))
-    k, t, y = key[order], moment[order], label[order].astype(float)
-    new = np.concatenate([[True], (k[1:] != k[:-1])])
-    fresh = new | np.concatenate([[True], t[1:] != t[:-1]])
-    start = np.maximum.accumulate(np.where(new, np.arange(len(k)), 0))
-    same = np.maximum.accumulate(np.where(fresh, np.arange(len(k)), 0))
-    total = np.concatenate([[0.0], np.cumsum(y)])
-    out = np.empty((len(k), 2))
-    out[order] = np.stack([total[same] - total[start], same - start], axis=1)
-    return out
+def counts_before(key: Array, label: Array, moment: Array, asked: Array) -> Array:
+    """Of each row, ``[N, 2]``: the labels and rows of its key at moments earlier than ``asked[N]``."""
+    moments, rank = np.unique(np.concatenate([moment, asked]), return_inverse=True)
+    kinds = np.unique(key, return_inverse=True)[1].astype(np.int64) * len(moments)
+    had, wanted = kinds + rank[: len(key)], kinds + rank[len(key) :]
+    order = np.argsort(had, kind="stable")
+    start, end = np.searchsorted(had[order], kinds), np.searchsorted(had[order], wanted)
+    total = np.concatenate([[0.0], np.cumsum(label[order].astype(float))])
+    return np.stack([total[end] - total[start], end - start], axis=1)
 
 
-def by_hand(log: Interactions, shown: Impressions) -> tuple[Array, Array]:
-    """Numbers ``[N, …]`` and kinds ``[N, …]`` that were known when each item was shown."""
+def by_hand(log: Interactions, shown: Impressions, until: int) -> tuple[Array, Array]:
+    """Numbers ``[N, …]`` and kinds ``[N, …]`` that were known when each item was shown, and at ``until``."""
     items = pl.read_parquet(SOURCE / "item_features.parquet").sort("video_id")
     place = Vocabulary(tuple(str(v) for v in items["video_id"].to_list())).codes(log.items.ids)
     code = {
@@ -139,7 +135,7 @@ def by_hand(log: Interactions, shown: Impressions) -> tuple[Array, Array]:
     numbers = []
     for key in keys.values():
         for target in ("click", "long_view"):
-            had, seen = counts_before(key, shown.labels[target], moment).T
+            had, seen = counts_before(key, shown.labels[target], moment, np.minimum(moment, until)).T
             numbers += [had, seen, (had + 1) / (seen + 3)]
     # Of the histories before: how much the person and everybody watched of the same item, tag, author.
     past = np.array([kind.startswith("watched") for kind in log.event_types])[log.event_type]
@@ -157,34 +153,40 @@ def by_hand(log: Interactions, shown: Impressions) -> tuple[Array, Array]:
     return np.stack([*numbers, duration, age], axis=1).astype(float), np.stack(kinds, axis=1)
 
 
-def simple_methods(log: Interactions, shown: Impressions, part: Array) -> dict[str, Callable[[str], Array]]:
-    """What each says of the test rows, by target."""
-    numbers, kinds = by_hand(log, shown)
+def simple_methods(log: Interactions, shown: Impressions, part: Array) -> dict[str, Callable[[str], tuple[Array, Array]]]:
+    """What each says of the test rows, by target, and what it says by what was known when the test began."""
+    numbers, kinds = by_hand(log, shown, int(shown.timestamp.max()))
+    still = by_hand(log, shown, int(shown.timestamp[part == 2].min()))[0]
     learned, held = part == 0, part == 2
 
-    def popularity(target: str) -> Array:
+    def popularity(target: str) -> tuple[Array, Array]:
         label, hour = shown.labels[target][learned], (shown.timestamp // (6 * HOUR)) % 4
         rate = np.bincount(shown.item[learned], label, len(log.items)) + 5 * label.mean()
         rate /= np.bincount(shown.item[learned], minlength=len(log.items)) + 5
         key = shown.item.astype(np.int64) * 4 + hour
         had = np.bincount(key[learned], label, 4 * len(log.items))
         seen = np.bincount(key[learned], minlength=4 * len(log.items))
-        return np.asarray((had[key] + 5 * rate[shown.item])[held] / (seen[key] + 5)[held])
+        said = np.asarray((had[key] + 5 * rate[shown.item])[held] / (seen[key] + 5)[held])
+        return said, said
 
-    def logistic(target: str) -> Array:
+    def logistic(target: str) -> tuple[Array, Array]:
         encode = OneHotEncoder(handle_unknown="ignore", min_frequency=20, sparse_output=False).fit(kinds[learned])
-        spread = np.sign(numbers) * np.log1p(np.abs(numbers))
-        x = np.concatenate([StandardScaler().fit(spread[learned]).transform(spread), encode.transform(kinds)], axis=1)
-        model = make_pipeline(LogisticRegression(max_iter=300)).fit(x[learned], shown.labels[target][learned])
-        return np.asarray(model.predict_proba(x[held])[:, 1])
+        scale = StandardScaler().fit(_logarithm(numbers[learned]))
+        x, then = (np.hstack([scale.transform(_logarithm(n)), encode.transform(kinds)]) for n in (numbers, still))
+        model = LogisticRegression(max_iter=300).fit(x[learned], shown.labels[target][learned])
+        return model.predict_proba(x[held])[:, 1], model.predict_proba(then[held])[:, 1]
 
-    def boosting(target: str) -> Array:
-        x = np.concatenate([numbers, kinds], axis=1)
-        label = shown.labels[target]
+    def boosting(target: str) -> tuple[Array, Array]:
+        x, then = (np.hstack([n, kinds]) for n in (numbers, still))
         model = HistGradientBoostingClassifier(max_iter=150, learning_rate=0.05, min_samples_leaf=50, random_state=0)
-        return np.asarray(model.fit(x[learned], label[learned]).predict_proba(x[held])[:, 1])
+        model.fit(x[learned], shown.labels[target][learned])
+        return model.predict_proba(x[held])[:, 1], model.predict_proba(then[held])[:, 1]
 
     return {"popularity by hour": popularity, "logistic regression": logistic, "gradient boosting": boosting}
+
+
+def _logarithm(numbers: Array) -> Array:
+    return np.asarray(np.sign(numbers) * np.log1p(np.abs(numbers)))
 
 
 # What they are worth.
@@ -204,26 +206,29 @@ def ndcg(p: Array, label: Array, group: Array) -> tuple[Array, Array]:
     return gain[both] / best[both], order[start][both]
 
 
-def judge(p: Array, test: Impressions, target: str) -> dict[str, Any]:
-    """The figures with 95% intervals, people resampled whole."""
+def judge(p: Array, still: Array, test: Impressions, target: str) -> dict[str, Any]:
+    """The figures with 95% intervals, people resampled whole; ``still`` is what is said by what the test's begin knew."""
     label, people = test.labels[target], np.unique(test.user, return_inverse=True)[1]
     pause = np.diff(test.timestamp, prepend=test.timestamp[:1])
     request = np.cumsum((np.diff(test.user, prepend=-1) != 0) | (pause > HOUR))
     within, who = binary.auc_within(p, label, people)
+    standing = binary.auc_within(still, label, people)[0]
     gains, first = ndcg(p, label, request)
     order = np.argsort(p, kind="stable")
-    drawn: dict[str, list[float]] = {name: [] for name in ("auc", "auc_within", "logloss", "ndcg@5")}
+    drawn: dict[str, list[float]] = {name: [] for name in ("auc", "auc_within", "auc_within_still", "logloss", "ndcg@5")}
     chance = np.random.default_rng(0)
     for _ in range(RESAMPLES):
         weight = np.bincount(chance.integers(people.max() + 1, size=people.max() + 1), minlength=people.max() + 1).astype(float)
         rows = weight[people]
         drawn["auc"].append(binary.auc(p[order], label[order], rows[order]))
         drawn["auc_within"].append(float(np.average(within, weights=weight[who])))
+        drawn["auc_within_still"].append(float(np.average(standing, weights=weight[who])))
         drawn["logloss"].append(binary.logloss(p, label, rows))
         drawn["ndcg@5"].append(float(np.average(gains, weights=weight[people[first]])))
     values = {
         "auc": binary.auc(p, label),
         "auc_within": float(within.mean()),
+        "auc_within_still": float(standing.mean()),
         "logloss": binary.logloss(p, label),
         "ndcg@5": float(gains.mean()),
         "calibration_error": binary.calibration_error(p, label),
@@ -240,6 +245,21 @@ def learn_head(
     model.take_base(artifact.load(base), log.items, log.event_types)
     said = train_head(model, seq.histories(log), parts[0], parts[1], [parts[2]], log.content, Monitor(say))
     return model, said[1]
+
+
+def standing_still(model: Interest, log: Interactions, test: Impressions) -> Array:
+    """Logits on the test part ``[N, targets]`` if nothing were read of people after the test's begin."""
+    before = seq.histories(log, log.timestamp < test.timestamp.min())
+    people, place = np.unique(test.user, return_inverse=True)
+    states = model.encode(seq.of_users(before, [test.users[int(user)] for user in people]))
+    codes = {name: values[:, None] for name, values in model.codes(test.context).items()}
+    return model.logits(states[place], test.timestamp, test.item[:, None], codes)[:, 0]
+
+
+def _probabilities(model: Interest, logits: Array) -> dict[str, Array]:
+    slope, offset = model.calibration
+    p = 1 / (1 + np.exp(-(logits.astype(float) * slope + offset)))
+    return {target: p[:, place] for place, target in enumerate(model.form.targets)}
 
 
 def speed(model: Interest, log: Interactions) -> dict[str, float]:
@@ -309,12 +329,10 @@ def measure_head(name: str, log: Interactions, parts: tuple[Impressions, ...], b
     if name in measured:
         return
     model, logits = learn_head(log, parts, base, ABLATIONS[name])
-    slope, offset = model.calibration
-    places = {t: i for i, t in enumerate(model.form.targets)}
-    said = {t: 1 / (1 + np.exp(-(logits[:, places[t]] * slope[places[t]] + offset[places[t]]))) for t in TARGETS}
-    measured[name] = {t: judge(p, parts[2], t) for t, p in said.items()} | {"epochs": model.history}
+    live, still = (_probabilities(model, said) for said in (logits, standing_still(model, log, parts[2])))
+    measured[name] = {t: judge(live[t], still[t], parts[2], t) for t in TARGETS} | {"epochs": model.history}
     if not ABLATIONS[name]:
-        measured["reliability"] = binary.reliability(said["click"], parts[2].labels["click"])
+        measured["reliability"] = binary.reliability(live["click"], parts[2].labels["click"])
         measured["speed"] = speed(model, log)
         measured["two stages"] = two_stages(model, log, parts)
     _write(measured)
@@ -328,7 +346,7 @@ def measure_simple(log: Interactions, shown: Impressions, part: Array, test: Imp
     for target in TARGETS:
         for name, method in methods.items():
             if target not in measured.setdefault(name, {}):
-                measured[name][target] = judge(method(target), test, target)
+                measured[name][target] = judge(*method(target), test, target)
                 _write(measured)
 
 
@@ -379,8 +397,9 @@ def write_page(measured: dict[str, Any]) -> None:
         "before, duration, age) and five kinds (tab, hour, tag, upload type, video type); their numbers go on counting",
         "during the test, as they would live, while the heads' weights stay. One seed.",
         "",
-        "AUC within people: the mean over people who did both. NDCG@5: over a person's impressions less than an hour apart,",
-        "where some were 1 and some 0. 95% intervals, people resampled whole.",
+        "AUC within people: the mean over people who did both; *still*: if what is known of people had stood still when the",
+        "test began. NDCG@5: over a person's impressions less than an hour apart, where some were 1 and some 0. 95%",
+        "intervals, people resampled whole.",
         "",
     ]
     names = ["popularity by hour", "logistic regression", "gradient boosting", *reversed(ABLATIONS)]
@@ -388,11 +407,14 @@ def write_page(measured: dict[str, Any]) -> None:
         there = [name for name in names if target in measured.get(name, {})]
         one = measured[there[-1]][target]
         lines += [f"## {target}", "", f"{one['people']:,} people with both, {one['requests']:,} groups with both.", ""]
-        lines += ["| | AUC | AUC within people | log loss | calibration error | NDCG@5 |", "|---|---|---|---|---|---|"]
+        lines += [
+            "| | AUC | AUC within people | still | log loss | calibration error | NDCG@5 |",
+            "|---|---|---|---|---|---|---|",
+        ]
         for name in there:
             found = measured[name][target]
             cells = []
-            for metric in ("auc", "auc_within", "logloss", "calibration_error", "ndcg@5"):
+            for metric in ("auc", "auc_within", "auc_within_still", "logloss", "calibration_error", "ndcg@5"):
                 low, high = found["intervals"].get(metric, (None, None))
                 cells.append(f"{found['values'][metric]:.4f}" + ("" if low is None else f" [{low:.3f}, {high:.3f}]"))
             lines.append(f"| {name} | {' | '.join(cells)} |")
