@@ -47,6 +47,14 @@ ABLATIONS: dict[str, dict[str, Any]] = {
     "interest, long only": {"short": False},
     "interest, no history": {"short": False, "long": False},
 }
+METRICS = {
+    "auc": "AUC",
+    "auc_within": "AUC within people",
+    "auc_within_still": "still",
+    "logloss": "log loss",
+    "calibration_error": "calibration error",
+    "ndcg@5": "NDCG@5",
+}
 RESAMPLES = 300
 HOUR = 3600 * 1_000_000
 TOP = 5
@@ -331,7 +339,7 @@ def measure_head(name: str, log: Interactions, parts: tuple[Impressions, ...], b
     model, logits = learn_head(log, parts, base, ABLATIONS[name])
     live, still = (_probabilities(model, said) for said in (logits, standing_still(model, log, parts[2])))
     measured[name] = {t: judge(live[t], still[t], parts[2], t) for t in TARGETS} | {"epochs": model.history}
-    if not ABLATIONS[name]:
+    if not ABLATIONS[name] and "two stages" not in measured:
         measured["reliability"] = binary.reliability(live["click"], parts[2].labels["click"])
         measured["speed"] = speed(model, log)
         measured["two stages"] = two_stages(model, log, parts)
@@ -382,6 +390,15 @@ def _write(measured: dict[str, Any]) -> None:
     print(*[(n, v["click"]["values"]) for n, v in measured.items() if "click" in v], sep="\n", flush=True)
 
 
+def _line(name: str, found: dict[str, Any]) -> str:
+    cells = []
+    for metric in METRICS:
+        low, high = found["intervals"].get(metric, (None, None))
+        value = f"{found['values'][metric]:.4f}" if metric in found["values"] else ""
+        cells.append(value + ("" if low is None else f" [{low:.3f}, {high:.3f}]"))
+    return f"| {name} | {' | '.join(cells)} |"
+
+
 def write_page(measured: dict[str, Any]) -> None:
     """docs/rank.md."""
     count = measured["impressions"]
@@ -407,17 +424,8 @@ def write_page(measured: dict[str, Any]) -> None:
         there = [name for name in names if target in measured.get(name, {})]
         one = measured[there[-1]][target]
         lines += [f"## {target}", "", f"{one['people']:,} people with both, {one['requests']:,} groups with both.", ""]
-        lines += [
-            "| | AUC | AUC within people | still | log loss | calibration error | NDCG@5 |",
-            "|---|---|---|---|---|---|---|",
-        ]
-        for name in there:
-            found = measured[name][target]
-            cells = []
-            for metric in ("auc", "auc_within", "auc_within_still", "logloss", "calibration_error", "ndcg@5"):
-                low, high = found["intervals"].get(metric, (None, None))
-                cells.append(f"{found['values'][metric]:.4f}" + ("" if low is None else f" [{low:.3f}, {high:.3f}]"))
-            lines.append(f"| {name} | {' | '.join(cells)} |")
+        lines += [f"| | {' | '.join(METRICS.values())} |", "|---" * (1 + len(METRICS)) + "|"]
+        lines += [_line(name, measured[name][target]) for name in there]
         lines.append("")
     two, rate = measured["two stages"], measured["speed"]
     fast = np.mean([epoch["impressions_per_cpu_second"] for epoch in measured["interest, both memories"]["epochs"]])
