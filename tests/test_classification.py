@@ -44,14 +44,18 @@ def ordered(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_it_learns_what_only_steps_tell_and_says_the_same_each_time(ordered: Path, cell: str) -> None:
-    settings = {"cell": cell, "learning_rate": 0.01, "units": 16}
+def test_it_learns_what_only_steps_tell(ordered: Path, cell: str) -> None:
+    settings = {"cell": cell, "learning_rate": 0.02, "units": 12, "epochs": 8}
     result = classify(ordered, settings=settings)
     assert result.models[cell]["auc"] > 0.95
     assert result.models["logistic regression"]["auc"] < 0.7, "no sum of the steps tells whether two differ"
     assert result.models["majority class"]["auc"] == 0.5
     assert set(result.intervals[cell]) == {"accuracy", "recall", "precision", "f1", "auc", "logloss"}
-    assert classify(ordered, settings=settings).to_json() == result.to_json()
+
+
+def test_it_says_the_same_each_time(ordered: Path) -> None:
+    first, again = (classify(ordered, settings={"epochs": 1, "units": 4}).to_json() for _ in range(2))
+    assert first == again
 
 
 def test_the_defaults_are_the_articles() -> None:
