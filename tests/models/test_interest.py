@@ -13,9 +13,10 @@ from penchant import artifact
 from penchant import sequences as seq
 from penchant.models import create
 from penchant.models.base import Model
-from penchant.models.interest import Interest, InterestSettings, events_before, network_of, states_at
+from penchant.models.interest import Interest, InterestSettings, events_before, network_of, shapes, states_at
 from penchant.models.neural.interest_training import Head, calibrate, lessons, predict, train_head
-from penchant.types import UNKNOWN, Content, Impressions, Monitor, PenchantError, Sequences, Vocabulary, text
+from penchant.testing import check_recommender
+from penchant.types import UNKNOWN, Cases, Content, Impressions, Monitor, PenchantError, Sequences, Vocabulary, text
 
 ITEMS, PEOPLE = 12, 40
 SECOND = 1_000_000
@@ -213,6 +214,21 @@ def test_a_folder_gives_the_same_model_back(base: Model, tmp_path: Path) -> None
     np.testing.assert_array_equal(loaded.score(loaded.encode(histories()), now), model.score(state, now))
     item = np.tile(np.arange(ITEMS), (PEOPLE, 1))
     np.testing.assert_allclose(model.parts(state, now, item)["interest"], model.score(state, now), atol=1e-6)
+
+
+class WithAnyHead(Interest):
+    """Learns a base from histories and takes a head at random: what states and folders need."""
+
+    def _fit(self, train: Sequences, valid: Cases | None, monitor: Monitor) -> None:
+        self.take_base(create("longshort_network", width=6, epochs=1).fit(train), train.items, train.event_types)
+        form = self.form_for(("click", "like"), {"tab": ("a", "b")})
+        chance = np.random.default_rng(0)
+        weights = {n: 0.3 * chance.normal(size=shape).astype(np.float32) for n, shape in shapes(form, self.settings).items()}
+        self.set_head(form, weights, (np.ones(2, np.float32), np.zeros(2, np.float32)))
+
+
+def test_it_keeps_the_contract_of_every_recommender() -> None:
+    check_recommender(lambda: WithAnyHead(width=8, hidden=6, ring=4))
 
 
 def test_only_a_network_carries_a_head() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -207,7 +207,7 @@ def leaks(table: Table) -> tuple[Table, list[str]]:
         kept.append(series)
     if not kept:
         raise PenchantError(f"{table.source}: no column is left to tell the label by: {'; '.join(said)}")
-    return Table(**{**vars(table), "series": tuple(kept)}), said
+    return replace(table, series=tuple(kept)), said
 
 
 def _codes(series: Series) -> Int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -218,7 +218,7 @@ class Interest(Model):
     def _rings(self, arrays: Arrays, now: Int) -> tuple[Array, Int, Int, Int]:
         """Of each event of the rings ``[n, ring]``: whether it is there, its item, its kind, and how old it is."""
         age = np.searchsorted(GAP_EDGES, now[:, None] - arrays["ring_time"], side="right")
-        return arrays["ring_item"] != UNKNOWN, arrays["ring_item"], np.maximum(arrays["ring_kind"], 0), age
+        return arrays["ring_item"] != UNKNOWN, arrays["ring_item"], arrays["ring_kind"], age
 
     def _head(self, item: Int, seen: Any, long: Float, short: Float, hidden: Float) -> Float:
         """``[k, targets]``: the candidates ``item[k]`` for one person; ``hidden[h]`` or ``[k, h]`` is what else is known."""
@@ -249,7 +249,8 @@ class Interest(Model):
         weights = self.weights_of_head
         if not known.any():
             return np.zeros_like(candidate)
-        events = weights["table"][item[known]] + weights["kind"][kind[known]]
+        kinds = np.vstack([weights["kind"], np.zeros_like(candidate[:1])])  # one it wasn't trained with counts for nothing
+        events = weights["table"][item[known]] + kinds[kind[known]]
         query = candidate @ self._t("query")
         scores = query @ events.T / np.float32(np.sqrt(self.settings.width)) + weights["age"][age[known]]
         most = np.maximum(scores.max(axis=1, keepdims=True), weights["nothing"])
@@ -296,7 +297,7 @@ class Interest(Model):
         """Those of the model beneath, the head's, and words: what the model beneath is, the targets, the context's values."""
         words = {
             "base": self.base.name,
-            "base_settings": vars(self.base.settings),
+            "base_settings": asdict(self.base.settings),
             "base_event_types": self.base.event_types,
             "targets": self.form.targets,
             "places": self.form.places,
