@@ -390,12 +390,11 @@ def _write(measured: dict[str, Any]) -> None:
     print(*[(n, v["click"]["values"]) for n, v in measured.items() if "click" in v], sep="\n", flush=True)
 
 
-def _line(name: str, found: dict[str, Any]) -> str:
+def _line(name: str, found: dict[str, Any], metrics: list[str]) -> str:
     cells = []
-    for metric in METRICS:
+    for metric in metrics:
         low, high = found["intervals"].get(metric, (None, None))
-        value = f"{found['values'][metric]:.4f}" if metric in found["values"] else ""
-        cells.append(value + ("" if low is None else f" [{low:.3f}, {high:.3f}]"))
+        cells.append(f"{found['values'][metric]:.4f}" + ("" if low is None else f" [{low:.3f}, {high:.3f}]"))
     return f"| {name} | {' | '.join(cells)} |"
 
 
@@ -414,18 +413,20 @@ def write_page(measured: dict[str, Any]) -> None:
         "before, duration, age) and five kinds (tab, hour, tag, upload type, video type); their numbers go on counting",
         "during the test, as they would live, while the heads' weights stay. One seed.",
         "",
-        "AUC within people: the mean over people who did both; *still*: if what is known of people had stood still when the",
-        "test began. NDCG@5: over a person's impressions less than an hour apart, where some were 1 and some 0. 95%",
-        "intervals, people resampled whole.",
+        "AUC within people: the mean over people who did both. NDCG@5: over a person's impressions less than an hour apart,",
+        "where some were 1 and some 0. 95% intervals, people resampled whole.",
         "",
     ]
     names = ["popularity by hour", "logistic regression", "gradient boosting", *reversed(ABLATIONS)]
+    shown = [m for m in METRICS if all(m in v["click"]["values"] for v in measured.values() if "click" in v)]
+    if "auc_within_still" in shown:
+        lines += ["*Still*: AUC within people if what is known of them had stood still when the test began.", ""]
     for target in TARGETS:
         there = [name for name in names if target in measured.get(name, {})]
         one = measured[there[-1]][target]
         lines += [f"## {target}", "", f"{one['people']:,} people with both, {one['requests']:,} groups with both.", ""]
-        lines += [f"| | {' | '.join(METRICS.values())} |", "|---" * (1 + len(METRICS)) + "|"]
-        lines += [_line(name, measured[name][target]) for name in there]
+        lines += [f"| | {' | '.join(METRICS[m] for m in shown)} |", "|---" * (1 + len(shown)) + "|"]
+        lines += [_line(name, measured[name][target], shown) for name in there]
         lines.append("")
     two, rate = measured["two stages"], measured["speed"]
     fast = np.mean([epoch["impressions_per_cpu_second"] for epoch in measured["interest, both memories"]["epochs"]])
