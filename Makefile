@@ -22,7 +22,7 @@ $(VENV)/.torch: constraints.txt | $(BIN)/python
 	@touch $@
 
 $(VENV)/.installed: pyproject.toml constraints.txt $(VENV)/.torch
-	$(PIP) install -q -c constraints.txt -e '.[train]'
+	$(PIP) install -q -c constraints.txt -e '.[train,classify]'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.installed

@@ -8,6 +8,8 @@ from importlib.metadata import version
 
 from penchant.artifact import load as load_model
 from penchant.artifact import save as save_model
+from penchant.candidates import load_ranker, rank_candidates, train_interest
+from penchant.classification import classify, load_classifier
 from penchant.data.clean import PrepareConfig
 from penchant.data.dataset import load as load_dataset
 from penchant.data.dataset import prepare, read
@@ -30,16 +32,21 @@ __all__ = [
     "Sequences",
     "Split",
     "UserState",
+    "classify",
     "create",
     "evaluate",
     "leave_one_out",
+    "load_classifier",
     "load_dataset",
     "load_model",
+    "load_ranker",
     "prepare",
+    "rank_candidates",
     "read",
     "recommend",
     "recommend_users",
     "save_model",
     "split",
     "temporal",
+    "train_interest",
 ]

@@ -14,7 +14,7 @@ from safetensors.numpy import load_file, save_file
 
 from penchant import folders
 from penchant.data import engine
-from penchant.models import MODELS
+from penchant.models import SAVED
 from penchant.models.base import Model
 from penchant.types import PenchantError, Vocabulary
 
@@ -49,7 +49,7 @@ def save(model: Model, out: str | Path, lineage: Mapping[str, Any] | None = None
         _write(target / CONFIG, config)
 
 
-def load(folder: str | Path, kinds: Mapping[str, type[Model]] = MODELS) -> Model:
+def load(folder: str | Path, kinds: Mapping[str, type[Model]] = SAVED) -> Model:
     """Read a model of one of these kinds.
 
     ``PenchantError`` says if the folder isn't a model, a file is missing or changed, or a newer Penchant wrote it.

@@ -7,7 +7,7 @@ import csv
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from itertools import chain, islice
@@ -19,18 +19,20 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from penchant import demo, doctor, tuning, workflow
+from penchant import candidates, classification, demo, doctor, tuning, workflow
 from penchant.data import catalog, dataset, sources, times
 from penchant.data.clean import STEPS, PrepareConfig
 from penchant.data.quality import describe
 from penchant.evaluation import SPLITS
-from penchant.models import MODELS
+from penchant.models import MODELS, RANKERS
+from penchant.models.neural.classifier import CELLS, ClassifierSettings
 from penchant.offline import recommend_users
 from penchant.types import MICROSECONDS, PenchantError
 
 INTERRUPTED = 130
 BAD_INPUT = 2
 PEOPLE_SHOWN = 20
+CANDIDATES_SHOWN = 100
 WIDE = 200
 """Columns of what isn't shown on a terminal, so that tables in files and pipes aren't folded."""
 
@@ -161,6 +163,11 @@ def _prepare(options: argparse.Namespace) -> None:
 
 
 def _train(options: argparse.Namespace) -> None:
+    if options.model in RANKERS:
+        _train_ranker(options)
+        return
+    if options.impressions or options.base:
+        raise PenchantError(f"{options.model} learns from events; --impressions and --base are for {', '.join(RANKERS)}")
     log = dataset.load(options.dataset, options.content)
     with _watching() as progress:
         result = workflow.train(
@@ -184,6 +191,58 @@ def _train(options: argparse.Namespace) -> None:
         f"{result['targets_per_second']:,.0f} targets a second, {result['peak_memory_mb']:,.0f} MB; validation {valid}"
     )
     answers.print(f"next: penchant recommend {options.out} {options.dataset} --users all")
+
+
+def _train_ranker(options: argparse.Namespace) -> None:
+    if not (options.impressions and options.base):
+        raise PenchantError(f"{options.model} learns from impressions over a trained model: --impressions FILE --base MODEL")
+    with _watching() as progress:
+        result = candidates.train_interest(
+            options.dataset,
+            options.base,
+            options.impressions,
+            options.out,
+            labels=options.labels,
+            context=options.context,
+            columns=options.columns,
+            content=options.content,
+            settings=options.set,
+            progress=progress,
+        )
+    if options.json:
+        _print_json(result)
+        return
+    answers.print(
+        f"{options.model} is in {result['model']}: {result['epochs']} epochs, {result['seconds']:.1f} s, "
+        f"{result['impressions_per_second']:,.0f} impressions a second; on the last 15% of the impressions, "
+        "calibrated on the 15% before:"
+    )
+    names = ("auc", "auc_within", "logloss", "calibration_error", "share_of_ones")
+    rows = [[t, *("" if v[n] is None else f"{v[n]:.4f}" for n in names)] for t, v in result["test"].items()]
+    _table(["target", "auc", "auc within people", "logloss", "calibration error", "share of ones"], rows)
+    answers.print(f"next: penchant rank {options.out} {options.dataset} --candidates FILE")
+
+
+def _rank(options: argparse.Namespace) -> None:
+    log = dataset.load(options.dataset)
+    now = times.moment(options.now) if options.now else None
+    with _watching() as progress:
+        model = candidates.load_ranker(options.model)
+        rows = candidates.rank_candidates(
+            model, log, options.candidates, columns=options.columns, now=now, encoding=options.encoding, progress=progress
+        )
+        told = list(rows)
+        if options.out is not None:
+            _write_rows(told, Path(options.out))
+    if options.json:
+        _print_json(told)
+    elif options.out is not None:
+        answers.print(f"{len(told):,} ranked candidates are in {options.out}")
+    else:
+        shown = told[:CANDIDATES_SHOWN]
+        _table(list(told[0]), [[f"{v:.4f}" if isinstance(v, float) else str(v) for v in row.values()] for row in shown])
+        if len(told) > CANDIDATES_SHOWN:
+            answers.print(f"… and {len(told) - CANDIDATES_SHOWN:,} more candidates; --out FILE.csv or --json gives all")
 
 
 def _tune(options: argparse.Namespace) -> None:
@@ -235,15 +294,7 @@ def _evaluate(options: argparse.Namespace) -> None:
         f"{facts['targets']:,} targets, of which {facts['targets_never_trained']:.1%} were never trained on and "
         f"{facts['targets_already_seen']:.1%} seen before by the person; newcomers not asked: {facts['newcomers_not_asked']:,}"
     )
-    names = list(next(iter(result.models.values())))
-    rows = []
-    for model, values in result.models.items():
-        cells = [model]
-        for name in names:
-            interval = result.intervals[model].get(name)
-            cells.append(f"{values[name]:.4f}" + (f"\n[{interval[0]:.4f}, {interval[1]:.4f}]" if interval else ""))
-        rows.append(cells)
-    _table(["model", *names], rows)
+    _values_table(result.models, result.intervals)
     answers.print(escape(result.verdict()))
 
 
@@ -305,6 +356,32 @@ def _write_rows(rows: Iterable[dict[str, Any]], out: Path) -> None:
         partial.unlink(missing_ok=True)
 
 
+def _classify(options: argparse.Namespace) -> None:
+    settings = options.set | ({"cell": options.cell} if options.cell else {})
+    with _watching() as progress:
+        result = classification.classify(
+            options.table, settings=settings, encoding=options.encoding, out=options.out, progress=progress
+        )
+    if options.json:
+        _print_json(result.to_json())
+        return
+    facts = result.facts
+    filled = sum(facts["missing_filled"].values())
+    answers.print(
+        escape(
+            f"{result.source}: {facts['rows']:,} rows, {facts['share_of_ones']:.1%} with {facts['label']} = 1; "
+            f"{facts['steps']} steps of {facts['features']:,} features; {filled:,} missing values "
+            f"(numbers become the median of those learned from, words none); split at random, seed {result.settings.seed}: "
+            f"{facts['trained_on']:,} to learn from, "
+            f"{facts['tested_on']:,} held back"
+        )
+    )
+    _values_table(result.models, result.intervals)
+    answers.print(escape(result.verdict()))
+    for warning in result.warnings:
+        answers.print(escape(f"note: {warning}"))
+
+
 def _doctor(options: argparse.Namespace) -> None:
     findings = doctor.examine()
     if options.json:
@@ -322,6 +399,21 @@ def _demo(options: argparse.Namespace) -> None:
         result = demo.run(options.out, say=say, progress=progress)
     if options.json:
         _print_json(result)
+
+
+def _values_table(
+    models: Mapping[str, Mapping[str, float]], intervals: Mapping[str, Mapping[str, tuple[float, float]]]
+) -> None:
+    """Models and metrics, intervals below the values."""
+    names = list(next(iter(models.values())))
+    rows = []
+    for model, values in models.items():
+        cells = [model]
+        for name in names:
+            interval = intervals[model].get(name)
+            cells.append(f"{values[name]:.4f}" + (f"\n[{interval[0]:.4f}, {interval[1]:.4f}]" if interval else ""))
+        rows.append(cells)
+    _table(["model", *names], rows)
 
 
 def _table(header: list[str], rows: list[list[str]]) -> None:
@@ -413,7 +505,7 @@ def _doctor_arguments(made: argparse.ArgumentParser) -> None:
 
 def _train_arguments(made: argparse.ArgumentParser) -> None:
     made.add_argument("dataset", metavar="DIR", help="a dataset folder that prepare wrote")
-    made.add_argument("--model", required=True, metavar="NAME", help=", ".join(MODELS))
+    made.add_argument("--model", required=True, metavar="NAME", help=", ".join([*MODELS, *RANKERS]))
     made.add_argument("--out", required=True, metavar="MODEL", help="folder to write")
     made.add_argument(
         "--set",
@@ -432,6 +524,14 @@ def _train_arguments(made: argparse.ArgumentParser) -> None:
     )
     made.add_argument("--tensorboard", metavar="DIR", help="write each epoch's figures there for TensorBoard")
     made.add_argument("--profile", metavar="FILE", help="write a trace of the first steps there, for chrome://tracing")
+    shown = made.add_argument_group("impressions", "for the model interest: what people were shown, and what they did")
+    shown.add_argument("--impressions", metavar="FILE", help="users, items, times, labels of 0 and 1")
+    shown.add_argument("--base", metavar="MODEL", help="a trained recurrent model of the same dataset (--split temporal)")
+    shown.add_argument(
+        "--labels", type=_pairs, metavar="click=A,like=B", help="targets and their columns; the first is the one judged"
+    )
+    shown.add_argument("--context", type=_list, default=[], metavar="A,B", help="columns known when an item is shown")
+    shown.add_argument("--columns", type=_pairs, default={}, metavar="user_id=A,item_id=B", help="the file's names for ours")
     _content_argument(made)
     _split_argument(made)
 
@@ -483,6 +583,37 @@ def _recommend_arguments(made: argparse.ArgumentParser) -> None:
     made.add_argument("--explain", action="store_true", help="show the parts of each score")
     made.add_argument("--out", metavar="FILE.csv", help="write user_id, item_id, score, rank instead of printing")
     _seen_argument(made)
+
+
+def _classify_arguments(made: argparse.ArgumentParser) -> None:
+    made.add_argument("table", metavar="FILE", help="CSV, TSV, Parquet or JSON lines; its last column is the label, 0 or 1")
+    made.add_argument("--cell", choices=CELLS, help="lstm (default), or the article's own equations")
+    made.add_argument(
+        "--set",
+        nargs="+",
+        type=_pairs,
+        action=_Settings,
+        default={},
+        metavar="KEY=VALUE",
+        help="settings: " + ", ".join(f"{k}={v}" for k, v in asdict(ClassifierSettings()).items()),
+    )
+    made.add_argument("--out", metavar="DIR", help="folder for the trained classifier")
+    made.add_argument("--encoding", default="utf-8", metavar="NAME", help="of text files (default %(default)s)")
+
+
+def _rank_arguments(made: argparse.ArgumentParser) -> None:
+    made.add_argument("model", metavar="MODEL", help="a model folder that train --model interest wrote")
+    made.add_argument("dataset", metavar="DIR", help="a dataset folder that prepare wrote: the people's histories")
+    made.add_argument(
+        "--candidates",
+        required=True,
+        metavar="FILE",
+        help="users and items, with the context the model was trained with, and times if there are some",
+    )
+    made.add_argument("--columns", type=_pairs, default={}, metavar="user_id=A,item_id=B", help="the file's names for ours")
+    made.add_argument("--now", metavar="TIME", help="the moment asked about, ISO 8601 (default: that of the last event)")
+    made.add_argument("--out", metavar="FILE.csv", help="write user_id, item_id, probabilities, rank instead of printing")
+    made.add_argument("--encoding", default="utf-8", metavar="NAME", help="of text files (default %(default)s)")
 
 
 def _prepare_arguments(made: argparse.ArgumentParser) -> None:
@@ -596,6 +727,18 @@ COMMANDS: tuple[tuple[Callable[[argparse.Namespace], None], Callable[[argparse.A
         _recommend_arguments,
         "the best items for people, from their histories",
         "penchant recommend model dataset --users 1,2 --k 10",
+    ),
+    (
+        _rank,
+        _rank_arguments,
+        "will these people like these items: candidates by their probabilities",
+        "penchant rank model dataset --candidates candidates.csv",
+    ),
+    (
+        _classify,
+        _classify_arguments,
+        "the article's program: tell a table's 0/1 label, by an LSTM over its steps and by simple methods",
+        "penchant classify user_interest_data.csv --cell article_lstm",
     ),
     (_doctor, _doctor_arguments, "what is installed, what works, what to do", "penchant doctor"),
 )

@@ -12,6 +12,7 @@ from typing import Any
 CORE = ("penchant", "numpy", "scipy", "polars", "narwhals", "safetensors", "rich")
 EXTRAS = {
     "torch": "training networks: pip install 'penchant[train]'",
+    "sklearn": "penchant classify: pip install 'penchant[classify]'",
     "implicit": "training the model als: pip install 'penchant[als]'",
     "optuna": "penchant tune: pip install 'penchant[tune]'",
     "tensorboard": "penchant train --tensorboard: pip install 'penchant[tensorboard]'",

@@ -320,6 +320,38 @@ class Split:
     test: Cases
 
 
+@dataclass(frozen=True)
+class Impressions:
+    """What people were shown and what they did, in the order (user, timestamp); rows that share both keep the file's.
+
+    ``user[N] int32`` codes ``users``, ``item[N] int32`` codes ``items`` (``UNKNOWN`` where the catalogue doesn't hold it),
+    ``timestamp[N] int64``; ``labels[name][N] int8`` are 0 or 1, the first name's being the one that is judged;
+    ``context[name][N]`` is text, where and how it was shown.
+    """
+
+    users: Vocabulary
+    items: Vocabulary
+    user: Int
+    item: Int
+    timestamp: Int
+    labels: Mapping[str, Int]
+    context: Mapping[str, Text]
+
+    def __len__(self) -> int:
+        return len(self.user)
+
+    def take(self, rows: Int) -> Impressions:
+        """Some of them, in the order of ``rows``."""
+        return replace(
+            self,
+            user=self.user[rows],
+            item=self.item[rows],
+            timestamp=self.timestamp[rows],
+            labels={name: values[rows] for name, values in self.labels.items()},
+            context={name: values[rows] for name, values in self.context.items()},
+        )
+
+
 class Recommender(Protocol):
     """What every model offers. The law: ``advance(state, a + b) == advance(advance(state, a), b)``."""
 

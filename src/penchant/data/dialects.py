@@ -53,6 +53,7 @@ DIALECTS = (
             "session_id": "session_id:token",
         },
     ),
+    Dialect("kuairand", {"user_id": "user_id", "item_id": "video_id", "timestamp": "time_ms"}),
     Dialect("movielens", {"user_id": "userId", "item_id": "movieId", "value": "rating", "timestamp": "timestamp"}),
     Dialect(HEADLESS, {"user_id": "1", "item_id": "2", "value": "3", "timestamp": "4"}),
 )
@@ -149,7 +150,7 @@ def _plain(column: str) -> str:
     return column.split(":")[0].lower()
 
 
-def _words(column: str) -> list[str]:
+def words(column: str) -> list[str]:
     """``personId`` → ``person, id``; ``song_id`` → ``song, id``."""
     return re.findall(r"[a-z]+|[A-Z]+(?![a-z])|[A-Z][a-z]*|\d+", column.split(":")[0].replace("_", " "))
 
@@ -166,7 +167,7 @@ def guess(found: Sequence[str], wanted: Sequence[str]) -> dict[str, str]:
         hints = HINTS[canonical]
 
         def likeness(column: str, hints: tuple[str, ...] = hints) -> int:
-            ranks = [hints.index(word.lower()) for word in [column, *_words(column)] if word.lower() in hints]
+            ranks = [hints.index(word.lower()) for word in [column, *words(column)] if word.lower() in hints]
             return min(ranks, default=len(hints))
 
         candidates = [c for c in found if c not in chosen.values()]

@@ -8,8 +8,13 @@ from typing import Any
 from penchant.models import registry
 from penchant.models.base import Model
 from penchant.models.ensemble import ChosenBlend
+from penchant.models.interest import Interest
 
 MODELS: Mapping[str, type[Model]] = {**registry.SINGLE, ChosenBlend.name: ChosenBlend}
+
+RANKERS: Mapping[str, type[Interest]] = {Interest.name: Interest}
+"""Models that learn from impressions, over one of ``MODELS``."""
+SAVED: Mapping[str, type[Model]] = {**MODELS, **RANKERS}
 
 
 def create(name: str, /, **settings: Any) -> Model:

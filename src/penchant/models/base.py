@@ -223,7 +223,7 @@ class Model(ABC):
             raise PenchantError(
                 f"this state belongs to model {state.model_id}, not to {self.state_id}; encode the history again"
             )
-        arrays = self._advance(state.arrays, _known(batch))
+        arrays = self._advance(state.arrays, known_events(batch))
         came = batch.lengths > 0
         rows, last = np.flatnonzero(came), batch.lengths[came] - 1
         timestamp, event_id = state.timestamp.copy(), state.event_id.copy()
@@ -263,7 +263,7 @@ def _window(batch: Batch, start: int, stop: int) -> Batch:
     )
 
 
-def _known(batch: Batch) -> Batch:
+def known_events(batch: Batch) -> Batch:
     """The batch without its events of unknown items."""
     keep = batch.mask & (batch.item != UNKNOWN)
     if keep.sum() == batch.lengths.sum():

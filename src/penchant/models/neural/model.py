@@ -63,6 +63,10 @@ class NeuralModel(Model):
         expect(weights, common | runtime.shapes(self.settings, timed=timed))
         self._runtime = runtime(weights, self.settings)
 
+    def interest(self, arrays: Arrays, now: Int) -> dict[str, Float]:
+        """The ``long_term`` and ``short_term`` interest, where the network has them, that states' arrays hold at ``now[n]``."""
+        return self._runtime.interest(arrays, now)
+
     def score(self, state: UserState, now: Int) -> Float:
         """``interest · item + bias``."""
         return self._runtime.score(state.arrays, now)

@@ -161,17 +161,22 @@ class ArticleBody(Body):
         shape = (len(self.input), x.shape[0], x.shape[2])
         hs, cs = (x.new_zeros(shape), x.new_zeros(shape)) if state is None else state
         last: list[tuple[Tensor, Tensor]] = []
-        for layer, (into, recurrent) in enumerate(zip(self.input, self.recurrent, strict=True)):
-            h, c, outputs = hs[layer], cs[layer], []
-            for gates in into(x).unbind(1):
-                i, g, f, o = (gates + recurrent(h)).chunk(4, 1)
-                candidate = torch.tanh(g)
-                c = torch.sigmoid(f) * candidate * candidate + (1 - torch.sigmoid(i)) * c
-                h = torch.sigmoid(o) * torch.tanh(c)
-                outputs.append(h)
-            x = torch.stack(outputs, 1)
+        for into, recurrent, h, c in zip(self.input, self.recurrent, hs, cs, strict=True):
+            x, h, c = article_layer(into(x), recurrent, h, c)
             last.append((h, c))
         return self.norm(x + first), (torch.stack([h for h, _ in last]), torch.stack([c for _, c in last]))
+
+
+def article_layer(from_x: Tensor, recurrent: nn.Module, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """One layer of the article's cell over ``from_x[n, L, 4d]``: its outputs ``[n, L, d]``, and the last ``h`` and ``c``."""
+    outputs = []
+    for gates in from_x.unbind(1):
+        i, g, f, o = (gates + recurrent(h)).chunk(4, 1)
+        candidate = torch.tanh(g)
+        c = torch.sigmoid(f) * candidate * candidate + (1 - torch.sigmoid(i)) * c
+        h = torch.sigmoid(o) * torch.tanh(c)
+        outputs.append(h)
+    return torch.stack(outputs, 1), h, c
 
 
 class Attention(nn.Module):
