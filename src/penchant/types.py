@@ -355,6 +355,10 @@ class Recommender(Protocol):
 class Learning(Protocol):
     """What models that learn without gradients offer beside: two exact inverses, neither of which touches a user state."""
 
+    @property
+    def reach(self) -> int:
+        """How many events before a new one what is learned of it depends on: all that has to be told again with it."""
+
     def learn(self, histories: Sequences) -> None:
         """Add some whole histories to what is known."""
 

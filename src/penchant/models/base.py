@@ -195,8 +195,12 @@ class Model(ABC):
 
     def _forget_ids(self) -> None:
         """What was learned has changed: the digests have to be made anew."""
-        self.__dict__.pop("_id", None)
+        self._forget_id()
         self.__dict__.pop("_state_id", None)
+
+    def _forget_id(self) -> None:
+        """What was learned has changed, but nothing that states depend on."""
+        self.__dict__.pop("_id", None)
 
     def initial(self, n: int) -> UserState:
         """The state of ``n`` people nothing is known of."""

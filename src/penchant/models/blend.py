@@ -94,17 +94,22 @@ class Blend(Model):
         again.history = self.history
         return again
 
+    @property
+    def reach(self) -> int:
+        """That of the member that reaches furthest."""
+        return max((member.reach for member in self._learning()), default=0)
+
     def learn(self, histories: Sequences) -> None:
         """Let the members that learn without gradients add some histories; states stay valid."""
         for member in self._learning():
             member.learn(histories)
-        self._forget_ids()
+        self._forget_id()
 
     def unlearn(self, histories: Sequences) -> None:
         """Let them take away what ``learn`` added for the same histories."""
         for member in self._learning():
             member.unlearn(histories)
-        self._forget_ids()
+        self._forget_id()
 
     def _learning(self) -> list[Learning]:
         return [member for member in self.members.values() if isinstance(member, Learning)]

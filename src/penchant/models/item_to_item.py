@@ -156,6 +156,11 @@ class Transitions(ItemToItem):
         self._events = np.zeros(size, np.int64)
         self.learn(train)
 
+    @property
+    def reach(self) -> int:
+        """The window."""
+        return self.settings.window
+
     def learn(self, histories: Sequences) -> None:
         """Add what follows what in some histories; items outside the catalogue are passed over."""
         self._add(histories, 1)
@@ -178,7 +183,7 @@ class Transitions(ItemToItem):
             raise PenchantError("these histories were never learned, so they can't be unlearned")
         self._counts, self._events = counts, events
         self._refresh()
-        self._forget_ids()
+        self._forget_id()
 
     @property
     def _age_weights(self) -> Float:

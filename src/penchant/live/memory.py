@@ -1,0 +1,96 @@
+"""What a model that learns without gradients has learned of the log: kept up with it, a little at a time, and taken back
+exactly.
+
+The model learned its training data; what the store got after that is learned here, in the order it arrived, from the log
+itself: at the start, after each request, and what other processes wrote. Learning only ever changes counts, never a state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from penchant.live.ledger import Happened, Ledger
+from penchant.live.states import sequences_of
+from penchant.models.base import Model
+from penchant.types import NEVER, Learning, PenchantError
+
+AT_ONCE = 20_000
+"""Events learned in one go, at most."""
+
+
+def learned_before(ledger: Ledger, lineage: Mapping[str, Any]) -> int:
+    """The number up to which a model has learned a store: where it was updated from it, or was trained on what it was loaded
+    with.
+    """
+    meta = ledger.meta()
+    if lineage.get("store") == meta["store"]:
+        return int(lineage["learned_to"])
+    return int(meta["loaded"]) if "loaded" in meta and lineage.get("dataset") == meta["dataset"] else 0
+
+
+class Memory:
+    """Keeps one model up with one ledger. Used by one thread; others may score with the model meanwhile.
+
+    ``learned`` is the number of the last event learned, ``since`` that of the first this memory had to learn: what came before
+    is the model's own.
+    """
+
+    def __init__(self, ledger: Ledger, model: Model, since: int) -> None:
+        self._ledger = ledger
+        self._model = model
+        self.since = self.learned = since
+        self.refused = 0
+        """How often what should be taken back had never been learned."""
+
+    def catch_up(self) -> int:
+        """Learn the next events of the log; returns how many there were. A model that doesn't learn lets them pass."""
+        arrived = self._ledger.since(self.learned, AT_ONCE)
+        if arrived and isinstance(self._model, Learning):
+            new: dict[str, list[Happened]] = {}
+            for user, event in arrived:
+                new.setdefault(user, []).append(event)
+            # What the last events led to is learned with them, and taken back alone: the difference is what is new.
+            before = {user: self._before(user, events, self._model.reach) for user, events in new.items()}
+            after = {user: _in_order([*before[user], *events]) for user, events in new.items()}
+            self._learn(after, before)
+        if arrived:
+            self.learned = arrived[-1][1].seq
+        return len(arrived)
+
+    def _before(self, user: str, new: Sequence[Happened], reach: int) -> list[Happened]:
+        """The events learned already that new ones stand behind, or where one came late, all of the user."""
+        last = self._ledger.last_events(user, self.learned, reach)
+        if not last or _place(last[-1]) < min(_place(event) for event in new):
+            return last
+        return [event for event in self._ledger.histories([(user, NEVER, "")])[0] if event.seq <= self.learned]
+
+    def revise(self, before: Sequence[Sequence[Happened]], after: Sequence[Sequence[Happened]]) -> None:
+        """Some histories were changed other than by new events: take back what was learned of them, learn what they are now.
+
+        What the model was trained on stays in it: that can't be told apart any more, until it is trained again.
+        """
+        if isinstance(self._model, Learning):
+            old = {str(place): [e for e in history if e.seq <= self.learned] for place, history in enumerate(before)}
+            now = {str(place): [e for e in history if e.seq <= self.learned] for place, history in enumerate(after)}
+            trained = {f"trained {place}": [e for e in history if e.seq <= self.since] for place, history in old.items()}
+            kept = {f"trained {place}": [e for e in history if e.seq <= self.since] for place, history in now.items()}
+            self._learn(now | trained, old | kept)
+
+    def _learn(self, learn: Mapping[str, Sequence[Happened]], unlearn: Mapping[str, Sequence[Happened]]) -> None:
+        assert isinstance(self._model, Learning)
+        new = sequences_of(self._model, list(learn), list(learn.values()))
+        self._model.learn(new)
+        try:
+            self._model.unlearn(sequences_of(self._model, list(unlearn), list(unlearn.values())))
+        except PenchantError:  # the model was trained on less than the store was loaded with: leave its counts as they were
+            self._model.unlearn(new)
+            self.refused += 1
+
+
+def _place(event: Happened) -> tuple[int, str]:
+    return event.timestamp, event.event_id
+
+
+def _in_order(events: list[Happened]) -> list[Happened]:
+    return sorted(events, key=_place)
