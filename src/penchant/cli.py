@@ -24,6 +24,7 @@ from penchant.data import catalog, dataset, sources, times
 from penchant.data.clean import STEPS, PrepareConfig
 from penchant.data.quality import describe
 from penchant.evaluation import SPLITS
+from penchant.live import deployment
 from penchant.models import MODELS
 from penchant.offline import recommend_users
 from penchant.types import MICROSECONDS, PenchantError
@@ -305,6 +306,47 @@ def _write_rows(rows: Iterable[dict[str, Any]], out: Path) -> None:
         partial.unlink(missing_ok=True)
 
 
+def _serve(options: argparse.Namespace) -> None:
+    try:
+        from penchant.server.run import run
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith("penchant"):
+            raise
+        raise PenchantError(f"serving needs {error.name}; install it with: pip install 'penchant[serve]'") from error
+    with _watching() as progress:
+        service = deployment.open_service(
+            options.model, options.store, dataset_folder=options.dataset, memory=options.memory << 20, progress=progress
+        )
+
+    def announce(address: str) -> None:
+        if options.json:
+            _print_json({"address": address, "model": service.living.name, "store": options.store})
+            sys.stdout.flush()
+        else:
+            notes.print(f"{service.living.name} at {address}/docs; SIGTERM or Ctrl-C stops it and loses nothing")
+
+    run(service, options.host, options.port, log_level=options.log, announce=announce)
+
+
+def _verify(options: argparse.Namespace) -> None:
+    with _watching() as progress:
+        found = deployment.verify_store(options.model, options.store, progress=progress)
+    if found.faults:
+        raise PenchantError(f"{options.store}: the file is damaged: {found.faults[0]}; bring back a backup")
+    if found.differing:
+        raise PenchantError(
+            f"{options.store}: {len(found.differing):,} of {found.users:,} states differ from their histories, "
+            f"the first of user {found.differing[0]!r}; this is a defect of Penchant: please report it"
+        )
+    if options.json:
+        _print_json(asdict(found))
+    else:
+        answers.print(
+            f"{found.users:,} users, {found.events:,} events, {found.stored:,} states stored: "
+            "the file is sound, and every state equals its re-encoded history"
+        )
+
+
 def _doctor(options: argparse.Namespace) -> None:
     findings = doctor.examine()
     if options.json:
@@ -396,6 +438,27 @@ def _parser() -> argparse.ArgumentParser:
         made.add_argument("--json", action="store_true", help="one JSON value on standard output, for machines")
         add_arguments(made)
     return parser
+
+
+def _serve_arguments(made: argparse.ArgumentParser) -> None:
+    made.add_argument("model", metavar="MODEL", help="a model folder that train wrote")
+    _store_argument(made)
+    made.add_argument("--dataset", metavar="DIR", help="load this dataset's events and items, if the store has no events yet")
+    made.add_argument("--host", default="127.0.0.1", help="address to listen at (default %(default)s: this machine only)")
+    made.add_argument("--port", type=int, default=8080, help="0 takes a free one (default %(default)s)")
+    made.add_argument("--memory", type=int, default=256, metavar="MB", help="for states in memory (default %(default)s)")
+    made.add_argument("--log", choices=("info", "warning", "error"), default="info", help="info has a line for each request")
+
+
+def _verify_arguments(made: argparse.ArgumentParser) -> None:
+    made.add_argument("model", metavar="MODEL", help="the model folder that is served")
+    _store_argument(made)
+
+
+def _store_argument(made: argparse.ArgumentParser) -> None:
+    made.add_argument(
+        "--store", default="sqlite:///penchant.db", metavar="URL", help="where events and states are kept (default %(default)s)"
+    )
 
 
 def _demo_arguments(made: argparse.ArgumentParser) -> None:
@@ -596,6 +659,18 @@ COMMANDS: tuple[tuple[Callable[[argparse.Namespace], None], Callable[[argparse.A
         _recommend_arguments,
         "the best items for people, from their histories",
         "penchant recommend model dataset --users 1,2 --k 10",
+    ),
+    (
+        _serve,
+        _serve_arguments,
+        "recommend live over HTTP: take events, keep states, survive being killed",
+        "penchant serve model --store sqlite:///penchant.db --dataset dataset --port 8080",
+    ),
+    (
+        _verify,
+        _verify_arguments,
+        "check a store: the file, and every state against its re-encoded history",
+        "penchant verify model --store sqlite:///penchant.db",
     ),
     (_doctor, _doctor_arguments, "what is installed, what works, what to do", "penchant doctor"),
 )
