@@ -311,6 +311,7 @@ class Service:
             try:
                 with self._memory_lock:
                     self.living.memory.catch_up()
+                self.ledger.database.checkpoint()
             except PenchantError as error:
                 log.warning("what the model learns of the log is behind: %s", error)
 

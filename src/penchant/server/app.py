@@ -107,7 +107,7 @@ def _add_errors(app: FastAPI) -> None:
         return JSONResponse({"error": str(error.detail)}, error.status_code, headers=error.headers)
 
 
-def _speaks_gorse(
+async def _speaks_gorse(
     x_api_key: Annotated[str | None, Header()] = None, x_api_version: Annotated[str | None, Header()] = None
 ) -> int:
     """0 for our own clients; for Gorse's the version of its API that they want."""
@@ -126,7 +126,7 @@ def _number(word: str | None) -> str | float | None:
         return word
 
 
-def _filters(
+async def _filters(
     n: Many = 10,
     offset: Offset = 0,
     exclude_seen: Truth = True,

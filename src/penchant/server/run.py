@@ -12,6 +12,7 @@ from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
+from threadpoolctl import threadpool_limits
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from penchant.live.service import Service
@@ -96,7 +97,8 @@ def run(service: Service, host: str, port: int, *, log_level: str = "info", anno
         try:
             if announce is not None:
                 announce("http://{}:{}".format(*listening.getsockname()[:2]))
-            server.run(sockets=[listening])
+            with threadpool_limits(1):
+                server.run(sockets=[listening])
         finally:
             for number, handler in previous.items():
                 signal.signal(number, handler)
@@ -112,6 +114,7 @@ def make_server(app: ASGIApp) -> uvicorn.Server:
         http=Bounded,
         log_config=None,
         access_log=False,
+        proxy_headers=False,
         timeout_keep_alive=IDLE_SECONDS,
         timeout_graceful_shutdown=DRAIN_SECONDS,
         server_header=False,
