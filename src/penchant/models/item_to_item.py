@@ -172,11 +172,13 @@ class Transitions(ItemToItem):
     def _add(self, histories: Sequences, sign: int) -> None:
         known = seq.known_only(seq.recode(histories, self.items))
         size = len(self.items)
-        counts = self._counts
+        # A few new events make a small change, which is added to all counts once.
+        change = csr_array((size, size), dtype=np.int64)
         for distance, before, after in _pairs(known, self.settings.window):
             weight = round(FIXED_POINT * distance**-self.settings.distance_power)
             values = np.full(len(before), sign * weight, np.int64)
-            counts = counts + csr_array(coo_array((values, (before, after)), shape=(size, size)))
+            change = change + csr_array(coo_array((values, (before, after)), shape=(size, size)))
+        counts = self._counts + change
         counts.eliminate_zeros()
         events = self._events + sign * np.bincount(known.item, minlength=size)
         if (counts.nnz and counts.data.min() < 0) or events.min() < 0:
