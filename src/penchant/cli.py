@@ -19,7 +19,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from penchant import demo, doctor, tuning, workflow
+from penchant import demo, doctor, replay, tuning, workflow
 from penchant.data import catalog, dataset, sources, times
 from penchant.data.clean import STEPS, PrepareConfig
 from penchant.data.quality import describe
@@ -315,7 +315,12 @@ def _serve(options: argparse.Namespace) -> None:
         raise PenchantError(f"serving needs {error.name}; install it with: pip install 'penchant[serve]'") from error
     with _watching() as progress:
         service = deployment.open_service(
-            options.model, options.store, dataset_folder=options.dataset, memory=options.memory << 20, progress=progress
+            options.model,
+            options.store,
+            dataset_folder=options.dataset,
+            split=options.split,
+            memory=options.memory << 20,
+            progress=progress,
         )
 
     def announce(address: str) -> None:
@@ -326,6 +331,24 @@ def _serve(options: argparse.Namespace) -> None:
             notes.print(f"{service.living.name} at {address}/docs; SIGTERM or Ctrl-C stops it and loses nothing")
 
     run(service, options.host, options.port, log_level=options.log, announce=announce)
+
+
+def _replay(options: argparse.Namespace) -> None:
+    log = dataset.load(options.dataset)
+    with _watching() as progress:
+        result = replay.replay(
+            log,
+            options.url,
+            split=options.split,
+            speed=options.speed,
+            most=options.events,
+            k=options.k,
+            progress=progress,
+        )
+    if options.json:
+        _print_json(result)
+        return
+    answers.print(escape(replay.in_words(result)))
 
 
 def _verify(options: argparse.Namespace) -> None:
@@ -444,10 +467,24 @@ def _serve_arguments(made: argparse.ArgumentParser) -> None:
     made.add_argument("model", metavar="MODEL", help="a model folder that train wrote")
     _store_argument(made)
     made.add_argument("--dataset", metavar="DIR", help="load this dataset's events and items, if the store has no events yet")
+    made.add_argument(
+        "--split", choices=list(SPLITS), help="of the dataset, load only what lies before this split's test part: for replay"
+    )
     made.add_argument("--host", default="127.0.0.1", help="address to listen at (default %(default)s: this machine only)")
     made.add_argument("--port", type=int, default=8080, help="0 takes a free one (default %(default)s)")
     made.add_argument("--memory", type=int, default=256, metavar="MB", help="for states in memory (default %(default)s)")
     made.add_argument("--log", choices=("info", "warning", "error"), default="info", help="info has a line for each request")
+
+
+def _replay_arguments(made: argparse.ArgumentParser) -> None:
+    made.add_argument("dataset", metavar="DIR", help="a dataset folder that prepare wrote")
+    made.add_argument("--url", default="http://127.0.0.1:8080", help="the server (default %(default)s)")
+    made.add_argument(
+        "--speed", type=float, default=0.0, metavar="X", help="so many times the log's pace (default: as fast as it goes)"
+    )
+    made.add_argument("--events", type=int, metavar="N", help="so many events at most")
+    made.add_argument("--k", type=int, default=10, help="length of the lists (default %(default)s)")
+    _split_argument(made)
 
 
 def _verify_arguments(made: argparse.ArgumentParser) -> None:
@@ -665,6 +702,12 @@ COMMANDS: tuple[tuple[Callable[[argparse.Namespace], None], Callable[[argparse.A
         _serve_arguments,
         "recommend live over HTTP: take events, keep states, survive being killed",
         "penchant serve model --store sqlite:///penchant.db --dataset dataset --port 8080",
+    ),
+    (
+        _replay,
+        _replay_arguments,
+        "send a split's test events to a server one by one, and see what its lists were worth",
+        "penchant replay dataset --url http://127.0.0.1:8080 --split temporal",
     ),
     (
         _verify,

@@ -141,6 +141,11 @@ class Interactions:
     def __len__(self) -> int:
         return len(self.user)
 
+    def where(self, keep: Array) -> Interactions:
+        """The events to ``keep[m] bool``, in the same codes; it still names the dataset it was cut from."""
+        columns = ("user", "item", "timestamp", "event_type", "value", "session", "event_id")
+        return replace(self, **{name: getattr(self, name)[keep] for name in columns})
+
 
 @dataclass(frozen=True)
 class Sequences:

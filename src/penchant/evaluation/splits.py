@@ -45,6 +45,11 @@ def temporal(log: Interactions) -> Split:
     ascending = np.sort(log.timestamp)
     first_valid = ascending[int(len(log) * (1 - VALID_SHARE - TEST_SHARE))]
     first_test = ascending[int(len(log) * (1 - TEST_SHARE))]
+    return at_moments(log, int(first_valid), int(first_test))
+
+
+def at_moments(log: Interactions, first_valid: int, first_test: int) -> Split:
+    """A temporal split at two moments, in microseconds since 1970."""
     train, before_test = log.timestamp < first_valid, log.timestamp < first_test
     _need(
         train.any(),
@@ -53,10 +58,17 @@ def temporal(log: Interactions) -> Split:
     return Split(
         "temporal",
         train=seq.histories(log, train),
-        valid=_cases(log, train, ~train & before_test, int(first_valid)),
+        valid=_cases(log, train, ~train & before_test, first_valid),
         before_test=seq.histories(log, before_test),
-        test=_cases(log, before_test, ~before_test, int(first_test)),
+        test=_cases(log, before_test, ~before_test, first_test),
     )
+
+
+def held_out(log: Interactions, split: Split) -> Array:
+    """Which events of the log a split keeps back for its test part, ``[m] bool``: the last ones of each user."""
+    counts = np.bincount(log.user, minlength=len(log.users))
+    place = np.arange(len(log)) - np.repeat(np.cumsum(counts) - counts, counts)
+    return np.asarray(place >= np.repeat(split.before_test.lengths, counts))
 
 
 SPLITS: Mapping[str, Callable[[Interactions], Split]] = {"temporal": temporal, "leave-one-out": leave_one_out}

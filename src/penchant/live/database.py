@@ -146,7 +146,9 @@ class Database:
         return answers
 
     def checkpoint(self) -> None:
-        """Bring what is long in the write-ahead log into the file, from another thread than the writing one, which needn't wait."""
+        """Bring what is long in the write-ahead log into the file, from another thread than the writing one, which needn't
+        wait.
+        """
         wal = self.path.with_name(f"{self.path.name}-wal")
         if wal.exists() and wal.stat().st_size > LONG_WAL * 4096:
             with self._naming_faults():

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from penchant import artifact
+from penchant import artifact, evaluation
 from penchant.data import catalog, dataset
 from penchant.live.ledger import Item, Ledger
 from penchant.live.service import Service
@@ -37,10 +37,12 @@ def open_service(
     store: str,
     *,
     dataset_folder: str | Path | None = None,
+    split: str | None = None,
     memory: int = MEMORY,
     progress: Progress = quiet,
 ) -> Service:
-    """A service over a store, which is made if it isn't there. A dataset is loaded if the store has no events yet.
+    """A service over a store, which is made if it isn't there. A dataset is loaded if the store has no events yet; with
+    ``split``, of it only what lies before that split's test part, so that ``penchant replay`` can bring the rest.
 
     ``memory`` bounds the states that are kept in memory, in bytes.
     """
@@ -48,7 +50,10 @@ def open_service(
     ledger = open_store(store, create=True)
     try:
         if dataset_folder is not None and not ledger.counts()["events"]:
-            ledger.load(dataset.load(dataset_folder), _items(Path(dataset_folder)), progress)
+            log = dataset.load(dataset_folder)
+            if split is not None:
+                log = log.where(~evaluation.held_out(log, evaluation.split(log, split)))
+            ledger.load(log, _items(Path(dataset_folder)), progress)
         return Service(ledger, loaded, lineage, memory=memory)
     except BaseException:
         ledger.close()

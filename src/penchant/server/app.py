@@ -119,11 +119,15 @@ async def _speaks_gorse(
 Gorse = Annotated[int, Depends(_speaks_gorse)]
 
 
-def _number(word: str | None) -> str | float | None:
+def _moment(name: str, word: str | None) -> int | None:
+    """A time in a query, in any notation that events have."""
     try:
-        return None if word is None else float(word)
-    except ValueError:
-        return word
+        try:
+            return shapes.microseconds(None if word is None else float(word))
+        except ValueError:
+            return shapes.microseconds(word)
+    except (ValueError, OverflowError) as error:
+        raise PenchantError(f"{name}: is no time; write it as 2024-05-31T18:30:00Z") from error
 
 
 async def _filters(
@@ -134,19 +138,17 @@ async def _filters(
     exclude: Several = [],  # noqa: B006 - FastAPI copies defaults
     categories: Annotated[list[str], Query(alias="category", max_length=MOST_RECOMMENDED)] = [],  # noqa: B006
     newer_than: Annotated[str | None, Query(max_length=40)] = None,
+    at: Annotated[str | None, Query(max_length=40, description="the moment asked about; without it, now")] = None,
 ) -> dict[str, Any]:
-    try:
-        moment = shapes.microseconds(_number(newer_than))
-    except (ValueError, OverflowError) as error:
-        raise PenchantError("newer_than: is no time; write it as 2024-05-31T18:30:00Z") from error
     return {
+        "now": _moment("at", at),
         "n": n,
         "offset": offset,
         "exclude_seen": exclude_seen,
         "explain": explain,
         "exclude": tuple(exclude),
         "categories": tuple(categories),
-        "newer_than": moment,
+        "newer_than": _moment("newer_than", newer_than),
         "recommendation_id": uuid4().hex,
     }
 
@@ -159,29 +161,32 @@ Users = Annotated[list[shapes.UserIn], Body(max_length=MOST_EVENTS)]
 
 
 def _add_recommendations(app: FastAPI, service: Service, clock: Callable[[], int]) -> None:
-    async def answered(ask: Ask, gorse: int, *, scored: bool) -> Response:
-        return _list(await asyncio.wrap_future(service.recommend(ask)), gorse, scored=scored)
+    async def answered(wish: Ask, gorse: int, *, scored: bool) -> Response:
+        return _list(await asyncio.wrap_future(service.recommend(wish)), gorse, scored=scored)
+
+    def ask(filters: dict[str, Any], **more: Any) -> Ask:
+        return Ask(**filters | more | {"now": clock() if filters["now"] is None else filters["now"]})
 
     @app.get("/api/recommend/{user_id}", response_model=ALIST, tags=["recommend"])
     async def recommend(user_id: AnId, filters: Filters, gorse: Gorse) -> Response:
         """What to recommend to a user now. Without anything known of them: what newcomers get."""
-        return await answered(Ask(clock(), user_id, **filters), gorse, scored=gorse == 2)
+        return await answered(ask(filters, user_id=user_id), gorse, scored=gorse == 2)
 
     @app.get("/api/recommend/{user_id}/", include_in_schema=False)
     async def recommend_any_category(user_id: AnId, filters: Filters, gorse: Gorse) -> Response:
-        return await answered(Ask(clock(), user_id, **filters), gorse, scored=gorse == 2)
+        return await answered(ask(filters, user_id=user_id), gorse, scored=gorse == 2)
 
     @app.get("/api/recommend/{user_id}/{category}", response_model=ALIST, tags=["recommend"])
     async def recommend_category(user_id: AnId, category: AnId, filters: Filters, gorse: Gorse) -> Response:
         """The same of one category."""
-        return await answered(Ask(clock(), user_id, **filters | {"categories": (category,)}), gorse, scored=gorse == 2)
+        return await answered(ask(filters, user_id=user_id, categories=(category,)), gorse, scored=gorse == 2)
 
     @app.post("/api/session/recommend", response_model=ALIST, tags=["recommend"])
     async def session(events: Session, filters: Filters, gorse: Gorse) -> Response:
         """What to recommend after some events, which aren't stored: for people who aren't known."""
         moment = clock()
-        ask = Ask(moment, events=tuple(event.event(moment) for event in events), **filters)
-        return await answered(ask, gorse, scored=True)
+        wish = ask(filters, events=tuple(event.event(moment) for event in events))
+        return await answered(wish, gorse, scored=True)
 
     @app.get("/api/item-to-item/{item_id}", response_model=ALIST, tags=["recommend"])
     @app.get("/api/item/{item_id}/neighbors", response_model=ALIST, tags=["recommend"])
