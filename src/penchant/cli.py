@@ -24,7 +24,7 @@ from penchant.data import catalog, dataset, sources, times
 from penchant.data.clean import STEPS, PrepareConfig
 from penchant.data.quality import describe
 from penchant.evaluation import SPLITS
-from penchant.live import deployment
+from penchant.live import deployment, learning
 from penchant.models import MODELS
 from penchant.offline import recommend_users
 from penchant.types import MICROSECONDS, PenchantError
@@ -330,7 +330,29 @@ def _serve(options: argparse.Namespace) -> None:
         else:
             notes.print(f"{service.living.name} at {address}/docs; SIGTERM or Ctrl-C stops it and loses nothing")
 
-    run(service, options.host, options.port, log_level=options.log, announce=announce)
+    following = deployment.Following(service, options.model, options.store, options.update_every)
+    run(service, options.host, options.port, log_level=options.log, announce=announce, beside=[following])
+
+
+def _update(options: argparse.Namespace) -> None:
+    if options.roll_back:
+        found = learning.roll_back(options.model)
+        if options.json:
+            _print_json({"model": found})
+        else:
+            answers.print(f"{options.model} is {found} again; a server that serves it takes it within seconds")
+        return
+    with _watching() as progress:
+        result = deployment.update_model(options.model, options.store, k=options.k, seed=options.seed, progress=progress)
+    if options.json:
+        _print_json(asdict(result))
+        return
+    answers.print(
+        f"{result.why} ({result.new_events:,} new events, {result.asked:,} people asked about the newest of them; "
+        f"{result.items_before:,} items before, {result.items_after:,} now)"
+    )
+    if result.promoted:
+        answers.print(f"promoted; to go back: penchant update {options.model} --roll-back")
 
 
 def _replay(options: argparse.Namespace) -> None:
@@ -423,6 +445,18 @@ def _minutes(word: str) -> int:
         raise argparse.ArgumentTypeError(f"{word!r} is not a number of minutes") from error
 
 
+def _seconds(word: str) -> float:
+    """``90s``, ``30m``, ``6h`` or ``1d`` as seconds."""
+    units = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+    try:
+        seconds = float(word[:-1]) * units[word[-1]]
+    except (ValueError, KeyError, IndexError) as error:
+        raise argparse.ArgumentTypeError(f"{word!r} is no time; write it as 90s, 30m, 6h or 1d") from error
+    if not 0 < seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f"{word!r} is no time above 0")
+    return seconds
+
+
 def _list(word: str) -> list[str]:
     return [part for part in word.split(",") if part]
 
@@ -473,7 +507,18 @@ def _serve_arguments(made: argparse.ArgumentParser) -> None:
     made.add_argument("--host", default="127.0.0.1", help="address to listen at (default %(default)s: this machine only)")
     made.add_argument("--port", type=int, default=8080, help="0 takes a free one (default %(default)s)")
     made.add_argument("--memory", type=int, default=256, metavar="MB", help="for states in memory (default %(default)s)")
+    made.add_argument(
+        "--update-every", type=_seconds, metavar="TIME", help="learn from the store so often, for example 6h (default: never)"
+    )
     made.add_argument("--log", choices=("info", "warning", "error"), default="info", help="info has a line for each request")
+
+
+def _update_arguments(made: argparse.ArgumentParser) -> None:
+    made.add_argument("model", metavar="MODEL", help="the model folder that is served")
+    _store_argument(made)
+    made.add_argument("--k", type=int, default=10, help="length of the lists compared (default %(default)s)")
+    made.add_argument("--seed", type=int, default=0, help="of the bootstrap (default %(default)s)")
+    made.add_argument("--roll-back", action="store_true", help="instead, put the model before in its place again")
 
 
 def _replay_arguments(made: argparse.ArgumentParser) -> None:
@@ -702,6 +747,12 @@ COMMANDS: tuple[tuple[Callable[[argparse.Namespace], None], Callable[[argparse.A
         _serve_arguments,
         "recommend live over HTTP: take events, keep states, survive being killed",
         "penchant serve model --store sqlite:///penchant.db --dataset dataset --port 8080",
+    ),
+    (
+        _update,
+        _update_arguments,
+        "learn from what a store has seen; the new model serves if it isn't worse on the newest events",
+        "penchant update model --store sqlite:///penchant.db",
     ),
     (
         _replay,

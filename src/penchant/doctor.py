@@ -14,6 +14,7 @@ EXTRAS = {
     "torch": "training networks: pip install 'penchant[train]'",
     "implicit": "training the model als: pip install 'penchant[als]'",
     "optuna": "penchant tune: pip install 'penchant[tune]'",
+    "fastapi": "penchant serve: pip install 'penchant[serve]'",
     "tensorboard": "penchant train --tensorboard: pip install 'penchant[tensorboard]'",
 }
 

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import logging
+import subprocess
+import sys
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from penchant import artifact, evaluation
 from penchant.data import catalog, dataset
+from penchant.live.learning import Update, update
 from penchant.live.ledger import Item, Ledger
 from penchant.live.service import Service
 from penchant.live.states import MEMORY, Verification, verify
 from penchant.types import PenchantError, Progress, quiet
 
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 1.0
 CATEGORIES = ("categories", "category", "genres", "genre")
 
 
@@ -50,10 +58,10 @@ def open_service(
     ledger = open_store(store, create=True)
     try:
         if dataset_folder is not None and not ledger.counts()["events"]:
-            log = dataset.load(dataset_folder)
+            events = dataset.load(dataset_folder)
             if split is not None:
-                log = log.where(~evaluation.held_out(log, evaluation.split(log, split)))
-            ledger.load(log, _items(Path(dataset_folder)), progress)
+                events = events.where(~evaluation.held_out(events, evaluation.split(events, split)))
+            ledger.load(events, _items(Path(dataset_folder)), progress)
         return Service(ledger, loaded, lineage, memory=memory)
     except BaseException:
         ledger.close()
@@ -74,6 +82,68 @@ def _items(folder: Path) -> list[Item]:
         labels = {name: str(value) for name, value in known.items() if name not in ("events", *CATEGORIES)}
         items.append(Item(item_id, categories=categories, labels=labels, text=catalog.title(known)))
     return items
+
+
+def update_model(model: str | Path, store: str, *, k: int = 10, seed: int = 0, progress: Progress = quiet) -> Update:
+    """Learn from a store; see ``learning.update``."""
+    ledger = open_store(store)
+    try:
+        return update(model, ledger, k=k, seed=seed, progress=progress)
+    finally:
+        ledger.close()
+
+
+class Following:
+    """While a service runs: exchanges its model when another stands in the folder, and learns from the store now and then.
+
+    Learning is a process of its own (``penchant update``), so that requests don't wait for it. What goes wrong is logged, and
+    the service goes on as it is.
+    """
+
+    def __init__(self, service: Service, model: str | Path, store: str, update_every: float | None = None) -> None:
+        self._service, self._model, self._store, self._every = service, Path(model), store, update_every
+        self._seen = artifact.read_config(model)["id"]
+        self._stopping = threading.Event()
+        self._learning: subprocess.Popen[bytes] | None = None
+        self._thread = threading.Thread(target=self._run, name="following", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Look no more; a learning that goes on is stopped, and leaves nothing."""
+        self._stopping.set()
+        self._thread.join()
+        if self._learning is not None and self._learning.poll() is None:
+            self._learning.terminate()
+            self._learning.wait()
+
+    def _run(self) -> None:
+        waited = 0.0
+        while not self._stopping.wait(LOOK_SECONDS):
+            waited += LOOK_SECONDS
+            if self._every is not None and waited >= self._every:
+                waited = 0.0
+                self._learn()
+            try:
+                self.look()
+            except Exception:
+                log.exception("the model in %s wasn't taken", self._model)
+
+    def _learn(self) -> None:
+        if self._learning is None or self._learning.poll() is not None:
+            words = ["update", str(self._model), "--store", self._store, "--json"]
+            self._learning = subprocess.Popen([sys.executable, "-m", "penchant", *words])  # noqa: S603 - our own words
+
+    def look(self) -> bool:
+        """Exchange the model if another is in the folder; returns whether."""
+        if not self._model.exists():  # the instant between two
+            return False
+        found = artifact.read_config(self._model)["id"]
+        if found == self._seen:
+            return False
+        self._seen = found  # one that can't be loaded is tried once
+        self._service.exchange(artifact.load(self._model), _lineage(self._model))
+        log.info("the model %s answers from now on", found)
+        return True
 
 
 def verify_store(model: str | Path, store: str, *, progress: Progress = quiet) -> Verification:

@@ -309,6 +309,21 @@ class Ledger:
             )
             return [Event(*row) for row in rows]
 
+    def export(self) -> Iterator[tuple[Any, ...]]:
+        """All events in the order they arrived: user, item, timestamp, type, value, event id, number."""
+        last, step = 0, ROWS_AT_ONCE
+        while True:
+            with self.database.reading() as connection:
+                rows = connection.execute(
+                    "SELECT user_id, item_id, timestamp, event_type, value, event_id, seq FROM events WHERE seq > ? "
+                    "ORDER BY seq LIMIT ?",
+                    [last, step],
+                ).fetchall()
+            if not rows:
+                return
+            yield from rows
+            last = rows[-1][-1]
+
     def users(self, *, user_id: str | None = None, after: str = "", most: int = -1) -> list[User]:
         """One user, or up to ``most`` users by id behind ``after``."""
         with self.database.reading() as connection:

@@ -8,7 +8,8 @@ import logging
 import signal
 import socket
 import sys
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -31,6 +32,13 @@ SWITCH_SECONDS = 0.001
 """Python's threads take turns this often: the one that writes shouldn't wait five milliseconds, the default, for the one
 that counts.
 """
+
+
+class Closing(Protocol):
+    """What has an end."""
+
+    def close(self) -> None:
+        """Come to it."""
 
 
 class Bounded(HttpToolsProtocol):
@@ -81,10 +89,19 @@ def _answer(status: bytes, sentence: str) -> bytes:
     return head % (status, len(body)) + body
 
 
-def run(service: Service, host: str, port: int, *, log_level: str = "info", announce: Any = None) -> None:
+def run(
+    service: Service,
+    host: str,
+    port: int,
+    *,
+    log_level: str = "info",
+    announce: Callable[[str], None] = lambda _: None,
+    beside: Sequence[Closing] = (),
+) -> None:
     """Serve until SIGTERM or SIGINT, then finish what was begun and close the service.
 
-    ``announce`` is called with the address once connections are taken (port 0 takes a free one). Raises ``PenchantError`` where
+    ``announce`` is called with the address once connections are taken (port 0 takes a free one); what runs ``beside`` the
+    service is closed before it. Raises ``PenchantError`` where
     the address can't be taken.
     """
     _log_in_json(log_level)
@@ -95,15 +112,15 @@ def run(service: Service, host: str, port: int, *, log_level: str = "info", anno
         # uvicorn raises the signals it was stopped by once more when it is done: by then there is nothing left to do.
         previous = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGTERM, signal.SIGINT)}
         try:
-            if announce is not None:
-                announce("http://{}:{}".format(*listening.getsockname()[:2]))
+            announce("http://{}:{}".format(*listening.getsockname()[:2]))
             with threadpool_limits(1):
                 server.run(sockets=[listening])
         finally:
             for number, handler in previous.items():
                 signal.signal(number, handler)
     finally:
-        service.close()
+        for thing in (*beside, service):
+            thing.close()
     log.info("stopped; all that was answered is on disk")
 
 
