@@ -369,3 +369,11 @@ class Learning(Protocol):
 
     def unlearn(self, histories: Sequences) -> None:
         """Take away what ``learn`` added for the same histories. ``PenchantError`` if that is more than was added."""
+
+
+@runtime_checkable
+class Growing(Learning, Protocol):
+    """What models that learn offer if items can join their catalogue without training."""
+
+    def grown(self, items: Sequence[str]) -> Self:
+        """A copy with more items at the end of the catalogue, of which nothing was learned yet. It has states of its own."""

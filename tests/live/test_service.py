@@ -203,6 +203,49 @@ def test_models_are_exchanged_under_load(service: Service, now: int, did: Did, l
     assert verify(service.ledger, lstm).differing == ()
 
 
+def test_an_item_nobody_knew_can_be_recommended_once_it_came_up(service: Service, now: int, did: Did) -> None:
+    before = service.living.model.state_id
+    assert service.grow() == 0
+    for user in ("ann", "bob", "eve"):
+        service.feedback([did(user, 3, 1), did(user, "brand new", 2), did(user, 9, 3)], now).result()
+    service.feedback([did("zoe", 3, 1)], now).result()
+    wait_until(lambda: service.lag == 0)
+    old = ask(service, now, "zoe", n=40)
+    assert service.grow() == 1
+    assert service.living.model.state_id != before
+    assert "brand new" not in old
+    assert "brand new" in ask(service, now, "zoe", n=10)
+    assert service.similar("brand new", now, n=1).result().items == ("item 9",)
+    assert "brand new" not in ask(service, now, "ann", n=40)  # she has it
+    assert verify(service.ledger, service.living.model).differing == ()
+    assert service.grow() == 0
+    assert service.erase("ann")["taken_from_memory"] == 3
+
+
+def test_a_restart_knows_the_same_new_items(tmp_path: Path, now: int, did: Did) -> None:
+    names = []
+    for _ in range(2):
+        model = create("transitions", window=3).fit(example_histories(np.random.default_rng(1), users=30))
+        opened = Service(Ledger(tmp_path / "store.db", create=True), model, {})
+        opened.feedback([did("ann", 3, 1, event_id="a"), did("ann", "brand new", 2, event_id="b")], now).result()
+        wait_until(lambda opened=opened: opened.lag == 0)  # type: ignore[misc]
+        opened.grow()
+        ask(opened, now)
+        names.append((opened.living.model.id, opened.living.model.state_id))
+        found = opened.living.states.found
+        opened.close()
+    assert names[0] == names[1]
+    assert found["stored"] == 1
+
+
+def test_a_network_does_not_grow_without_training(tmp_path: Path, lstm: Model, now: int, did: Did) -> None:
+    opened = Service(Ledger(tmp_path / "store.db", create=True), lstm, {})
+    opened.feedback([did("ann", "brand new")], now).result()
+    wait_until(lambda: opened.lag == 0)
+    assert opened.grow() == 0
+    opened.close()
+
+
 def test_many_threads_one_truth(service: Service, now: int, did: Did) -> None:
     """Eight clients at once: every event acknowledged is there once, and each client's own list follows its own click."""
 

@@ -21,6 +21,7 @@ from penchant.types import PenchantError, Progress, quiet
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 1.0
+LOOKS_TO_GROW = 30
 CATEGORIES = ("categories", "category", "genres", "genre")
 
 
@@ -94,7 +95,8 @@ def update_model(model: str | Path, store: str, *, k: int = 10, seed: int = 0, p
 
 
 class Following:
-    """While a service runs: exchanges its model when another stands in the folder, and learns from the store now and then.
+    """While a service runs: exchanges its model when another stands in the folder, lets it grow, and learns from the
+    store now and then.
 
     Learning is a process of its own (``penchant update``), so that requests don't wait for it. What goes wrong is logged, and
     the service goes on as it is.
@@ -117,16 +119,17 @@ class Following:
             self._learning.wait()
 
     def _run(self) -> None:
-        waited = 0.0
+        looks = 0
         while not self._stopping.wait(LOOK_SECONDS):
-            waited += LOOK_SECONDS
-            if self._every is not None and waited >= self._every:
-                waited = 0.0
+            looks += 1
+            if self._every is not None and looks % max(1, round(self._every / LOOK_SECONDS)) == 0:
                 self._learn()
             try:
                 self.look()
+                if looks % LOOKS_TO_GROW == 0:
+                    self._service.grow()
             except Exception:
-                log.exception("the model in %s wasn't taken", self._model)
+                log.exception("the model that answers stays the one it is")
 
     def _learn(self) -> None:
         if self._learning is None or self._learning.poll() is not None:

@@ -281,6 +281,15 @@ class Ledger:
             ).fetchall()
         return [(row[0], Happened(*row[1:])) for row in rows]
 
+    def who_met(self, items: Sequence[str], since: int) -> list[str]:
+        """Users with events of some items among those with numbers above ``since``."""
+        with self.database.reading() as connection:
+            rows = connection.execute(
+                "SELECT DISTINCT user_id FROM events WHERE seq > ? AND item_id IN (SELECT value FROM json_each(?))",
+                [since, json.dumps(items)],
+            )
+            return [row[0] for row in rows]
+
     def count_since(self, number: int) -> int:
         """How many events have numbers above ``number``."""
         with self.database.reading() as connection:

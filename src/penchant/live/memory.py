@@ -13,7 +13,7 @@ from typing import Any
 from penchant.live.ledger import Happened, Ledger
 from penchant.live.states import sequences_of
 from penchant.models.base import Model
-from penchant.types import NEVER, Learning, PenchantError
+from penchant.types import NEVER, UNKNOWN, Growing, Learning, PenchantError, Sequences
 
 AT_ONCE = 20_000
 """Events learned in one go, at most."""
@@ -40,6 +40,8 @@ class Memory:
         self._ledger = ledger
         self._model = model
         self.since = self.learned = since
+        self.unknown: dict[str, None] = {}
+        """Items met that the model doesn't know, in the order they came."""
         self.refused = 0
         """How often what should be taken back had never been learned."""
 
@@ -53,10 +55,32 @@ class Memory:
             # What the last events led to is learned with them, and taken back alone: the difference is what is new.
             before = {user: self._before(user, events, self._model.reach) for user, events in new.items()}
             after = {user: _in_order([*before[user], *events]) for user, events in new.items()}
-            self._learn(after, before)
+            self._learn(self._sequences(after), self._sequences(before))
         if arrived:
+            known = self._model.items
+            self.unknown |= {event.item_id: None for _, event in arrived if known.code(event.item_id) == UNKNOWN}
             self.learned = arrived[-1][1].seq
         return len(arrived)
+
+    def grown(self) -> tuple[Model, Memory]:
+        """The model with the unknown items in its catalogue, and its memory: what it would have learned, had it known them.
+
+        Raises ``PenchantError`` where a model can't grow.
+        """
+        if not isinstance(self._model, Growing):
+            raise PenchantError("the model can't grow without training")
+        model = self._model.grown(tuple(self.unknown))
+        assert isinstance(model, Model)
+        memory = Memory(self._ledger, model, self.since)
+        memory.learned = self.learned
+        # Who met the new items passed over them when learned; now they are told again, with them.
+        people = self._ledger.who_met(list(self.unknown), self.since)
+        whole = self._ledger.histories([(user, NEVER, "") for user in people])
+        learned = {
+            user: [event for event in history if event.seq <= self.learned] for user, history in zip(people, whole, strict=True)
+        }
+        memory._learn(memory._sequences(learned), self._sequences(learned))
+        return model, memory
 
     def _before(self, user: str, new: Sequence[Happened], reach: int) -> list[Happened]:
         """The events learned already that new ones stand behind, or where one came late, all of the user."""
@@ -75,14 +99,17 @@ class Memory:
             now = {str(place): [e for e in history if e.seq <= self.learned] for place, history in enumerate(after)}
             trained = {f"trained {place}": [e for e in history if e.seq <= self.since] for place, history in old.items()}
             kept = {f"trained {place}": [e for e in history if e.seq <= self.since] for place, history in now.items()}
-            self._learn(now | trained, old | kept)
+            self._learn(self._sequences(now | trained), self._sequences(old | kept))
 
-    def _learn(self, learn: Mapping[str, Sequence[Happened]], unlearn: Mapping[str, Sequence[Happened]]) -> None:
+    def _sequences(self, histories: Mapping[str, Sequence[Happened]]) -> Sequences:
+        return sequences_of(self._model, list(histories), list(histories.values()))
+
+    def _learn(self, new: Sequences, old: Sequences) -> None:
+        """Learn ``new`` in the place of ``old``."""
         assert isinstance(self._model, Learning)
-        new = sequences_of(self._model, list(learn), list(learn.values()))
         self._model.learn(new)
         try:
-            self._model.unlearn(sequences_of(self._model, list(unlearn), list(unlearn.values())))
+            self._model.unlearn(old)
         except PenchantError:  # the model was trained on less than the store was loaded with: leave its counts as they were
             self._model.unlearn(new)
             self.refused += 1

@@ -31,7 +31,7 @@ from penchant.live.states import MEMORY, PEOPLE_AT_ONCE, States, sequences_of
 from penchant.live.worker import Worker
 from penchant.models.base import Model
 from penchant.ranking import Excluded, recommend
-from penchant.types import UNKNOWN, Int, PenchantError, UserState
+from penchant.types import UNKNOWN, Growing, Int, PenchantError, UserState
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +41,8 @@ MOST_WORDS = 1000
 ASKS_AT_ONCE = 32
 LISTS_REMEMBERED = 20_000
 """So many of the last lists are kept in memory to tell which clicks were of a recommended item."""
+PEOPLE_WARM = 5_000
+"""So many people's states, those who asked last, are ready when another model takes over; others' are made when they ask."""
 MEMORY_PAUSE = 0.25
 """Seconds between two looks at the log for events to learn."""
 
@@ -149,9 +151,13 @@ class Service:
         memory = Memory(self.ledger, model, learned_before(self.ledger, lineage))
         while memory.catch_up():
             pass
-        return Living(
-            model, lineage, States(self.ledger, model, memory=self._most_memory), Shelf(self.ledger, model.items), memory
-        )
+        if memory.unknown and isinstance(model, Growing):
+            model, memory = memory.grown()
+        return self._living(model, lineage, memory)
+
+    def _living(self, model: Model, lineage: Mapping[str, Any], memory: Memory) -> Living:
+        states = States(self.ledger, model, memory=self._most_memory)
+        return Living(model, lineage, states, Shelf(self.ledger, model.items), memory)
 
     def close(self) -> None:
         """Answer all that waits, keep the states, then stop."""
@@ -294,15 +300,32 @@ class Service:
 
     def exchange(self, model: Model, lineage: Mapping[str, Any]) -> None:
         """Answer from another model from now on. Before, in this thread, it catches up with the log and reads the histories of
-        those whose states are in memory; no request waits for that, and none is dropped.
+        those who asked last; no request waits for that, and none is dropped.
         """
         with self._exchanging:
-            living = self._bring_to_life(model, lineage)
-            people = self._answers.submit(lambda: self.living.states.people()).result()
-            for start in range(0, len(people), PEOPLE_AT_ONCE):
-                living.states.of(people[start : start + PEOPLE_AT_ONCE])
-            self._answers.submit(lambda: setattr(self, "living", living)).result()
-            self.figures.models += 1
+            self._change_to(self._bring_to_life(model, lineage))
+
+    def grow(self) -> int:
+        """Let items that came up in the log, but not in training, join the catalogue; returns how many.
+
+        None do where the model can't grow without training. States are made anew, so do it now and then, not with every item.
+        """
+        with self._exchanging:
+            old = self.living
+            if not old.memory.unknown or not isinstance(old.model, Growing):
+                return 0
+            with self._memory_lock:
+                new = len(old.memory.unknown)
+                model, memory = old.memory.grown()
+            self._change_to(self._living(model, old.lineage, memory))
+            return new
+
+    def _change_to(self, living: Living) -> None:
+        people = self._answers.submit(lambda: self.living.states.people()[-PEOPLE_WARM:]).result()
+        for start in range(0, len(people), PEOPLE_AT_ONCE):
+            living.states.of(people[start : start + PEOPLE_AT_ONCE])
+        self._answers.submit(lambda: setattr(self, "living", living)).result()
+        self.figures.models += 1
 
     # Learning without gradients.
 
