@@ -83,9 +83,12 @@ class Memory:
         return model, memory
 
     def _before(self, user: str, new: Sequence[Happened], reach: int) -> list[Happened]:
-        """The events learned already that new ones stand behind, or where one came late, all of the user."""
+        """The events learned already that new ones follow: the last ones, or all of the user's where one of the new came late, or
+        where unknown items among the last let the model look further back.
+        """
         last = self._ledger.last_events(user, self.learned, reach)
-        if not last or _place(last[-1]) < min(_place(event) for event in new):
+        late = bool(last) and _place(last[-1]) > min(_place(event) for event in new)
+        if not late and all(self._model.items.code(event.item_id) != UNKNOWN for event in last):
             return last
         return [event for event in self._ledger.histories([(user, NEVER, "")])[0] if event.seq <= self.learned]
 
