@@ -83,8 +83,8 @@ class Memory:
         return model, memory
 
     def _before(self, user: str, new: Sequence[Happened], reach: int) -> list[Happened]:
-        """The events learned already that new ones follow: the last ones, or all of the user's where one of the new came late, or
-        where unknown items among the last let the model look further back.
+        """The events learned already that new ones follow: the last ones, or all of the user's where one of the new came late,
+        or where unknown items among the last let the model look further back.
         """
         last = self._ledger.last_events(user, self.learned, reach)
         late = bool(last) and _place(last[-1]) > min(_place(event) for event in new)
