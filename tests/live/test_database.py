@@ -75,6 +75,7 @@ def test_damage_is_found(tmp_path: Path, did: Callable[..., Event]) -> None:
     path.write_bytes(content)
     damaged = Ledger(path)
     assert damaged.database.faults()
+    assert all("\n" not in fault for fault in damaged.database.faults())
     damaged.close()
 
 

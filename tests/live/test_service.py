@@ -131,11 +131,13 @@ def test_clicks_are_attributed(service: Service, now: int, did: Did) -> None:
 def test_erasing_takes_back_what_was_learned(service: Service, now: int, did: Did) -> None:
     before, untouched = service.living.model.id, ask(service, now)
     service.feedback([did("ann", item, item) for item in (1, 30, 2, 31)], now).result()
+    assert ask(service, now) != untouched
     wait_until(lambda: service.lag == 0)
     assert service.living.model.id != before
     receipt = service.erase("ann")
     assert (receipt["events"], receipt["taken_from_memory"], receipt["in_training_data"]) == (4, 4, 0)
     assert service.living.model.id == before
+    assert "ann" not in service.living.states.people()
     assert ask(service, now) == untouched
     with pytest.raises(UnknownError):
         service.erase("ann")

@@ -64,9 +64,13 @@ def test_explanations_filters_and_sessions(running: Running) -> None:
     assert items(client.get("/api/recommend/ann", params={"n": 2, "offset": 1})) == every[1:3]
     client.patch(f"/api/item/{every[5]}", json={"hidden": True})
     assert items(client.get("/api/recommend/ann/x")) == [every[0]]
+    assert items(client.get("/api/recommend/ann", params={"at": "2024-05-31T18:30:00Z"})) == items(
+        client.get("/api/recommend/ann")
+    )
     clicked = [{"item_id": "item 3"}]
     session = items(client.post("/api/session/recommend", json=clicked, params={"n": 1}))
     assert session == ["item 4"]
+    assert items(client.post("/api/session/recommend", json=clicked, params={"n": 1, "at": "2001-01-01"})) == ["item 4"]
     assert items(client.get("/api/item-to-item/item 3", params={"n": 1})) == ["item 4"]
     assert items(client.get("/api/item/item 3/neighbors", params={"n": 1})) == ["item 4"]
     seen = [{"user_id": "ann", "item_id": "item 4"}]
@@ -213,6 +217,13 @@ def test_the_description_has_every_path(running: Running) -> None:
     assert {"/api/feedback", "/api/recommend/{user_id}", "/api/session/recommend", "/health/ready"} <= described["paths"].keys()
     assert running.client.get("/docs").status_code == 200
     assert described["components"]["schemas"]["EventIn"]["properties"]["user_id"]["maxLength"] == LONGEST_ID
+
+
+def test_a_defect_is_said_to_be_one(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running.service, "similar", lambda *_: 1 / 0)
+    answer = running.client.get("/api/item-to-item/x")
+    assert answer.status_code == 500
+    assert "defect" in answer.json()["error"]
 
 
 def test_a_full_disk_is_said_and_loses_nothing(running: Running) -> None:

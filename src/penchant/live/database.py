@@ -174,10 +174,10 @@ class Database:
         """What is wrong with the file itself, by SQLite's own check; nothing if it is sound."""
         try:
             with self.reading() as connection:
-                lines = [str(row[0]) for row in connection.execute("PRAGMA integrity_check(10)")]
+                found = "\n".join(str(row[0]) for row in connection.execute("PRAGMA integrity_check(10)"))
         except StoreError as error:
             return [str(error)]
-        return [] if lines == ["ok"] else lines
+        return [] if found == "ok" else [line for line in found.splitlines() if not line.startswith("***")]
 
 
 def take(connection: sqlite3.Connection, numbers: int = 1) -> int:

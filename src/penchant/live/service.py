@@ -335,8 +335,8 @@ class Service:
                 with self._memory_lock:
                     self.living.memory.catch_up()
                 self.ledger.database.checkpoint()
-            except PenchantError as error:
-                log.warning("what the model learns of the log is behind: %s", error)
+            except Exception:
+                log.exception("the model's memory doesn't follow the log; it is tried again")
 
     @contextmanager
     def _revising(self) -> Iterator[Memory]:
@@ -361,6 +361,7 @@ class Service:
             if gone is None:
                 raise UnknownError(f"there is no user {user_id[:80]!r}")
             memory.revise([gone], [[]])
+            self._answers.submit(lambda: self.living.states.forget(user_id)).result()
         return {
             "user_id": user_id,
             "events": len(gone),
@@ -389,6 +390,7 @@ class Service:
         with self._revising() as memory:
             theirs, mine, after = self.ledger.merge(target, source).result()
             memory.revise([theirs, mine], [after])
+            self._answers.submit(lambda: self.living.states.forget(source)).result()
         return len(after) - len(theirs)
 
     def put_users(self, users: Sequence[User]) -> Future[int]:

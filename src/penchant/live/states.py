@@ -66,6 +66,13 @@ class States:
         """Whose states are in memory, those asked for longest ago first."""
         return list(self._entries)
 
+    def forget(self, user: str) -> None:
+        """Let go of somebody's state, unwritten."""
+        entry = self._entries.pop(user, None)
+        self._changed.pop(user, None)
+        if entry is not None:
+            self.bytes -= entry.size
+
     def of(self, users: Sequence[str]) -> tuple[UserState, list[Int]]:
         """The current states of some users, one row each, and the codes of all items each has seen.
 
@@ -75,6 +82,8 @@ class States:
         with self._ledger.database.reading():
             marks = dict(zip(distinct, self._ledger.marks(distinct), strict=True))
             known = {user: mark for user, mark in marks.items() if mark is not None}
+            for user in marks.keys() - known.keys():  # perhaps erased by another process
+                self.forget(user)
             self._bring_up(known)
         nobody = Entry(self.model.initial(1), 0, np.zeros(0, np.int32))
         self.found["nobody"] += len(marks) - len(known)

@@ -102,6 +102,10 @@ def _add_errors(app: FastAPI) -> None:
         place = ", ".join(str(word)[:80] for word in first["loc"])
         return answer(422, f"{place}: {first['msg'].removeprefix('Value error, ')}")
 
+    @app.exception_handler(Exception)
+    async def broken(_: Request, error: Exception) -> JSONResponse:
+        return answer(500, f"this is a defect of Penchant ({type(error).__name__}); the log says more by the request's id")
+
     @app.exception_handler(HTTPException)
     async def http(_: Request, error: HTTPException) -> JSONResponse:
         return JSONResponse({"error": str(error.detail)}, error.status_code, headers=error.headers)
@@ -184,7 +188,7 @@ def _add_recommendations(app: FastAPI, service: Service, clock: Callable[[], int
     @app.post("/api/session/recommend", response_model=ALIST, tags=["recommend"])
     async def session(events: Session, filters: Filters, gorse: Gorse) -> Response:
         """What to recommend after some events, which aren't stored: for people who aren't known."""
-        moment = clock()
+        moment = clock() if filters["now"] is None else filters["now"]
         wish = ask(filters, events=tuple(event.event(moment) for event in events))
         return await answered(wish, gorse, scored=True)
 
