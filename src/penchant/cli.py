@@ -348,7 +348,7 @@ def _update(options: argparse.Namespace) -> None:
         _print_json(asdict(result))
         return
     answers.print(
-        f"{result.why} ({result.new_events:,} new events, {result.asked:,} people asked about the newest of them; "
+        f"{result.why} ({result.new_events:,} new events, asked about {result.asked:,} of the newest; "
         f"{result.items_before:,} items before, {result.items_after:,} now)"
     )
     if result.promoted:

@@ -70,7 +70,7 @@ def update(model: str | Path, ledger: Ledger, *, k: int = 10, seed: int = 0, pro
         challenger.fit(cut.train, cut.valid, progress=progress)
         _as_if_live(champion, seq.histories(log, ~new), cut.before_test)
         _as_if_live(challenger, cut.train, cut.before_test)
-        progress(f"asking both about the newest events of {len(cut.test):,} people", 0, 0)
+        progress(f"asking both about {len(cut.test):,} of the newest events", 0, 0)
         result = evaluation.evaluate(
             {"champion": champion, "challenger": challenger}, cut, k=min(k, len(champion.items)), reading="online", seed=seed
         )
@@ -119,11 +119,11 @@ def _judged(result: evaluation.Evaluation) -> tuple[bool, str]:
 
 
 def _cut(log: Interactions, new: Array) -> Split:
-    """A temporal split whose test part are the newest of the new events, and whose validation part those before."""
+    """A progressive split whose test part are the newest of the new events, and whose validation part those before."""
     moments = np.sort(log.timestamp[new])
     first_valid = moments[int(len(moments) * (1 - TEST_SHARE - VALID_SHARE))]
     first_test = moments[int(len(moments) * (1 - TEST_SHARE))]
-    return evaluation.at_moments(log, int(first_valid), int(first_test))
+    return evaluation.progressive(log, int(first_valid), int(first_test))
 
 
 def _as_if_live(model: Model, learned: Sequences, before: Sequences) -> None:
