@@ -44,7 +44,7 @@ OPERATIONS = st.one_of(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(name=st.sampled_from(["transitions", "longshort"]), operations=st.lists(OPERATIONS, max_size=20))
 def test_what_was_learned_live_equals_the_log(name: str, operations: list[tuple[object, ...]]) -> None:
     """Late events, erasures and merges included: counts are exact, so equal ids mean equal counts."""
@@ -68,7 +68,11 @@ def test_what_was_learned_live_equals_the_log(name: str, operations: list[tuple[
         memory.catch_up()
         assert memory.refused == 0
         assert model.id == learned_at_once(small(name), ledger)
+        started = Memory(ledger, small(name), 0)
+        started.begin()
+        assert started.model.id == model.id
         if name == "transitions":
+            assert list(started.unknown) == list(memory.unknown)
             larger, again = memory.grown()
             fresh = small(name)
             assert isinstance(fresh, Growing)
@@ -102,8 +106,11 @@ def test_what_was_never_learned_is_not_taken_away(ledger: Ledger, did: Did) -> N
     memory = Memory(ledger, model, int(ledger.meta()["clock"]))
     before = model.id
     ledger.append([did("zoe", 1, 1.1), did("zoe", 2, 1.2), did("zoe", 3, 1.3)]).result()
+    ledger.append([did("yan", 1, 1), did("yan", 5, 2)]).result()
     memory.catch_up()
     assert memory.refused == 1
+    assert model.id != before  # what others did is learned
+    memory.revise([ledger.erase_user("yan").result() or []], [[]])
     assert model.id == before
 
 

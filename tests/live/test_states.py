@@ -40,7 +40,7 @@ OPERATIONS = st.one_of(
 )
 
 
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(operations=st.lists(OPERATIONS, max_size=25))
 def test_living_states_equal_their_re_encoding(lstm: Model, operations: list[tuple[object, ...]]) -> None:
     """With two services on one store, too little memory for everybody, and restarts between."""

@@ -281,6 +281,11 @@ class Ledger:
             ).fetchall()
         return [(row[0], Happened(*row[1:])) for row in rows]
 
+    def who_did_something(self, since: int) -> list[str]:
+        """Users with events whose numbers are above ``since``."""
+        with self.database.reading() as connection:
+            return [row[0] for row in connection.execute("SELECT DISTINCT user_id FROM events WHERE seq > ?", [since])]
+
     def who_met(self, items: Sequence[str], since: int) -> list[str]:
         """Users with events of some items among those with numbers above ``since``."""
         with self.database.reading() as connection:

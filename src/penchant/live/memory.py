@@ -8,10 +8,11 @@ itself: at the start, after each request, and what other processes wrote. Learni
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from penchant.live.ledger import Happened, Ledger
-from penchant.live.states import sequences_of
+from penchant.live.states import PEOPLE_AT_ONCE, sequences_of
 from penchant.models.base import Model
 from penchant.types import NEVER, UNKNOWN, Growing, Learning, PenchantError, Sequences
 
@@ -38,26 +39,44 @@ class Memory:
 
     def __init__(self, ledger: Ledger, model: Model, since: int) -> None:
         self._ledger = ledger
-        self._model = model
+        self.model = model
         self.since = self.learned = since
         self.unknown: dict[str, None] = {}
         """Items met that the model doesn't know, in the order they came."""
         self.refused = 0
         """How often what should be taken back had never been learned."""
 
+    def begin(self) -> None:
+        """Learn all that the log has and the model hasn't, person by person, which is faster than in the order it arrived."""
+        last = int(self._ledger.meta()["clock"])
+        if isinstance(self.model, Learning):
+            met: dict[str, int] = {}
+            people = self._ledger.who_did_something(self.learned)
+            for start in range(0, len(people), PEOPLE_AT_ONCE):
+                some = people[start : start + PEOPLE_AT_ONCE]
+                histories = dict(zip(some, self._ledger.histories([(user, NEVER, "") for user in some]), strict=True))
+                now = {user: [e for e in history if e.seq <= last] for user, history in histories.items()}
+                before = {user: [e for e in history if e.seq <= self.learned] for user, history in histories.items()}
+                self._learn_people(now, before)
+                for event in chain(*now.values()):
+                    if event.seq > self.learned and self.model.items.code(event.item_id) == UNKNOWN:
+                        met[event.item_id] = min(event.seq, met.get(event.item_id, event.seq))
+            self.unknown = dict.fromkeys(sorted(met, key=lambda item: met[item]))
+        self.learned = last
+
     def catch_up(self) -> int:
         """Learn the next events of the log; returns how many there were. A model that doesn't learn lets them pass."""
         arrived = self._ledger.since(self.learned, AT_ONCE)
-        if arrived and isinstance(self._model, Learning):
+        if arrived and isinstance(self.model, Learning):
             new: dict[str, list[Happened]] = {}
             for user, event in arrived:
                 new.setdefault(user, []).append(event)
             # What the last events led to is learned with them, and taken back alone: the difference is what is new.
-            before = {user: self._before(user, events, self._model.reach) for user, events in new.items()}
+            before = {user: self._before(user, events, self.model.reach) for user, events in new.items()}
             after = {user: _in_order([*before[user], *events]) for user, events in new.items()}
-            self._learn(self._sequences(after), self._sequences(before))
+            self._learn_people(after, before)
         if arrived:
-            known = self._model.items
+            known = self.model.items
             self.unknown |= {event.item_id: None for _, event in arrived if known.code(event.item_id) == UNKNOWN}
             self.learned = arrived[-1][1].seq
         return len(arrived)
@@ -67,9 +86,9 @@ class Memory:
 
         Raises ``PenchantError`` where a model can't grow.
         """
-        if not isinstance(self._model, Growing):
+        if not isinstance(self.model, Growing):
             raise PenchantError("the model can't grow without training")
-        model = self._model.grown(tuple(self.unknown))
+        model = self.model.grown(tuple(self.unknown))
         assert isinstance(model, Model)
         memory = Memory(self._ledger, model, self.since)
         memory.learned = self.learned
@@ -79,7 +98,7 @@ class Memory:
         learned = {
             user: [event for event in history if event.seq <= self.learned] for user, history in zip(people, whole, strict=True)
         }
-        memory._learn(memory._sequences(learned), self._sequences(learned))
+        memory.refused += not memory._learn(memory._sequences(learned), self._sequences(learned))
         return model, memory
 
     def _before(self, user: str, new: Sequence[Happened], reach: int) -> list[Happened]:
@@ -88,7 +107,7 @@ class Memory:
         """
         last = self._ledger.last_events(user, self.learned, reach)
         late = bool(last) and _place(last[-1]) > min(_place(event) for event in new)
-        if not late and all(self._model.items.code(event.item_id) != UNKNOWN for event in last):
+        if not late and all(self.model.items.code(event.item_id) != UNKNOWN for event in last):
             return last
         return [event for event in self._ledger.histories([(user, NEVER, "")])[0] if event.seq <= self.learned]
 
@@ -97,25 +116,36 @@ class Memory:
 
         What the model was trained on stays in it: that can't be told apart any more, until it is trained again.
         """
-        if isinstance(self._model, Learning):
+        if isinstance(self.model, Learning):
             old = {str(place): [e for e in history if e.seq <= self.learned] for place, history in enumerate(before)}
             now = {str(place): [e for e in history if e.seq <= self.learned] for place, history in enumerate(after)}
             trained = {f"trained {place}": [e for e in history if e.seq <= self.since] for place, history in old.items()}
             kept = {f"trained {place}": [e for e in history if e.seq <= self.since] for place, history in now.items()}
-            self._learn(self._sequences(now | trained), self._sequences(old | kept))
+            self.refused += not self._learn(self._sequences(now | trained), self._sequences(old | kept))
 
     def _sequences(self, histories: Mapping[str, Sequence[Happened]]) -> Sequences:
-        return sequences_of(self._model, list(histories), list(histories.values()))
+        return sequences_of(self.model, list(histories), list(histories.values()))
 
-    def _learn(self, new: Sequences, old: Sequences) -> None:
-        """Learn ``new`` in the place of ``old``."""
-        assert isinstance(self._model, Learning)
-        self._model.learn(new)
+    def _learn_people(self, now: Mapping[str, Sequence[Happened]], before: Mapping[str, Sequence[Happened]]) -> None:
+        """Learn people's histories in the place of earlier ones; where that can't be done for all at once, one by one."""
+        if self._learn(self._sequences(now), self._sequences(before)):
+            return
+        for user in now if len(now) > 1 else ():
+            self._learn_people({user: now[user]}, {user: before[user]})
+        self.refused += len(now) == 1
+
+    def _learn(self, new: Sequences, old: Sequences) -> bool:
+        """Learn ``new`` in the place of ``old``; false where the model was trained on less than the store was loaded with, and
+        has not learned what it should take back: then its counts stay as they were.
+        """
+        assert isinstance(self.model, Learning)
+        self.model.learn(new)
         try:
-            self._model.unlearn(old)
-        except PenchantError:  # the model was trained on less than the store was loaded with: leave its counts as they were
-            self._model.unlearn(new)
-            self.refused += 1
+            self.model.unlearn(old)
+        except PenchantError:
+            self.model.unlearn(new)
+            return False
+        return True
 
 
 def _place(event: Happened) -> tuple[int, str]:

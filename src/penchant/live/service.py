@@ -149,8 +149,7 @@ class Service:
 
     def _bring_to_life(self, model: Model, lineage: Mapping[str, Any]) -> Living:
         memory = Memory(self.ledger, model, learned_before(self.ledger, lineage))
-        while memory.catch_up():
-            pass
+        memory.begin()
         if memory.unknown and isinstance(model, Growing):
             model, memory = memory.grown()
         return self._living(model, lineage, memory)
