@@ -72,11 +72,11 @@ def test_what_was_learned_live_equals_the_log(name: str, operations: list[tuple[
         started.begin()
         assert started.model.id == model.id
         if name == "transitions":
-            assert list(started.unknown) == list(memory.unknown)
+            assert started.new_items() == memory.new_items()
             larger, again = memory.grown()
             fresh = small(name)
             assert isinstance(fresh, Growing)
-            assert larger.id == learned_at_once(fresh.grown(tuple(memory.unknown)), ledger)
+            assert larger.id == learned_at_once(fresh.grown(memory.new_items()), ledger)
             assert again.catch_up() == 0
         ledger.close()
 

@@ -222,6 +222,10 @@ def test_an_item_nobody_knew_can_be_recommended_once_it_came_up(service: Service
     assert verify(service.ledger, service.living.model).differing == ()
     assert service.grow() == 0
     assert service.erase("ann")["taken_from_memory"] == 3
+    service.feedback([did("max", "seen by one who leaves")], now).result()
+    wait_until(lambda: service.lag == 0)
+    service.erase("max")
+    assert service.grow() == 0
 
 
 def test_a_restart_knows_the_same_new_items(tmp_path: Path, now: int, did: Did) -> None:

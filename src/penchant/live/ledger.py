@@ -286,6 +286,16 @@ class Ledger:
         with self.database.reading() as connection:
             return [row[0] for row in connection.execute("SELECT DISTINCT user_id FROM events WHERE seq > ?", [since])]
 
+    def in_order_of_arrival(self, items: Sequence[str], since: int) -> list[str]:
+        """Of some items those with events whose numbers are above ``since``, in the order of the first of these."""
+        with self.database.reading() as connection:
+            rows = connection.execute(
+                "SELECT item_id FROM events WHERE seq > ? AND item_id IN (SELECT value FROM json_each(?)) "
+                "GROUP BY item_id ORDER BY min(seq)",
+                [since, json.dumps(items)],
+            )
+            return [row[0] for row in rows]
+
     def who_met(self, items: Sequence[str], since: int) -> list[str]:
         """Users with events of some items among those with numbers above ``since``."""
         with self.database.reading() as connection:

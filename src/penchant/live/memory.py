@@ -7,7 +7,7 @@ itself: at the start, after each request, and what other processes wrote. Learni
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -41,8 +41,8 @@ class Memory:
         self._ledger = ledger
         self.model = model
         self.since = self.learned = since
-        self.unknown: dict[str, None] = {}
-        """Items met that the model doesn't know, in the order they came."""
+        self.unknown: set[str] = set()
+        """Items met that the model doesn't know."""
         self.refused = 0
         """How often what should be taken back had never been learned."""
 
@@ -50,7 +50,6 @@ class Memory:
         """Learn all that the log has and the model hasn't, person by person, which is faster than in the order it arrived."""
         last = int(self._ledger.meta()["clock"])
         if isinstance(self.model, Learning):
-            met: dict[str, int] = {}
             people = self._ledger.who_did_something(self.learned)
             for start in range(0, len(people), PEOPLE_AT_ONCE):
                 some = people[start : start + PEOPLE_AT_ONCE]
@@ -58,10 +57,7 @@ class Memory:
                 now = {user: [e for e in history if e.seq <= last] for user, history in histories.items()}
                 before = {user: [e for e in history if e.seq <= self.learned] for user, history in histories.items()}
                 self._learn_people(now, before)
-                for event in chain(*now.values()):
-                    if event.seq > self.learned and self.model.items.code(event.item_id) == UNKNOWN:
-                        met[event.item_id] = min(event.seq, met.get(event.item_id, event.seq))
-            self.unknown = dict.fromkeys(sorted(met, key=lambda item: met[item]))
+                self._note(chain(*now.values()))
         self.learned = last
 
     def catch_up(self) -> int:
@@ -76,10 +72,16 @@ class Memory:
             after = {user: _in_order([*before[user], *events]) for user, events in new.items()}
             self._learn_people(after, before)
         if arrived:
-            known = self.model.items
-            self.unknown |= {event.item_id: None for _, event in arrived if known.code(event.item_id) == UNKNOWN}
+            self._note(event for _, event in arrived)
             self.learned = arrived[-1][1].seq
         return len(arrived)
+
+    def _note(self, events: Iterable[Happened]) -> None:
+        self.unknown.update(event.item_id for event in events if self.model.items.code(event.item_id) == UNKNOWN)
+
+    def new_items(self) -> tuple[str, ...]:
+        """The unknown items that are still in the log (whoever met them may have been erased), in the order they came."""
+        return tuple(self._ledger.in_order_of_arrival(list(self.unknown), self.since))
 
     def grown(self) -> tuple[Model, Memory]:
         """The model with the unknown items in its catalogue, and its memory: what it would have learned, had it known them.
@@ -88,12 +90,13 @@ class Memory:
         """
         if not isinstance(self.model, Growing):
             raise PenchantError("the model can't grow without training")
-        model = self.model.grown(tuple(self.unknown))
+        items = self.new_items()
+        model = self.model.grown(items)
         assert isinstance(model, Model)
         memory = Memory(self._ledger, model, self.since)
         memory.learned = self.learned
         # Who met the new items passed over them when learned; now they are told again, with them.
-        people = self._ledger.who_met(list(self.unknown), self.since)
+        people = self._ledger.who_met(items, self.since)
         whole = self._ledger.histories([(user, NEVER, "") for user in people])
         learned = {
             user: [event for event in history if event.seq <= self.learned] for user, history in zip(people, whole, strict=True)

@@ -150,7 +150,7 @@ class Service:
     def _bring_to_life(self, model: Model, lineage: Mapping[str, Any]) -> Living:
         memory = Memory(self.ledger, model, learned_before(self.ledger, lineage))
         memory.begin()
-        if memory.unknown and isinstance(model, Growing):
+        if memory.new_items() and isinstance(model, Growing):
             model, memory = memory.grown()
         return self._living(model, lineage, memory)
 
@@ -314,7 +314,9 @@ class Service:
             if not old.memory.unknown or not isinstance(old.model, Growing):
                 return 0
             with self._memory_lock:
-                new = len(old.memory.unknown)
+                new = len(old.memory.new_items())
+                if new == 0:
+                    return 0
                 model, memory = old.memory.grown()
             self._change_to(self._living(model, old.lineage, memory))
             return new
