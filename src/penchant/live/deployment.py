@@ -58,7 +58,9 @@ def open_service(
     loaded, lineage = artifact.load(model), _lineage(model)
     ledger = open_store(store, create=True)
     try:
-        if dataset_folder is not None and not ledger.counts()["events"]:
+        if dataset_folder is not None and ledger.counts()["events"]:
+            progress(f"{store} has events already, so {dataset_folder} isn't loaded", 0, 0)
+        elif dataset_folder is not None:
             events = dataset.load(dataset_folder)
             if split is not None:
                 events = events.where(~evaluation.held_out(events, evaluation.split(events, split)))

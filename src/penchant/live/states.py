@@ -129,7 +129,7 @@ class States:
         self._advance(good, behind, known)
         lost = [user for user in cold if user not in good]
         if lost:
-            states = self.model.encode(self._sequences(lost, [histories[user] for user in lost]))
+            states = self.model.encode(sequences_of(self.model, lost, [histories[user] for user in lost]))
             for row, user in enumerate(lost):
                 self._keep(user, Entry(states[np.array([row])], known[user].changed, self._codes(histories[user])))
 
@@ -150,7 +150,7 @@ class States:
         some = [(user, entry, events) for (user, entry), events in zip(entries.items(), behind, strict=True) if events]
         if some:
             before = UserState.concatenate([entry.state for _, entry, _ in some])
-            histories = self._sequences([user for user, _, _ in some], [events for _, _, events in some])
+            histories = sequences_of(self.model, [user for user, _, _ in some], [events for _, _, events in some])
             after = self.model.advance(before, seq.pad(histories, np.arange(len(some))))
             for row, (user, entry, events) in enumerate(some):
                 seen = np.union1d(entry.seen, self._codes(events))
@@ -192,9 +192,6 @@ class States:
         """The distinct known items of some events, ascending, ``int32``."""
         codes: Int = np.unique(self.model.items.codes([event.item_id for event in events]))
         return np.asarray(codes[codes != UNKNOWN])
-
-    def _sequences(self, users: Sequence[str], histories: Sequence[Sequence[Happened]]) -> Sequences:
-        return sequences_of(self.model, users, histories)
 
 
 def sequences_of(model: Model, users: Sequence[str], histories: Sequence[Sequence[Happened]]) -> Sequences:
