@@ -22,11 +22,11 @@ $(VENV)/.torch: constraints.txt | $(BIN)/python
 	@touch $@
 
 $(VENV)/.installed: pyproject.toml constraints.txt $(VENV)/.torch
-	$(PIP) install -q -c constraints.txt -e '.[train,classify]'
+	$(PIP) install -q -c constraints.txt -e '.[train,classify,serve]'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.installed
-	$(PIP) install -q -c constraints.txt -e '.[train,dev]'
+	$(PIP) install -q -c constraints.txt -e '.[train,serve,dev]'
 	@touch $@
 
 demo: install  ## MovieLens-100k, from the event log to recommendations

@@ -16,7 +16,22 @@ import pytest
 from penchant import artifact
 from penchant.cli import main
 
-COMMANDS = ("demo", "data", "prepare", "train", "tune", "evaluate", "recommend", "rank", "classify", "doctor")
+COMMANDS = (
+    "demo",
+    "data",
+    "prepare",
+    "train",
+    "tune",
+    "evaluate",
+    "recommend",
+    "rank",
+    "classify",
+    "serve",
+    "update",
+    "replay",
+    "verify",
+    "doctor",
+)
 USERS = [*(f"u{number:02}" for number in range(24)), "comma, the", 'quote "q"', "007", ":heart:", "[bold]", "ünïcode ☕"]
 MAIN = """
 import signal, sys

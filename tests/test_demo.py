@@ -9,6 +9,8 @@ import pytest
 from penchant import demo, workflow
 from penchant.data import sources
 
+STEPS = ("1. Fetching", "2. Cleaning", "3. Training", "4. Comparing", "5. Recommending", "6. Serving")
+
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
@@ -37,24 +39,29 @@ def test_the_demo_goes_the_whole_way_and_says_so(small: Path) -> None:
     said: list[str] = []
     figures = demo.run(small, say=said.append)
     words = "\n".join(said)
-    steps = [words.index(step) for step in ("1. Fetching", "2. Cleaning", "3. Training", "4. Comparing", "5. Recommending")]
+    steps = [words.index(step) for step in STEPS]
     assert steps == sorted(steps)
-    assert set(figures) == {"source", "manifest", "train", "evaluate", "recommend"}
+    assert set(figures) == {"source", "manifest", "train", "evaluate", "recommend", "replay"}
     assert {"popularity", str(small / "lstm")} < figures["evaluate"]["models"].keys()
     assert "| popularity | 0." in words
     assert " leads by ndcg@10 (" in words
     people = {row["user_id"] for row in figures["recommend"]}
     assert len(people) == demo.PEOPLE
     assert len(figures["recommend"]) == 5 * demo.PEOPLE
+    assert figures["replay"]["events"] == 30
+    assert f"30 events of the leave-one-out split: {figures['replay']['hit_rate']:.1%} were on the list" in words
+    assert f"penchant serve {small}/lstm --store" in words
     assert words.count("Film, the ") == 5 * demo.PEOPLE
     assert f"penchant recommend {small}/lstm {small}/dataset" in words
     assert (small / "dataset" / "manifest.json").exists()
     json.dumps(figures, allow_nan=False)
 
 
-def test_the_demo_can_be_run_again_in_the_same_place(small: Path) -> None:
+def test_the_demo_can_be_run_again_in_the_same_place_and_without_a_server(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo, "find_spec", lambda name: None)
     first = demo.run(small, say=lambda line: None)
     (small / demo.DATASET).rename(small.parent / "before")
     again = demo.run(small, say=lambda line: None)
     assert first["evaluate"] == again["evaluate"]
     assert first["recommend"] == again["recommend"]
+    assert first["replay"] is None

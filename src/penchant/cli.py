@@ -19,11 +19,12 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from penchant import candidates, classification, demo, doctor, tuning, workflow
+from penchant import candidates, classification, demo, doctor, replay, tuning, workflow
 from penchant.data import catalog, dataset, sources, times
 from penchant.data.clean import STEPS, PrepareConfig
 from penchant.data.quality import describe
 from penchant.evaluation import SPLITS
+from penchant.live import deployment, learning
 from penchant.models import MODELS, RANKERS
 from penchant.models.neural.classifier import CELLS, ClassifierSettings
 from penchant.offline import recommend_users
@@ -382,6 +383,92 @@ def _classify(options: argparse.Namespace) -> None:
         answers.print(escape(f"note: {warning}"))
 
 
+def _serve(options: argparse.Namespace) -> None:
+    try:
+        from penchant.server.run import run
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith("penchant"):
+            raise
+        raise PenchantError(f"serving needs {error.name}; install it with: pip install 'penchant[serve]'") from error
+    with _watching() as progress:
+        service = deployment.open_service(
+            options.model,
+            options.store,
+            dataset_folder=options.dataset,
+            split=options.split,
+            memory=options.memory << 20,
+            progress=progress,
+        )
+
+    def announce(address: str) -> None:
+        if options.json:
+            _print_json({"address": address, "model": service.living.name, "store": options.store})
+            sys.stdout.flush()
+        else:
+            notes.print(f"{service.living.name} at {address}/docs; SIGTERM or Ctrl-C stops it and loses nothing")
+
+    following = deployment.Following(service, options.model, options.store, options.update_every)
+    run(service, options.host, options.port, log_level=options.log, announce=announce, beside=[following])
+
+
+def _update(options: argparse.Namespace) -> None:
+    if options.roll_back:
+        found = learning.roll_back(options.model)
+        if options.json:
+            _print_json({"model": found})
+        else:
+            answers.print(f"{options.model} is {found} again; a server that serves it takes it within seconds")
+        return
+    with _watching() as progress:
+        result = deployment.update_model(options.model, options.store, k=options.k, seed=options.seed, progress=progress)
+    if options.json:
+        _print_json(asdict(result))
+        return
+    answers.print(
+        f"{result.why} ({result.new_events:,} new events, asked about {result.asked:,} of the newest; "
+        f"{result.items_before:,} items before, {result.items_after:,} now)"
+    )
+    if result.promoted:
+        answers.print(f"promoted; to go back: penchant update {options.model} --roll-back")
+
+
+def _replay(options: argparse.Namespace) -> None:
+    log = dataset.load(options.dataset)
+    with _watching() as progress:
+        result = replay.replay(
+            log,
+            options.url,
+            split=options.split,
+            speed=options.speed,
+            most=options.events,
+            k=options.k,
+            progress=progress,
+        )
+    if options.json:
+        _print_json(result)
+        return
+    answers.print(escape(replay.in_words(result)))
+
+
+def _verify(options: argparse.Namespace) -> None:
+    with _watching() as progress:
+        found = deployment.verify_store(options.model, options.store, progress=progress)
+    if found.faults:
+        raise PenchantError(f"{options.store}: the file is damaged: {found.faults[0]}; bring back a backup")
+    if found.differing:
+        raise PenchantError(
+            f"{options.store}: {len(found.differing):,} of {found.users:,} states differ from their histories, "
+            f"the first of user {found.differing[0]!r}; this is a defect of Penchant: please report it"
+        )
+    if options.json:
+        _print_json(asdict(found))
+    else:
+        answers.print(
+            f"{found.users:,} users, {found.events:,} events, {found.stored:,} states stored: "
+            "the file is sound, and every state equals its re-encoded history"
+        )
+
+
 def _doctor(options: argparse.Namespace) -> None:
     findings = doctor.examine()
     if options.json:
@@ -450,6 +537,18 @@ def _minutes(word: str) -> int:
         raise argparse.ArgumentTypeError(f"{word!r} is not a number of minutes") from error
 
 
+def _seconds(word: str) -> float:
+    """``90s``, ``30m``, ``6h`` or ``1d`` as seconds."""
+    units = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+    try:
+        seconds = float(word[:-1]) * units[word[-1]]
+    except (ValueError, KeyError, IndexError) as error:
+        raise argparse.ArgumentTypeError(f"{word!r} is no time; write it as 90s, 30m, 6h or 1d") from error
+    if not 0 < seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f"{word!r} is no time above 0")
+    return seconds
+
+
 def _list(word: str) -> list[str]:
     return [part for part in word.split(",") if part]
 
@@ -488,6 +587,52 @@ def _parser() -> argparse.ArgumentParser:
         made.add_argument("--json", action="store_true", help="one JSON value on standard output, for machines")
         add_arguments(made)
     return parser
+
+
+def _serve_arguments(made: argparse.ArgumentParser) -> None:
+    made.add_argument("model", metavar="MODEL", help="a model folder that train wrote")
+    _store_argument(made)
+    made.add_argument("--dataset", metavar="DIR", help="load this dataset's events and items, if the store has no events yet")
+    made.add_argument(
+        "--split", choices=list(SPLITS), help="of the dataset, load only what lies before this split's test part: for replay"
+    )
+    made.add_argument("--host", default="127.0.0.1", help="address to listen at (default %(default)s: this machine only)")
+    made.add_argument("--port", type=int, default=8080, help="0 takes a free one (default %(default)s)")
+    made.add_argument("--memory", type=int, default=256, metavar="MB", help="for states in memory (default %(default)s)")
+    made.add_argument(
+        "--update-every", type=_seconds, metavar="TIME", help="learn from the store so often, for example 6h (default: never)"
+    )
+    made.add_argument("--log", choices=("info", "warning", "error"), default="info", help="info has a line for each request")
+
+
+def _update_arguments(made: argparse.ArgumentParser) -> None:
+    made.add_argument("model", metavar="MODEL", help="the model folder that is served")
+    _store_argument(made)
+    made.add_argument("--k", type=int, default=10, help="length of the lists compared (default %(default)s)")
+    made.add_argument("--seed", type=int, default=0, help="of the bootstrap (default %(default)s)")
+    made.add_argument("--roll-back", action="store_true", help="instead, put the model before in its place again")
+
+
+def _replay_arguments(made: argparse.ArgumentParser) -> None:
+    made.add_argument("dataset", metavar="DIR", help="a dataset folder that prepare wrote")
+    made.add_argument("--url", default="http://127.0.0.1:8080", help="the server (default %(default)s)")
+    made.add_argument(
+        "--speed", type=float, default=0.0, metavar="X", help="so many times the log's pace (default: as fast as it goes)"
+    )
+    made.add_argument("--events", type=int, metavar="N", help="so many events at most")
+    made.add_argument("--k", type=int, default=10, help="length of the lists (default %(default)s)")
+    _split_argument(made)
+
+
+def _verify_arguments(made: argparse.ArgumentParser) -> None:
+    made.add_argument("model", metavar="MODEL", help="the model folder that is served")
+    _store_argument(made)
+
+
+def _store_argument(made: argparse.ArgumentParser) -> None:
+    made.add_argument(
+        "--store", default="sqlite:///penchant.db", metavar="URL", help="where events and states are kept (default %(default)s)"
+    )
 
 
 def _demo_arguments(made: argparse.ArgumentParser) -> None:
@@ -739,6 +884,30 @@ COMMANDS: tuple[tuple[Callable[[argparse.Namespace], None], Callable[[argparse.A
         _classify_arguments,
         "the article's program: tell a table's 0/1 label, by an LSTM over its steps and by simple methods",
         "penchant classify user_interest_data.csv --cell article_lstm",
+    ),
+    (
+        _serve,
+        _serve_arguments,
+        "recommend live over HTTP: take events, keep states, survive being killed",
+        "penchant serve model --store sqlite:///penchant.db --dataset dataset --port 8080",
+    ),
+    (
+        _update,
+        _update_arguments,
+        "learn from what a store has seen; the new model serves if it isn't worse on the newest events",
+        "penchant update model --store sqlite:///penchant.db",
+    ),
+    (
+        _replay,
+        _replay_arguments,
+        "send a split's test events to a server one by one, and see what its lists were worth",
+        "penchant replay dataset --url http://127.0.0.1:8080 --split temporal",
+    ),
+    (
+        _verify,
+        _verify_arguments,
+        "check a store: the file, and every state against its re-encoded history",
+        "penchant verify model --store sqlite:///penchant.db",
     ),
     (_doctor, _doctor_arguments, "what is installed, what works, what to do", "penchant doctor"),
 )

@@ -1,16 +1,21 @@
-"""The main job on real data, the whole way: fetch, clean, train, compare, recommend."""
+"""The main job on real data, the whole way: fetch, clean, train, compare, recommend, serve."""
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
+from subprocess import PIPE, Popen
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from penchant import artifact, workflow
+from penchant import artifact, replay, workflow
 from penchant.data import catalog, dataset, sources
 from penchant.data.quality import describe
 from penchant.offline import recommend_users
-from penchant.types import Progress, quiet
+from penchant.types import Interactions, PenchantError, Progress, quiet
 
 DATASET = "ml-100k"
 PEOPLE = 3
@@ -52,11 +57,35 @@ def run(out: str | Path, *, say: Callable[[str], None], progress: Progress = qui
         mine = [catalog.title(titles[row["item_id"]]) for row in rows if row["user_id"] == user]
         say(f"   person {user:<4}" + "; ".join(mine))
 
+    say("6. Serving it: a server on a free port is sent each person's last film, and asked for ten films just before")
+    live = _serve_and_replay(out, interactions, split, progress)
+    say("   " + (replay.in_words(live) if live else "left out: serving needs pip install 'penchant[serve]'"))
+
     say(
         "\nWhere to look next (. .venv/bin/activate puts penchant on the path)\n"
         f"   more people:     penchant recommend {out}/lstm {out}/dataset --users all --k 10\n"
+        f"   serving it:      penchant serve {out}/lstm --store sqlite:///{out}/penchant.db --dataset {out}/dataset\n"
         f"   another model:   penchant train {out}/dataset --model lstm --set width=128 --out {out}/wide\n"
         "   your own events: penchant prepare EVENTS.csv --out my-dataset\n"
         "   all commands:    penchant --help"
     )
-    return {"source": source, "manifest": manifest, "train": trained, "evaluate": result.to_json(), "recommend": rows}
+    figures = {"source": source, "manifest": manifest, "train": trained, "evaluate": result.to_json(), "recommend": rows}
+    return figures | {"replay": live}
+
+
+def _serve_and_replay(out: Path, log: Interactions, split: str, progress: Progress) -> dict[str, Any] | None:
+    """``penchant serve`` for as long as a replay takes, over a store of its own; ``None`` where serving isn't installed."""
+    if find_spec("fastapi") is None:
+        return None
+    with TemporaryDirectory(dir=out) as folder:
+        words = ["serve", str(out / "lstm"), "--store", f"sqlite:///{folder}/store.db", "--dataset", str(out / "dataset")]
+        words += ["--split", split, "--port", "0", "--log", "warning", "--json"]
+        with Popen([sys.executable, "-m", "penchant", *words], stdout=PIPE) as server:  # noqa: S603 - our own words
+            assert server.stdout is not None
+            try:
+                line = server.stdout.readline()
+                if not line:
+                    raise PenchantError("the server didn't start; penchant serve says why")
+                return replay.replay(log, json.loads(line)["address"], split=split, progress=progress)
+            finally:
+                server.terminate()

@@ -15,6 +15,7 @@ EXTRAS = {
     "sklearn": "penchant classify: pip install 'penchant[classify]'",
     "implicit": "training the model als: pip install 'penchant[als]'",
     "optuna": "penchant tune: pip install 'penchant[tune]'",
+    "fastapi": "penchant serve: pip install 'penchant[serve]'",
     "tensorboard": "penchant train --tensorboard: pip install 'penchant[tensorboard]'",
 }
 

@@ -141,6 +141,11 @@ class Interactions:
     def __len__(self) -> int:
         return len(self.user)
 
+    def where(self, keep: Array) -> Interactions:
+        """The events to ``keep[m] bool``, in the same codes; it still names the dataset it was cut from."""
+        columns = ("user", "item", "timestamp", "event_type", "value", "session", "event_id")
+        return replace(self, **{name: getattr(self, name)[keep] for name in columns})
+
 
 @dataclass(frozen=True)
 class Sequences:
@@ -395,6 +400,10 @@ class Learning(Protocol):
     def reach(self) -> int:
         """How many events of known items behind an event what is learned of it depends on."""
 
+    @property
+    def reach(self) -> int:
+        """How many events before a new one what is learned of it depends on: all that has to be told again with it."""
+
     def learn(self, histories: Sequences) -> None:
         """Add some whole histories to what is known."""
 
@@ -405,3 +414,11 @@ class Learning(Protocol):
 
     def unlearn(self, histories: Sequences) -> None:
         """Take away what ``learn`` added for the same histories. ``PenchantError`` if that is more than was added."""
+
+
+@runtime_checkable
+class Growing(Learning, Protocol):
+    """What models that learn offer if items can join their catalogue without training."""
+
+    def grown(self, items: Sequence[str]) -> Self:
+        """A copy with more items at the end of the catalogue, of which nothing was learned yet. It has states of its own."""

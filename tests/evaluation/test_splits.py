@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penchant import prepare, read
-from penchant.evaluation import SPLITS, leave_one_out, split, temporal
+from penchant.evaluation import SPLITS, leave_one_out, progressive, split, temporal
 from penchant.testing import log_of
-from penchant.types import Cases, Interactions, PenchantError, Sequences, Split
+from penchant.types import MICROSECONDS, Cases, Interactions, PenchantError, Sequences, Split
 
 events = st.lists(st.tuples(st.sampled_from("uvwxyz"), st.sampled_from("abcdef"), st.integers(0, 30)), min_size=1, max_size=60)
 
@@ -156,3 +156,20 @@ def test_beauty_asks_each_of_its_users(shared_data: Path) -> None:
     assert cut.name == "leave-one-out"
     assert len(cut.test) == len(cut.valid) == 22_363
     assert len(cut.train.item) == 198_502 - 2 * 22_363
+
+
+def test_a_progressive_split_asks_about_each_event_from_all_before_it() -> None:
+    walks = [(user, f"item {place}", 10 * place + number) for number, user in enumerate("abc") for place in range(6)]
+    log = log_of([*walks, ("d", "x", 55)])
+    cut = progressive(log, 30 * MICROSECONDS, 45 * MICROSECONDS)
+    assert cut.train.lengths.tolist() == [3, 3, 3, 0]
+    assert cut.before_test.lengths.tolist() == [5, 5, 5, 0]
+    assert cut.valid.histories.lengths.tolist() == [3, 4] * 3
+    assert [log.items[item] for item in cut.valid.target] == ["item 3", "item 4"] * 3
+    assert cut.test.histories.users.ids == ("a", "b", "c")
+    assert cut.test.histories.lengths.tolist() == [5, 5, 5]
+    assert cut.test.now.tolist() == [(50 + number) * MICROSECONDS for number in range(3)]
+    assert cut.test.newcomers == 1
+    assert [log.items[item] for item in cut.test.histories.item[:5]] == [f"item {place}" for place in range(5)]
+    with pytest.raises(PenchantError, match="nobody can be asked"):
+        progressive(log, 30 * MICROSECONDS, 55 * MICROSECONDS)

@@ -26,7 +26,7 @@ from penchant.data.engine import Frame, Table
 from penchant.data.features import FEATURES, add_features
 from penchant.data.files import EventFile, examine, find_fault
 from penchant.data.quality import Quality
-from penchant.types import EVENT_COLUMNS, Clock, Interactions, PenchantError, Progress, Vocabulary, quiet
+from penchant.types import EVENT_COLUMNS, Clock, Int, Interactions, PenchantError, Progress, Vocabulary, quiet
 
 FORMAT = 1
 FILES = MANIFEST, INTERACTIONS, ITEMS = "manifest.json", "interactions.parquet", "items.parquet"
@@ -351,6 +351,12 @@ def read_manifest(folder: str | Path) -> dict[str, Any]:
     if version > FORMAT:
         raise PenchantError(f"{folder}: has format {version}, this Penchant reads up to {FORMAT}; update Penchant")
     return manifest
+
+
+def column(folder: str | Path, name: str) -> Int:
+    """A column of whole numbers that the log had beside Penchant's own, ``[m] int64``, in the order of ``load``'s events."""
+    numbers = engine.collect(engine.read([Path(folder) / INTERACTIONS], [name]))[name]
+    return np.asarray(numbers.cast(nw.Int64).to_numpy())
 
 
 def load(folder: str | Path, content: Sequence[str] | None = None) -> Interactions:

@@ -11,9 +11,11 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from penchant import sequences as seq
-from penchant.types import Array, Cases, Int, Interactions, PenchantError, Split
+from penchant.types import Array, Cases, Int, Interactions, PenchantError, Sequences, Split, Vocabulary
 
 VALID_SHARE = TEST_SHARE = 0.1
+MOST_ASKED = 2000
+"""Events that a progressive split asks about, in each part."""
 
 
 def leave_one_out(log: Interactions) -> Split:
@@ -59,6 +61,28 @@ def temporal(log: Interactions) -> Split:
     )
 
 
+def progressive(log: Interactions, first_valid: int, first_test: int) -> Split:
+    """Two moments cut the log in time, and each event behind one is asked about, from all its user did before it.
+
+    It is what a live service is asked. At most ``MOST_ASKED`` events of each part are, evenly spread; a user's first event
+    isn't.
+    """
+    train, before_test = log.timestamp < first_valid, log.timestamp < first_test
+    _need(train.any(), "there are no events before the first moment to learn from")
+    return Split(
+        "progressive",
+        train=seq.histories(log, train),
+        valid=_each(log, ~train & before_test),
+        before_test=seq.histories(log, before_test),
+        test=_each(log, ~before_test),
+    )
+
+
+def held_out(log: Interactions, split: Split) -> Array:
+    """Which events of the log a split keeps back for its test part, ``[m] bool``: the last ones of each user."""
+    return np.asarray(_places(log) >= split.before_test.lengths[log.user])
+
+
 SPLITS: Mapping[str, Callable[[Interactions], Split]] = {"temporal": temporal, "leave-one-out": leave_one_out}
 
 
@@ -87,6 +111,38 @@ def _cases(log: Interactions, history: Array, answer: Array, now: int | None) ->
     moments: Int = log.timestamp[events[offsets[:-1]]] if now is None else np.full(len(asked), now, np.int64)
     newcomers = int(((before == 0) & (after > 0)).sum())
     return Cases(seq.select(seq.histories(log, history), asked), moments, offsets, log.item[events], newcomers)
+
+
+def _each(log: Interactions, asked: Array) -> Cases:
+    """A case for each of the events ``asked[m] bool`` that isn't its user's first, or for an even choice of them."""
+    place = _places(log)
+    events = np.flatnonzero(asked & (place > 0))
+    _need(len(events) > 0, "none of the newest events is of a user with events before, so nobody can be asked about")
+    events = events[np.unique(np.linspace(0, len(events) - 1, min(MOST_ASKED, len(events))).astype(np.int64))]
+    lengths = place[events]
+    before = seq.ragged_range(events - lengths, lengths)
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    histories = Sequences(
+        users=Vocabulary(tuple(log.users[code] for code in log.user[events].tolist())),
+        items=log.items,
+        event_types=log.event_types,
+        offsets=offsets,
+        item=log.item[before],
+        timestamp=log.timestamp[before],
+        event_type=log.event_type[before],
+        event_id=log.event_id[before],
+        clock=log.clock,
+        content_hash=log.content_hash,
+        content=log.content,
+    )
+    newcomers = int(np.count_nonzero(asked & (place == 0)))
+    return Cases(histories, log.timestamp[events], np.arange(len(events) + 1), log.item[events], newcomers)
+
+
+def _places(log: Interactions) -> Int:
+    """Each event's place in its user's history, from 0, ``[m] int64``."""
+    counts = np.bincount(log.user, minlength=len(log.users))
+    return np.asarray(np.arange(len(log)) - np.repeat(np.cumsum(counts) - counts, counts))
 
 
 def _need(holds: bool | np.bool_, otherwise: str) -> None:

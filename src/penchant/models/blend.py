@@ -107,16 +107,16 @@ class Blend(Model):
             member.set_histories(_of(histories, name))
         self.history = max((member.history for member in self.members.values()), key=len)
 
+    @property
+    def reach(self) -> int:
+        """That of the member that reaches furthest."""
+        return max((member.reach for member in self._learning()), default=0)
+
     def learn(self, histories: Sequences) -> None:
         """Let the members that learn without gradients add some histories; states stay valid."""
         for member in self._learning():
             member.learn(histories)
         self._has_learned()
-
-    @property
-    def reach(self) -> int:
-        """That of the member that reaches furthest."""
-        return max((member.reach for member in self._learning()), default=0)
 
     def learn_next(self, before: Sequences, events: Sequences) -> None:
         """Let them add what ``events`` add behind ``before``."""

@@ -7,15 +7,29 @@ the matrix ``M``, the weights ``w`` by age and the prior.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from scipy.sparse import coo_array, csr_array, diags_array, vstack
 
 from penchant import sequences as seq
 from penchant.models.base import Model, Settings
-from penchant.types import UNKNOWN, Array, Arrays, Batch, Cases, Float, Int, Monitor, PenchantError, Sequences, UserState
+from penchant.types import (
+    UNKNOWN,
+    Array,
+    Arrays,
+    Batch,
+    Cases,
+    Float,
+    Int,
+    Monitor,
+    PenchantError,
+    Sequences,
+    UserState,
+    Vocabulary,
+)
 
 FEW = 8
 """People at a time whose scores are summed row by row,"""
@@ -176,6 +190,20 @@ class Transitions(ItemToItem):
         self._counts, self._events, self._counted = counts, events, {}
         self._refresh()
 
+    @property
+    def reach(self) -> int:
+        """The window."""
+        return self.settings.window
+
+    def grown(self, items: Sequence[str]) -> Self:
+        """A copy with more items at the end of the catalogue, which nothing followed yet."""
+        larger, weights = type(self)(self.settings), dict(self.weights())
+        larger.items, larger.event_types, larger.history = Vocabulary((*self.items.ids, *items)), self.event_types, self.history
+        weights["counts.indptr"] = np.pad(weights["counts.indptr"], (0, len(items)), mode="edge")
+        weights["events"] = np.pad(weights["events"], (0, len(items)))
+        larger.set_weights(weights)
+        return larger
+
     def learn(self, histories: Sequences) -> None:
         """Add what follows what in some histories; items outside the catalogue are passed over."""
         self._add(histories, 1)
@@ -183,11 +211,6 @@ class Transitions(ItemToItem):
     def unlearn(self, histories: Sequences) -> None:
         """Take away what ``learn`` added for the same histories, exactly; ``PenchantError`` if that is more than was added."""
         self._add(histories, -1)
-
-    @property
-    def reach(self) -> int:
-        """The window."""
-        return self.settings.window
 
     def learn_next(self, before: Sequences, events: Sequences) -> None:
         """Add what ``events`` add behind ``before``, in time that depends on the window alone."""

@@ -1,0 +1,161 @@
+"""The load: clients over kept-alive connections, in one process beside the server's. Prints one JSON value.
+
+python -m benchmarks.load.generator latency ADDRESS --user U --requests 500
+python -m benchmarks.load.generator sustained ADDRESS --seconds 60 --events 5000 --recommendations 500
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import random
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+BATCH = 50
+USERS = 100_000
+BACKGROUND = 50
+"""Events a second of others while one client is measured."""
+
+
+class Client:
+    """One connection; a request at a time."""
+
+    def __init__(self, address: str) -> None:
+        self._host, port = address.removeprefix("http://").split(":")
+        self._port = int(port)
+
+    async def connect(self) -> Client:
+        """Open the connection."""
+        self._reader, self._writer = await asyncio.open_connection(self._host, self._port)
+        return self
+
+    async def ask(self, method: str, path: str, body: Any = None) -> bytes:
+        """The answer's body. Ends the program on anything but 200."""
+        content = b"" if body is None else json.dumps(body).encode()
+        head = (
+            f"{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
+        )
+        self._writer.write(head.encode() + content)
+        answer = await self._reader.readuntil(b"\r\n\r\n")
+        length = int(answer.lower().partition(b"content-length:")[2].split(b"\r\n", 1)[0])
+        found = await self._reader.readexactly(length)
+        if not answer.startswith(b"HTTP/1.1 200"):
+            sys.exit(f"{method} {path}: {found[:300]!r}")
+        return found
+
+
+def quantiles(seconds: list[float]) -> dict[str, float]:
+    """Milliseconds."""
+    ordered = sorted(seconds)
+    return {f"p{q}": round(1000 * ordered[min(len(ordered) - 1, len(ordered) * q // 100)], 2) for q in (50, 90, 99)}
+
+
+async def paced(rate: float, until: float, work: Callable[[], Awaitable[None]]) -> None:
+    """Do something ``rate`` times a second, later ones sooner if one took long, until a moment."""
+    begun, done = time.perf_counter(), 0
+    while time.perf_counter() < until:
+        await work()
+        done += 1
+        await asyncio.sleep(max(0.0, begun + done / rate - time.perf_counter()))
+
+
+def event(chance: random.Random, items: list[str], user: str | None = None) -> dict[str, Any]:
+    return {
+        "user_id": user or f"user {chance.randrange(USERS)}",
+        "item_id": chance.choice(items),
+        "event_id": f"{chance.getrandbits(64):x}",
+    }
+
+
+async def latency(address: str, items: list[str], user: str, requests: int) -> dict[str, Any]:
+    """One client sends an event of one user and asks for that user's list; others send events meanwhile."""
+    chance = random.Random(user)
+    mine, others = await Client(address).connect(), await Client(address).connect()
+    path = f"/api/recommend/{user.replace(' ', '%20')}?n=10"
+    total: list[float] = []
+    posted: list[float] = []
+    changed = 0
+
+    async def background() -> None:
+        await others.ask("POST", "/api/feedback", [event(chance, items)])
+
+    running = asyncio.create_task(paced(BACKGROUND, time.perf_counter() + 3600, background))
+    before = b""
+    for number in range(requests + 20):
+        happened = [event(chance, items, user)]
+        started = time.perf_counter()
+        await mine.ask("POST", "/api/feedback", happened)
+        stored = time.perf_counter()
+        answer = json.loads(await mine.ask("GET", path))["items"]
+        ended = time.perf_counter()
+        if number >= 20:  # the first ones read the history from disk
+            total.append(ended - started)
+            posted.append(stored - started)
+            changed += json.dumps(answer).encode() != before
+        before = json.dumps(answer).encode()
+        await asyncio.sleep(0.005)
+    running.cancel()
+    return {"event_to_list_ms": quantiles(total), "event_ms": quantiles(posted), "lists_changed": changed / requests}
+
+
+async def sustained(address: str, items: list[str], seconds: float, events: float, lists: float) -> dict[str, Any]:
+    """Batches of events and requests for lists at once, each at a rate that is aimed at; what came of it."""
+    chance = random.Random(1)
+    until = time.perf_counter() + seconds
+    posted: list[float] = []
+    asked: list[float] = []
+    workers = []
+
+    async def sender(client: Client) -> None:
+        batch = [event(chance, items) for _ in range(BATCH)]
+        started = time.perf_counter()
+        await client.ask("POST", "/api/feedback", batch)
+        posted.append(time.perf_counter() - started)
+
+    async def asker(client: Client) -> None:
+        started = time.perf_counter()
+        await client.ask("GET", f"/api/recommend/user%20{chance.randrange(USERS)}?n=10")
+        asked.append(time.perf_counter() - started)
+
+    for count, work, rate in ((4, sender, events / BATCH), (8, asker, lists)):
+        for _ in range(count):
+            client = await Client(address).connect()
+            workers.append(paced(rate / count, until, lambda work=work, client=client: work(client)))  # type: ignore[misc]
+    started = time.perf_counter()
+    await asyncio.gather(*workers)
+    took = time.perf_counter() - started
+    return {
+        "seconds": round(took, 1),
+        "events_per_second": round(BATCH * len(posted) / took),
+        "lists_per_second": round(len(asked) / took),
+        "batch_of_50_ms": quantiles(posted),
+        "list_ms": quantiles(asked),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("what", choices=("latency", "sustained"))
+    parser.add_argument("address")
+    parser.add_argument("--items", required=True, help="a file of item ids, one a line")
+    parser.add_argument("--user", default="user 1")
+    parser.add_argument("--requests", type=int, default=500)
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--events", type=float, default=5000)
+    parser.add_argument("--lists", type=float, default=500)
+    options = parser.parse_args()
+    with open(options.items, encoding="utf-8") as file:  # noqa: PTH123
+        items = file.read().split("\n")
+    if options.what == "latency":
+        found = asyncio.run(latency(options.address, items, options.user, options.requests))
+    else:
+        found = asyncio.run(sustained(options.address, items, options.seconds, options.events, options.lists))
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()

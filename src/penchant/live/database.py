@@ -1,0 +1,202 @@
+"""The SQLite file below the ledger: opened, checked, written by one thread in group commits, read by any.
+
+WAL mode, so readers and the writer don't wait for each other, and ``synchronous = FULL``, so that a commit is on disk and not
+on its way there. SQLite's errors become sentences.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from penchant.live.worker import Worker
+from penchant.types import PenchantError
+
+SCHEMA = 1
+APPLICATION = 0x50656E63
+"""Marks the file as ours ("Penc")."""
+WAIT = 10.0
+"""Seconds that one process waits for another that writes."""
+REQUESTS_AT_ONCE = 256
+CACHE_KB = 32 << 10
+LONG_WAL, LONGEST_WAL = 4_000, 32_000
+"""Pages of 4 KB in the write-ahead log above which they are brought into the file: beside writing, and by the writer itself.
+Doing it for every thousand pages, SQLite's default, took half of all time: a page written often is brought over once."""
+TABLES = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
+INSERT INTO meta VALUES ('clock', 0), ('store', lower(hex(randomblob(8))));
+CREATE TABLE events (
+    seq INTEGER PRIMARY KEY, user_id TEXT NOT NULL, timestamp INTEGER NOT NULL, event_id TEXT NOT NULL, item_id TEXT NOT NULL,
+    event_type TEXT NOT NULL, value REAL, session_id TEXT, recommendation_id TEXT
+);
+CREATE UNIQUE INDEX one_event ON events (user_id, event_id);
+-- A history is read from this index alone.
+CREATE INDEX in_order ON events (user_id, timestamp, event_id, item_id, event_type);
+CREATE TABLE users (
+    user_id TEXT PRIMARY KEY, changed INTEGER NOT NULL, reset INTEGER NOT NULL,
+    timestamp INTEGER NOT NULL, event_id TEXT NOT NULL, labels TEXT NOT NULL DEFAULT '[]', comment TEXT NOT NULL DEFAULT ''
+) WITHOUT ROWID;
+CREATE TABLE states (user_id TEXT PRIMARY KEY, state_id TEXT NOT NULL, as_of INTEGER NOT NULL, state BLOB NOT NULL);
+CREATE TABLE items (
+    item_id TEXT PRIMARY KEY, changed INTEGER NOT NULL, hidden INTEGER NOT NULL, deleted INTEGER NOT NULL,
+    categories TEXT NOT NULL, labels TEXT NOT NULL, text TEXT NOT NULL, timestamp INTEGER
+) WITHOUT ROWID;
+CREATE INDEX items_changed ON items (changed);
+"""
+
+Together = Callable[[sqlite3.Connection, Sequence[Any]], Sequence[Any]]
+
+
+class StoreError(PenchantError):
+    """The store can't be read or written now: the disk is full, the file damaged, another process holds it."""
+
+
+class Database:
+    """One file of this schema. ``together`` is what the writing thread makes of all jobs that wait, within one transaction."""
+
+    def __init__(self, path: Path, together: Together, *, create: bool) -> None:
+        self.path = path
+        if not create and not path.exists():
+            raise PenchantError(f"{path}: there is no such store; penchant serve makes one")
+        self._together = together
+        self._local = threading.local()
+        self._readers: list[sqlite3.Connection] = []
+        with self._naming_faults():
+            self._writing = self._connect()
+            try:
+                self._open_schema()
+            except BaseException:
+                self._writing.close()
+                raise
+        self._worker: Worker[Any, Any] = Worker("ledger", self._commit, at_once=REQUESTS_AT_ONCE)
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self.path, timeout=WAIT, isolation_level=None, check_same_thread=False)
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute(f"PRAGMA cache_size = -{CACHE_KB}")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {LONGEST_WAL}")
+        connection.execute("PRAGMA secure_delete = ON")  # what is erased is overwritten
+        return connection
+
+    def _open_schema(self) -> None:
+        connection = self._writing
+        application, version = (connection.execute(f"PRAGMA {p}").fetchone()[0] for p in ("application_id", "user_version"))
+        if self._tables() and application != APPLICATION:
+            raise PenchantError(f"{self.path}: is a database, but not a store of Penchant; name another file")
+        if version > SCHEMA:
+            raise PenchantError(f"{self.path}: has schema {version}, this Penchant reads up to {SCHEMA}; update Penchant")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("BEGIN IMMEDIATE")  # tells at once whether the file can be written
+        if not self._tables():  # another process may have made them meanwhile
+            for statement in TABLES.split(";\n"):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA application_id = {APPLICATION}")
+            connection.execute(f"PRAGMA user_version = {SCHEMA}")
+        connection.execute("UPDATE meta SET value = value WHERE key = 'clock'")
+        connection.execute("COMMIT")
+
+    def _tables(self) -> int:
+        return int(self._writing.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
+
+    @contextmanager
+    def _naming_faults(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise StoreError(f"{self.path}: {_said(error)}") from error
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """A connection of this thread on which all reads see one moment."""
+        with self._naming_faults():
+            connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+            if connection is None:
+                connection = self._local.connection = self._connect()
+                connection.execute("PRAGMA query_only = ON")
+                self._readers.append(connection)
+            if connection.in_transaction:  # within an outer ``reading``
+                yield connection
+                return
+            connection.execute("BEGIN")
+            try:
+                yield connection
+            finally:
+                connection.execute("ROLLBACK")
+
+    def write(self, job: Any) -> Future[Any]:
+        """What comes of a job, once it is on disk."""
+        return self._worker.submit(job)
+
+    def _commit(self, jobs: Sequence[Any]) -> Sequence[Any]:
+        """All jobs in one transaction, or none of them."""
+        with self._naming_faults():
+            self._writing.execute("BEGIN IMMEDIATE")
+            try:
+                answers = self._together(self._writing, jobs)
+                self._writing.execute("COMMIT")
+            except BaseException:
+                if self._writing.in_transaction:
+                    self._writing.execute("ROLLBACK")
+                raise
+        return answers
+
+    def checkpoint(self) -> None:
+        """Bring what is long in the write-ahead log into the file, from another thread than the writing one, which needn't
+        wait.
+        """
+        wal = self.path.with_name(f"{self.path.name}-wal")
+        if wal.exists() and wal.stat().st_size > LONG_WAL * 4096:
+            with self._naming_faults():
+                connection = sqlite3.connect(self.path, timeout=WAIT, isolation_level=None)
+                try:
+                    connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+                finally:
+                    connection.close()
+
+    @property
+    def waiting(self) -> int:
+        """How many jobs wait to be written."""
+        return self._worker.waiting
+
+    def close(self) -> None:
+        """Write what waits, then close."""
+        self._worker.close()
+        with self._naming_faults():
+            for connection in (*self._readers, self._writing):
+                connection.close()
+
+    def faults(self) -> list[str]:
+        """What is wrong with the file itself, by SQLite's own check; nothing if it is sound."""
+        try:
+            with self.reading() as connection:
+                found = "\n".join(str(row[0]) for row in connection.execute("PRAGMA integrity_check(10)"))
+        except StoreError as error:
+            return [str(error)]
+        return [] if found == "ok" else [line for line in found.splitlines() if not line.startswith("***")]
+
+
+def take(connection: sqlite3.Connection, numbers: int = 1) -> int:
+    """Take some numbers of the store's counter; returns the last of them."""
+    (last,) = connection.execute("UPDATE meta SET value = value + ? WHERE key = 'clock' RETURNING value", [numbers]).fetchone()
+    return int(last)
+
+
+_WORDS = {
+    "SQLITE_FULL": "the disk is full; make room",
+    "SQLITE_READONLY": "can't be written; make the file and its folder writable",
+    "SQLITE_CANTOPEN": "can't be opened or made; check that its folder exists and can be written",
+    "SQLITE_BUSY": "another process has been writing for too long; try again",
+    "SQLITE_NOTADB": "is not a database; name another file",
+    "SQLITE_CORRUPT": "the file is damaged; stop, keep a copy, and bring back a backup (penchant verify says what is wrong)",
+    "SQLITE_IOERR": "the disk can't be read or written",
+}
+
+
+def _said(error: sqlite3.Error) -> str:
+    name = getattr(error, "sqlite_errorname", "") or ""
+    return next((words for code, words in _WORDS.items() if name.startswith(code)), f"can't be used: {error}")

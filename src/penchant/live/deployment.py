@@ -1,0 +1,161 @@
+"""A model folder and a store become a service: what the commands do."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from penchant import artifact, evaluation
+from penchant.data import catalog, dataset
+from penchant.live.learning import Update, update
+from penchant.live.ledger import Item, Ledger
+from penchant.live.service import Service
+from penchant.live.states import MEMORY, Verification, verify
+from penchant.types import PenchantError, Progress, quiet
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 1.0
+LOOKS_TO_GROW = 30
+CATEGORIES = ("categories", "category", "genres", "genre")
+
+
+def _sqlite(place: str, *, create: bool) -> Ledger:
+    return Ledger(place, create=create)
+
+
+STORES: Mapping[str, Callable[..., Ledger]] = {"sqlite:///": _sqlite}
+"""How each kind of store is opened, by how its address begins."""
+
+
+def open_store(url: str, *, create: bool = False) -> Ledger:
+    """A store by its address: ``sqlite:///penchant.db`` is a file here, ``sqlite:////var/penchant.db`` one anywhere."""
+    for prefix, opened in STORES.items():
+        if url.startswith(prefix) and len(url) > len(prefix):
+            return opened(url.removeprefix(prefix), create=create)
+    raise PenchantError(f"{url}: is no store; stores are {', '.join(f'{prefix}FILE' for prefix in STORES)}")
+
+
+def open_service(
+    model: str | Path,
+    store: str,
+    *,
+    dataset_folder: str | Path | None = None,
+    split: str | None = None,
+    memory: int = MEMORY,
+    progress: Progress = quiet,
+) -> Service:
+    """A service over a store, which is made if it isn't there. A dataset is loaded if the store has no events yet; with
+    ``split``, of it only what lies before that split's test part, so that ``penchant replay`` can bring the rest.
+
+    ``memory`` bounds the states that are kept in memory, in bytes.
+    """
+    loaded, lineage = artifact.load(model), _lineage(model)
+    ledger = open_store(store, create=True)
+    try:
+        if dataset_folder is not None and ledger.counts()["events"]:
+            progress(f"{store} has events already, so {dataset_folder} isn't loaded", 0, 0)
+        elif dataset_folder is not None:
+            events = dataset.load(dataset_folder)
+            if split is not None:
+                events = events.where(~evaluation.held_out(events, evaluation.split(events, split)))
+            ledger.load(events, _items(Path(dataset_folder)), progress)
+        return Service(ledger, loaded, lineage, memory=memory)
+    except BaseException:
+        ledger.close()
+        raise
+
+
+def _lineage(model: str | Path) -> dict[str, Any]:
+    """Where a model comes from, and when (``created``, seconds since 1970)."""
+    return {"created": (Path(model) / artifact.CONFIG).stat().st_mtime} | artifact.read_lineage(model)
+
+
+def _items(folder: Path) -> list[Item]:
+    """A dataset's items as the store keeps them: the title as text, genres as categories, the rest as labels."""
+    items = []
+    for item_id, known in catalog.describe_items(folder / dataset.ITEMS).items():
+        words = next((str(known[name]) for name in CATEGORIES if name in known), "")
+        categories = tuple(dict.fromkeys(word.strip() for word in words.replace(",", "|").split("|") if word.strip()))
+        labels = {name: str(value) for name, value in known.items() if name not in ("events", *CATEGORIES)}
+        items.append(Item(item_id, categories=categories, labels=labels, text=catalog.title(known)))
+    return items
+
+
+def update_model(model: str | Path, store: str, *, k: int = 10, seed: int = 0, progress: Progress = quiet) -> Update:
+    """Learn from a store; see ``learning.update``."""
+    ledger = open_store(store)
+    try:
+        return update(model, ledger, k=k, seed=seed, progress=progress)
+    finally:
+        ledger.close()
+
+
+class Following:
+    """While a service runs: exchanges its model when another stands in the folder, lets it grow, and learns from the
+    store now and then.
+
+    Learning is a process of its own (``penchant update``), so that requests don't wait for it. What goes wrong is logged, and
+    the service goes on as it is.
+    """
+
+    def __init__(self, service: Service, model: str | Path, store: str, update_every: float | None = None) -> None:
+        self._service, self._model, self._store, self._every = service, Path(model), store, update_every
+        self._seen = artifact.read_config(model)["id"]
+        self._stopping = threading.Event()
+        self._learning: subprocess.Popen[bytes] | None = None
+        self._thread = threading.Thread(target=self._run, name="following", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Look no more; a learning that goes on is stopped, and leaves nothing."""
+        self._stopping.set()
+        self._thread.join()
+        if self._learning is not None and self._learning.poll() is None:
+            self._learning.terminate()
+            self._learning.wait()
+
+    def _run(self) -> None:
+        looks = 0
+        while not self._stopping.wait(LOOK_SECONDS):
+            looks += 1
+            if self._every is not None and looks % max(1, round(self._every / LOOK_SECONDS)) == 0:
+                self._learn()
+            try:
+                self.look()
+                if looks % LOOKS_TO_GROW == 0:
+                    self._service.grow()
+            except Exception:
+                log.exception("the model that answers stays the one it is")
+
+    def _learn(self) -> None:
+        if self._learning is None or self._learning.poll() is not None:
+            words = ["update", str(self._model), "--store", self._store, "--json"]
+            self._learning = subprocess.Popen([sys.executable, "-m", "penchant", *words])  # noqa: S603 - our own words
+
+    def look(self) -> bool:
+        """Exchange the model if another is in the folder; returns whether."""
+        if not self._model.exists():  # the instant between two
+            return False
+        found = artifact.read_config(self._model)["id"]
+        if found == self._seen:
+            return False
+        self._seen = found  # one that can't be loaded is tried once
+        self._service.exchange(artifact.load(self._model), _lineage(self._model))
+        log.info("the model %s answers from now on", found)
+        return True
+
+
+def verify_store(model: str | Path, store: str, *, progress: Progress = quiet) -> Verification:
+    """Compare every user's state in a store with the re-encoded history."""
+    loaded = artifact.load(model)
+    ledger = open_store(store)
+    try:
+        return verify(ledger, loaded, progress=progress)
+    finally:
+        ledger.close()

@@ -1,0 +1,509 @@
+"""The event log that is the truth: what has been answered is on disk, once; who and what is known beside events.
+
+Every change takes numbers from one counter, so a number says *when* something became true in this store. A user's row has the
+number of the last change (``changed``) and of the last one that wasn't just an event behind all others of that user
+(``reset``). Whoever keeps something derived from a history, like a state, knows by the two whether it is whole, has to read
+on, or has to begin again; so several processes may work on one store.
+
+A group commit runs a fixed number of SQL statements however many events there are, rows travelling as JSON: each statement
+gives up Python's lock once, not once a row, and other threads don't come between.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from penchant.live.database import Database, take
+from penchant.live.events import Event
+from penchant.types import NEVER, Interactions, PenchantError, Progress, quiet
+
+ROWS_AT_ONCE = 50_000
+
+
+@dataclass(frozen=True)
+class Appended:
+    """What became of the events of one request, all of them on disk."""
+
+    accepted: int
+    duplicates: int
+
+
+@dataclass(frozen=True)
+class Mark:
+    """When a user's history last changed, and when it last changed other than by growing at its end."""
+
+    changed: int
+    reset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """An event as models read it, with its number."""
+
+    timestamp: int
+    event_id: str
+    item_id: str
+    event_type: str
+    seq: int
+
+
+@dataclass(frozen=True)
+class Item:
+    """What the store knows of an item. A deleted one stays, empty, so that it isn't recommended."""
+
+    item_id: str
+    hidden: bool = False
+    categories: tuple[str, ...] = ()
+    labels: Any = ()
+    text: str = ""
+    timestamp: int | None = None
+    deleted: bool = False
+
+
+@dataclass(frozen=True)
+class User:
+    """What the store knows of a user beside events."""
+
+    user_id: str
+    labels: Any = ()
+    comment: str = ""
+
+
+@dataclass(frozen=True)
+class StoredState:
+    """A state as bytes: of which model, and as of which number it holds all there was."""
+
+    user_id: str
+    state_id: str
+    as_of: int
+    state: bytes
+
+
+Cursor = tuple[str, int, str]
+"""A user and the place in the history behind which to read: timestamp and event id."""
+Change = Callable[[sqlite3.Connection], Any]
+"""What to do within a transaction."""
+
+
+class Ledger:
+    """A store. Writing methods return a ``Future`` that is done once the change is on disk. Raises ``StoreError`` (or the
+    future does) where the file can't be read or written, ``PenchantError`` where it isn't a store.
+    """
+
+    def __init__(self, path: str | Path, *, create: bool = False) -> None:
+        self.database = Database(Path(path), _together, create=create)
+
+    def close(self) -> None:
+        """Write what waits, then close."""
+        self.database.close()
+
+    # Writing.
+
+    def append(self, events: Sequence[Event]) -> Future[Appended]:
+        """Store events that are named and checked; those there already (same user and event id) stay as they are."""
+        return self.database.write(events)
+
+    def change(self, change: Change) -> Future[Any]:
+        """Do something within a transaction."""
+        return self.database.write(change)
+
+    def put_states(self, states: Sequence[StoredState]) -> Future[None]:
+        """Keep states, each unless a newer one is there, or the history it read was reset or erased meanwhile."""
+
+        def put(connection: sqlite3.Connection) -> None:
+            connection.executemany(
+                "INSERT INTO states SELECT user_id, ?2, ?3, ?4 FROM users WHERE user_id = ?1 AND reset <= ?3 "
+                "ON CONFLICT (user_id) DO UPDATE SET state_id = excluded.state_id, as_of = excluded.as_of, "
+                "state = excluded.state WHERE excluded.as_of >= as_of",
+                [(s.user_id, s.state_id, s.as_of, s.state) for s in states],
+            )
+
+        return self.change(put)
+
+    def put_users(self, users: Sequence[User]) -> Future[int]:
+        """Add users, or replace what is known of them."""
+
+        def put(connection: sqlite3.Connection) -> int:
+            number = take(connection)
+            connection.executemany(
+                "INSERT INTO users VALUES (?1, ?2, ?2, ?3, '', ?4, ?5) "
+                "ON CONFLICT (user_id) DO UPDATE SET labels = excluded.labels, comment = excluded.comment",
+                [(u.user_id, number, NEVER, json.dumps(u.labels), u.comment) for u in users],
+            )
+            return len(users)
+
+        return self.change(put)
+
+    def erase_user(self, user_id: str) -> Future[list[Happened] | None]:
+        """Delete a user with all events and the state; returns the events that were there, in order (``None``: no such
+        user).
+        """
+
+        def erase(connection: sqlite3.Connection) -> list[Happened] | None:
+            known = connection.execute("SELECT 1 FROM users WHERE user_id = ?", [user_id]).fetchone()
+            gone = _histories(connection, [(user_id, NEVER, "")])[0]
+            _erase(connection, user_id)
+            return gone if known else None
+
+        return self.change(erase)
+
+    def erase_events(
+        self, user_id: str, item_id: str, event_type: str | None = None
+    ) -> Future[tuple[list[Happened], list[Happened]]]:
+        """Delete a user's events of an item (of one type, or all); returns the user's history before and after."""
+
+        def erase(connection: sqlite3.Connection) -> tuple[list[Happened], list[Happened]]:
+            before = _histories(connection, [(user_id, NEVER, "")])[0]
+            connection.execute(
+                "DELETE FROM events WHERE user_id = ?1 AND item_id = ?2 AND (?3 IS NULL OR event_type = ?3)",
+                [user_id, item_id, event_type],
+            )
+            after = _histories(connection, [(user_id, NEVER, "")])[0]
+            if len(after) < len(before):
+                _reset(connection, user_id)
+            return before, after
+
+        return self.change(erase)
+
+    def merge(self, target: str, source: str) -> Future[tuple[list[Happened], list[Happened], list[Happened]]]:
+        """Give the source's events to the target and forget the source; returns the target's and the source's history before,
+        and the target's after. An event both have (same id) is kept once, the target's.
+        """
+
+        def merge(connection: sqlite3.Connection) -> tuple[list[Happened], list[Happened], list[Happened]]:
+            theirs, mine = _histories(connection, [(target, NEVER, ""), (source, NEVER, "")])
+            connection.execute("UPDATE OR IGNORE events SET user_id = ? WHERE user_id = ?", [target, source])
+            _erase(connection, source)
+            number = take(connection)
+            connection.execute("INSERT OR IGNORE INTO users VALUES (?1, ?2, ?2, ?3, '', '[]', '')", [target, number, NEVER])
+            _reset(connection, target)
+            return theirs, mine, _histories(connection, [(target, NEVER, "")])[0]
+
+        return self.change(merge)
+
+    def put_items(self, items: Sequence[Item]) -> Future[int]:
+        """Add items, or replace what is known of them."""
+        return self.change(lambda connection: _put_items(connection, items))
+
+    def patch_item(self, item_id: str, fields: Mapping[str, Any]) -> Future[bool]:
+        """Change some fields of an item, by their names in ``Item``; an item nothing was known of begins empty."""
+
+        def patch(connection: sqlite3.Connection) -> bool:
+            row = connection.execute(f"{_ITEM} WHERE item_id = ? AND NOT deleted", [item_id]).fetchone()
+            _put_items(connection, [replace(_item(row) if row else Item(item_id), **fields)])
+            return row is not None
+
+        return self.change(patch)
+
+    def delete_item(self, item_id: str) -> Future[bool]:
+        """Forget what is known of an item and recommend it no more; its events stay: they are people's histories."""
+
+        def delete(connection: sqlite3.Connection) -> bool:
+            known = connection.execute("SELECT 1 FROM items WHERE item_id = ? AND NOT deleted", [item_id]).fetchone()
+            _put_items(connection, [Item(item_id, deleted=True)])
+            return known is not None
+
+        return self.change(delete)
+
+    def load(self, log: Interactions, items: Sequence[Item] = (), progress: Progress = quiet) -> None:
+        """Store a dataset's events and items in a store without events. ``PenchantError`` where it has some."""
+
+        def load(connection: sqlite3.Connection) -> None:
+            if connection.execute("SELECT EXISTS (SELECT 1 FROM events)").fetchone()[0]:
+                raise PenchantError(f"{self.database.path}: has events; a dataset is loaded into a store that has none")
+            last = take(connection, len(log))
+            for start in range(0, len(log), ROWS_AT_ONCE):
+                rows = _rows(log, slice(start, start + ROWS_AT_ONCE), last - len(log) + 1 + start)
+                connection.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL)", rows)
+                progress("storing events", min(start + ROWS_AT_ONCE, len(log)), len(log))
+            ends = np.flatnonzero(np.append(log.user[1:] != log.user[:-1], True))
+            connection.executemany(
+                "INSERT INTO users VALUES (?1, ?2, ?2, ?3, ?4, '[]', '') ON CONFLICT (user_id) DO UPDATE "
+                "SET changed = ?2, reset = ?2, timestamp = ?3, event_id = ?4",
+                [(log.users[int(log.user[e])], last, int(log.timestamp[e]), str(log.event_id[e])) for e in ends],
+            )
+            _put_items(connection, items)
+            connection.executemany("INSERT INTO meta VALUES (?, ?)", [("loaded", last), ("dataset", log.content_hash)])
+
+        self.change(load).result()
+
+    # Reading.
+
+    def meta(self) -> dict[str, Any]:
+        """``clock``, the number of the last change; ``store``, the store's own name; where a dataset was loaded, its hash
+        (``dataset``) and the number of its last event (``loaded``).
+        """
+        with self.database.reading() as connection:
+            return dict(connection.execute("SELECT key, value FROM meta").fetchall())
+
+    def marks(self, users: Sequence[str]) -> list[Mark | None]:
+        """When each user's history changed; ``None`` for one the store doesn't know."""
+        with self.database.reading() as connection:
+            (found,) = connection.execute(
+                "SELECT json_group_array(json_array(j.key, u.changed, u.reset)) FROM json_each(?) j "
+                "CROSS JOIN users u ON u.user_id = j.value",
+                [json.dumps(users)],
+            ).fetchone()
+        marks: list[Mark | None] = [None] * len(users)
+        for place, changed, reset in json.loads(found):
+            marks[place] = Mark(changed, reset)
+        return marks
+
+    def histories(self, cursors: Sequence[Cursor]) -> list[list[Happened]]:
+        """Of each user the events behind a place, in order; all of them behind ``(NEVER, "")``."""
+        with self.database.reading() as connection:
+            return _histories(connection, cursors)
+
+    def last_events(self, user_id: str, before: int, count: int) -> list[Happened]:
+        """Of a user the last ``count`` events with numbers up to ``before``, in order."""
+        with self.database.reading() as connection:
+            rows = connection.execute(
+                "SELECT timestamp, event_id, item_id, event_type, seq FROM events WHERE user_id = ? AND seq <= ? "
+                "ORDER BY timestamp DESC, event_id DESC LIMIT ?",
+                [user_id, before, count],
+            ).fetchall()
+        return [Happened(*row) for row in reversed(rows)]
+
+    def since(self, number: int, most: int) -> list[tuple[str, Happened]]:
+        """User and event of up to ``most`` events with numbers above ``number``, in the order they arrived."""
+        with self.database.reading() as connection:
+            rows = connection.execute(
+                "SELECT user_id, timestamp, event_id, item_id, event_type, seq FROM events WHERE seq > ? ORDER BY seq LIMIT ?",
+                [number, most],
+            ).fetchall()
+        return [(row[0], Happened(*row[1:])) for row in rows]
+
+    def who_did_something(self, since: int) -> list[str]:
+        """Users with events whose numbers are above ``since``."""
+        with self.database.reading() as connection:
+            return [row[0] for row in connection.execute("SELECT DISTINCT user_id FROM events WHERE seq > ?", [since])]
+
+    def in_order_of_arrival(self, items: Sequence[str], since: int) -> list[str]:
+        """Of some items those with events whose numbers are above ``since``, in the order of the first of these."""
+        with self.database.reading() as connection:
+            rows = connection.execute(
+                "SELECT item_id FROM events WHERE seq > ? AND item_id IN (SELECT value FROM json_each(?)) "
+                "GROUP BY item_id ORDER BY min(seq)",
+                [since, json.dumps(items)],
+            )
+            return [row[0] for row in rows]
+
+    def who_met(self, items: Sequence[str], since: int) -> list[str]:
+        """Users with events of some items among those with numbers above ``since``."""
+        with self.database.reading() as connection:
+            rows = connection.execute(
+                "SELECT DISTINCT user_id FROM events WHERE seq > ? AND item_id IN (SELECT value FROM json_each(?))",
+                [since, json.dumps(items)],
+            )
+            return [row[0] for row in rows]
+
+    def count_since(self, number: int) -> int:
+        """How many events have numbers above ``number``."""
+        with self.database.reading() as connection:
+            return int(connection.execute("SELECT count(*) FROM events WHERE seq > ?", [number]).fetchone()[0])
+
+    def states(self, users: Sequence[str]) -> list[StoredState | None]:
+        """The states kept for some users."""
+        with self.database.reading() as connection:
+            rows = connection.execute(
+                "SELECT user_id, state_id, as_of, state FROM states WHERE user_id IN (SELECT value FROM json_each(?))",
+                [json.dumps(users)],
+            )
+            found = {row[0]: StoredState(*row) for row in rows}
+        return [found.get(user) for user in users]
+
+    def events(
+        self, *, user_id: str | None = None, event_type: str | None = None, after: Cursor = ("", NEVER, ""), most: int = -1
+    ) -> list[Event]:
+        """Up to ``most`` events (-1: all) in the total order, behind a place; of one user or type, or of all."""
+        with self.database.reading() as connection:
+            rows = connection.execute(
+                "SELECT user_id, item_id, timestamp, event_type, value, event_id, session_id, recommendation_id FROM events "
+                "WHERE (user_id, timestamp, event_id) > (?, ?, ?) AND (?4 IS NULL OR user_id = ?4) "
+                "AND (?5 IS NULL OR event_type = ?5) ORDER BY user_id, timestamp, event_id LIMIT ?6",
+                [*(after if user_id is None else (user_id, NEVER, "")), user_id, event_type, most],
+            )
+            return [Event(*row) for row in rows]
+
+    def export(self) -> Iterator[tuple[Any, ...]]:
+        """All events in the order they arrived: user, item, timestamp, type, value, event id, number."""
+        last, step = 0, ROWS_AT_ONCE
+        while True:
+            with self.database.reading() as connection:
+                rows = connection.execute(
+                    "SELECT user_id, item_id, timestamp, event_type, value, event_id, seq FROM events WHERE seq > ? "
+                    "ORDER BY seq LIMIT ?",
+                    [last, step],
+                ).fetchall()
+            if not rows:
+                return
+            yield from rows
+            last = rows[-1][-1]
+
+    def users(self, *, user_id: str | None = None, after: str = "", most: int = -1) -> list[User]:
+        """One user, or up to ``most`` users by id behind ``after``."""
+        with self.database.reading() as connection:
+            rows = connection.execute(
+                "SELECT user_id, labels, comment FROM users WHERE user_id > ?1 AND (?2 IS NULL OR user_id = ?2) "
+                "ORDER BY user_id LIMIT ?3",
+                [after, user_id, most],
+            )
+            return [User(row[0], json.loads(row[1]), row[2]) for row in rows]
+
+    def items(self, *, item_id: str | None = None, words: str = "", after: str = "", most: int = -1) -> list[Item]:
+        """One item, or up to ``most`` items by id behind ``after``, of which id or text hold ``words``."""
+        with self.database.reading() as connection:
+            rows = connection.execute(
+                f"{_ITEM} WHERE NOT deleted AND item_id > ?1 AND (?2 IS NULL OR item_id = ?2) "
+                "AND (?3 = '' OR instr(lower(text), ?3) OR instr(lower(item_id), ?3)) ORDER BY item_id LIMIT ?4",
+                [after, item_id, words.lower(), most],
+            )
+            return [_item(row) for row in rows]
+
+    def items_changed(self, number: int) -> tuple[list[Item], int]:
+        """All items changed after a number, deleted ones too, and the number up to which that is all."""
+        with self.database.reading() as connection:
+            rows = connection.execute(f"{_ITEM} WHERE changed > ? ORDER BY changed", [number]).fetchall()
+            return [_item(row) for row in rows], int(rows[-1][-1]) if rows else number
+
+    def counts(self) -> dict[str, int]:
+        """How many events, users, items and states there are."""
+        with self.database.reading() as connection:
+            return {
+                table: int(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])  # noqa: S608 - from here
+                for table in ("events", "users", "items", "states")
+            }
+
+
+_ITEM = "SELECT item_id, hidden, categories, labels, text, timestamp, deleted, changed FROM items"
+
+
+def _item(row: Sequence[Any]) -> Item:
+    return Item(row[0], bool(row[1]), tuple(json.loads(row[2])), json.loads(row[3]), row[4], row[5], bool(row[6]))
+
+
+def _put_items(connection: sqlite3.Connection, items: Sequence[Item]) -> int:
+    number = take(connection)
+    connection.executemany(
+        "INSERT OR REPLACE INTO items (item_id, hidden, categories, labels, text, timestamp, deleted, changed) "
+        "VALUES (:item_id, :hidden, :categories, :labels, :text, :timestamp, :deleted, :changed)",
+        [
+            asdict(item) | {"categories": json.dumps(item.categories), "labels": json.dumps(item.labels), "changed": number}
+            for item in items
+        ],
+    )
+    return len(items)
+
+
+def _together(connection: sqlite3.Connection, jobs: Sequence[Sequence[Event] | Change]) -> list[Any]:
+    """All events of all requests at once, then the other changes: requests that wait at one time have no order among them."""
+    appended = iter(_append(connection, [job for job in jobs if not callable(job)]))
+    return [job(connection) if callable(job) else next(appended) for job in jobs]
+
+
+def _append(connection: sqlite3.Connection, requests: Sequence[Sequence[Event]]) -> list[Appended]:
+    distinct: dict[tuple[str, str], Event] = {}
+    owner: dict[tuple[str, str], int] = {}
+    for number, events in enumerate(requests):
+        for event in events:
+            key = (event.user_id, event.event_id)
+            if distinct.setdefault(key, event) is event:
+                owner.setdefault(key, number)
+    accepted = [0] * len(requests)
+    new = _unknown(connection, distinct)
+    for event in new:
+        accepted[owner[event.user_id, event.event_id]] += 1
+    if new:
+        last = take(connection, len(new))
+        rows = [
+            (e.user_id, e.timestamp, e.event_id, e.item_id, e.event_type, e.value, e.session_id, e.recommendation_id)
+            for e in new
+        ]
+        fields = ", ".join(f"value ->> {field}" for field in range(8))
+        connection.execute(
+            f"INSERT INTO events SELECT ?2 + key, {fields} FROM json_each(?1)",  # noqa: S608 - numbers only
+            [json.dumps(rows), last - len(new) + 1],
+        )
+        _grow(connection, new, last)
+    return [Appended(taken, len(events) - taken) for events, taken in zip(requests, accepted, strict=True)]
+
+
+def _unknown(connection: sqlite3.Connection, distinct: Mapping[tuple[str, str], Event]) -> list[Event]:
+    """Of the events those that aren't stored."""
+    (found,) = connection.execute(
+        "SELECT json_group_array(j.key) FROM json_each(?) j "
+        "WHERE EXISTS (SELECT 1 FROM events WHERE user_id = j.value ->> 0 AND event_id = j.value ->> 1)",
+        [json.dumps(list(distinct))],
+    ).fetchone()
+    known = set(json.loads(found))
+    return [event for place, event in enumerate(distinct.values()) if place not in known]
+
+
+def _grow(connection: sqlite3.Connection, new: Sequence[Event], number: int) -> None:
+    """Keep users' marks and ends: who got an event before the end is reset, who is new begins."""
+    first: dict[str, tuple[int, str]] = {}
+    last: dict[str, tuple[int, str]] = {}
+    for event in new:
+        place = (event.timestamp, event.event_id)
+        first[event.user_id] = min(first.get(event.user_id, place), place)
+        last[event.user_id] = max(last.get(event.user_id, place), place)
+    connection.execute(
+        "UPDATE users SET reset = ?2 FROM json_each(?1) j WHERE users.user_id = j.value ->> 0 "
+        "AND (users.timestamp, users.event_id) > (j.value ->> 1, j.value ->> 2)",
+        [json.dumps([(user, *place) for user, place in first.items()]), number],
+    )
+    connection.execute(
+        "INSERT INTO users SELECT value ->> 0, ?2, ?2, value ->> 1, value ->> 2, '[]', '' FROM json_each(?1) WHERE true "
+        "ON CONFLICT (user_id) DO UPDATE SET changed = ?2, "
+        "timestamp = iif((excluded.timestamp, excluded.event_id) > (timestamp, event_id), excluded.timestamp, timestamp), "
+        "event_id = iif((excluded.timestamp, excluded.event_id) > (timestamp, event_id), excluded.event_id, event_id)",
+        [json.dumps([(user, *place) for user, place in last.items()]), number],
+    )
+
+
+def _erase(connection: sqlite3.Connection, user_id: str) -> None:
+    for table in ("events", "states", "users"):
+        connection.execute(f"DELETE FROM {table} WHERE user_id = ?", [user_id])  # noqa: S608 - from here
+
+
+def _reset(connection: sqlite3.Connection, user_id: str) -> None:
+    """Mark a history that was changed other than at its end."""
+    end = connection.execute(
+        "SELECT timestamp, event_id FROM events WHERE user_id = ? ORDER BY timestamp DESC, event_id DESC LIMIT 1", [user_id]
+    ).fetchone()
+    connection.execute(
+        "UPDATE users SET changed = ?2, reset = ?2, timestamp = ?3, event_id = ?4 WHERE user_id = ?1",
+        [user_id, take(connection), *(end or (NEVER, ""))],
+    )
+
+
+def _histories(connection: sqlite3.Connection, cursors: Sequence[Cursor]) -> list[list[Happened]]:
+    histories: list[list[Happened]] = [[] for _ in cursors]
+    (found,) = connection.execute(
+        "SELECT json_group_array(json_array(place, timestamp, event_id, item_id, event_type, seq)) FROM ("
+        "SELECT j.key AS place, e.* FROM json_each(?) j CROSS JOIN events e ON e.user_id = j.value ->> 0 "
+        "AND (e.timestamp, e.event_id) > (j.value ->> 1, j.value ->> 2) ORDER BY j.key, e.timestamp, e.event_id)",
+        [json.dumps(cursors)],
+    ).fetchone()
+    for place, *event in json.loads(found):
+        histories[place].append(Happened(*event))
+    return histories
+
+
+def _rows(log: Interactions, rows: slice, number: int) -> Iterator[tuple[Any, ...]]:
+    """A dataset's events as rows of the table."""
+    columns: Iterable[tuple[int, ...]] = zip(
+        *(c[rows].tolist() for c in (log.user, log.timestamp, log.event_id, log.item, log.event_type, log.value, log.session)),
+        strict=True,
+    )
+    for place, (user, moment, event_id, item, kind, value, session) in enumerate(columns):
+        kept = None if value != value else value
+        yield number + place, log.users[user], moment, event_id, log.items[item], log.event_types[kind], kept, str(session)

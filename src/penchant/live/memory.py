@@ -1,0 +1,159 @@
+"""What a model that learns without gradients has learned of the log: kept up with it, a little at a time, and taken back
+exactly.
+
+The model learned its training data; what the store got after that is learned here, in the order it arrived, from the log
+itself: at the start, after each request, and what other processes wrote. Learning only ever changes counts, never a state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
+from typing import Any
+
+from penchant.live.ledger import Happened, Ledger
+from penchant.live.states import PEOPLE_AT_ONCE, sequences_of
+from penchant.models.base import Model
+from penchant.types import NEVER, UNKNOWN, Growing, Learning, PenchantError, Sequences
+
+AT_ONCE = 20_000
+"""Events learned in one go, at most."""
+
+
+def learned_before(ledger: Ledger, lineage: Mapping[str, Any]) -> int:
+    """The number up to which a model has learned a store: where it was updated from it, or was trained on what it was loaded
+    with.
+    """
+    meta = ledger.meta()
+    if lineage.get("store") == meta["store"]:
+        return int(lineage["learned_to"])
+    return int(meta["loaded"]) if "loaded" in meta and lineage.get("dataset") == meta["dataset"] else 0
+
+
+class Memory:
+    """Keeps one model up with one ledger. Used by one thread; others may score with the model meanwhile.
+
+    ``learned`` is the number of the last event learned, ``since`` that of the first this memory had to learn: what came before
+    is the model's own.
+    """
+
+    def __init__(self, ledger: Ledger, model: Model, since: int) -> None:
+        self._ledger = ledger
+        self.model = model
+        self.since = self.learned = since
+        self.unknown: set[str] = set()
+        """Items met that the model doesn't know."""
+        self.refused = 0
+        """How often what should be taken back had never been learned."""
+
+    def begin(self) -> None:
+        """Learn all that the log has and the model hasn't, person by person, which is faster than in the order it arrived."""
+        last = int(self._ledger.meta()["clock"])
+        if isinstance(self.model, Learning):
+            people = self._ledger.who_did_something(self.learned)
+            for start in range(0, len(people), PEOPLE_AT_ONCE):
+                some = people[start : start + PEOPLE_AT_ONCE]
+                histories = dict(zip(some, self._ledger.histories([(user, NEVER, "") for user in some]), strict=True))
+                now = {user: [e for e in history if e.seq <= last] for user, history in histories.items()}
+                before = {user: [e for e in history if e.seq <= self.learned] for user, history in histories.items()}
+                self._learn_people(now, before)
+                self._note(chain(*now.values()))
+        self.learned = last
+
+    def catch_up(self) -> int:
+        """Learn the next events of the log; returns how many there were. A model that doesn't learn lets them pass."""
+        arrived = self._ledger.since(self.learned, AT_ONCE)
+        if arrived and isinstance(self.model, Learning):
+            new: dict[str, list[Happened]] = {}
+            for user, event in arrived:
+                new.setdefault(user, []).append(event)
+            # What the last events led to is learned with them, and taken back alone: the difference is what is new.
+            before = {user: self._before(user, events, self.model.reach) for user, events in new.items()}
+            after = {user: _in_order([*before[user], *events]) for user, events in new.items()}
+            self._learn_people(after, before)
+        if arrived:
+            self._note(event for _, event in arrived)
+            self.learned = arrived[-1][1].seq
+        return len(arrived)
+
+    def _note(self, events: Iterable[Happened]) -> None:
+        self.unknown.update(event.item_id for event in events if self.model.items.code(event.item_id) == UNKNOWN)
+
+    def new_items(self) -> tuple[str, ...]:
+        """The unknown items that are still in the log (whoever met them may have been erased), in the order they came."""
+        return tuple(self._ledger.in_order_of_arrival(list(self.unknown), self.since))
+
+    def grown(self) -> tuple[Model, Memory]:
+        """The model with the unknown items in its catalogue, and its memory: what it would have learned, had it known them.
+
+        Raises ``PenchantError`` where a model can't grow.
+        """
+        if not isinstance(self.model, Growing):
+            raise PenchantError("the model can't grow without training")
+        items = self.new_items()
+        model = self.model.grown(items)
+        assert isinstance(model, Model)
+        memory = Memory(self._ledger, model, self.since)
+        memory.learned = self.learned
+        # Who met the new items passed over them when learned; now they are told again, with them.
+        people = self._ledger.who_met(items, self.since)
+        whole = self._ledger.histories([(user, NEVER, "") for user in people])
+        learned = {
+            user: [event for event in history if event.seq <= self.learned] for user, history in zip(people, whole, strict=True)
+        }
+        memory.refused += not memory._learn(memory._sequences(learned), self._sequences(learned))
+        return model, memory
+
+    def _before(self, user: str, new: Sequence[Happened], reach: int) -> list[Happened]:
+        """The events learned already that new ones follow: the last ones, or all of the user's where one of the new came late,
+        or where unknown items among the last let the model look further back.
+        """
+        last = self._ledger.last_events(user, self.learned, reach)
+        late = bool(last) and _place(last[-1]) > min(_place(event) for event in new)
+        if not late and all(self.model.items.code(event.item_id) != UNKNOWN for event in last):
+            return last
+        return [event for event in self._ledger.histories([(user, NEVER, "")])[0] if event.seq <= self.learned]
+
+    def revise(self, before: Sequence[Sequence[Happened]], after: Sequence[Sequence[Happened]]) -> None:
+        """Some histories were changed other than by new events: take back what was learned of them, learn what they are now.
+
+        What the model was trained on stays in it: that can't be told apart any more, until it is trained again.
+        """
+        if isinstance(self.model, Learning):
+            old = {str(place): [e for e in history if e.seq <= self.learned] for place, history in enumerate(before)}
+            now = {str(place): [e for e in history if e.seq <= self.learned] for place, history in enumerate(after)}
+            trained = {f"trained {place}": [e for e in history if e.seq <= self.since] for place, history in old.items()}
+            kept = {f"trained {place}": [e for e in history if e.seq <= self.since] for place, history in now.items()}
+            self.refused += not self._learn(self._sequences(now | trained), self._sequences(old | kept))
+
+    def _sequences(self, histories: Mapping[str, Sequence[Happened]]) -> Sequences:
+        return sequences_of(self.model, list(histories), list(histories.values()))
+
+    def _learn_people(self, now: Mapping[str, Sequence[Happened]], before: Mapping[str, Sequence[Happened]]) -> None:
+        """Learn people's histories in the place of earlier ones; where that can't be done for all at once, one by one."""
+        if self._learn(self._sequences(now), self._sequences(before)):
+            return
+        for user in now if len(now) > 1 else ():
+            self._learn_people({user: now[user]}, {user: before[user]})
+        self.refused += len(now) == 1
+
+    def _learn(self, new: Sequences, old: Sequences) -> bool:
+        """Learn ``new`` in the place of ``old``; false where the model was trained on less than the store was loaded with, and
+        has not learned what it should take back: then its counts stay as they were.
+        """
+        assert isinstance(self.model, Learning)
+        self.model.learn(new)
+        try:
+            self.model.unlearn(old)
+        except PenchantError:
+            self.model.unlearn(new)
+            return False
+        return True
+
+
+def _place(event: Happened) -> tuple[int, str]:
+    return event.timestamp, event.event_id
+
+
+def _in_order(events: list[Happened]) -> list[Happened]:
+    return sorted(events, key=_place)

@@ -1,0 +1,157 @@
+"""A server as a process: its connections bounded, its log in JSON lines, stopped without losing anything."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import uvicorn
+from starlette.types import ASGIApp
+from threadpoolctl import threadpool_limits
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from penchant.live.service import Service
+from penchant.server.app import create_app
+from penchant.server.observing import JsonLines
+from penchant.types import PenchantError
+
+log = logging.getLogger("penchant.server")
+
+MOST_CONNECTIONS = 1000
+REQUEST_SECONDS = 10.0
+"""How long a client may take to send a request."""
+IDLE_SECONDS = 30
+DRAIN_SECONDS = 10
+SWITCH_SECONDS = 0.001
+"""Python's threads take turns this often: the one that writes shouldn't wait five milliseconds, the default, for the one
+that counts.
+"""
+
+
+class Closing(Protocol):
+    """What has an end."""
+
+    def close(self) -> None:
+        """Come to it."""
+
+
+class Bounded(HttpToolsProtocol):
+    """uvicorn's protocol with two bounds it lacks: on connections, and on the time a request may take to arrive."""
+
+    _late: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Refuse what is too much, before anything is read."""
+        super().connection_made(transport)
+        if len(self.connections) > MOST_CONNECTIONS:
+            transport.write(_answer(b"503 Service Unavailable", "too many connections; try again in a moment"))
+            transport.close()
+            return
+        self._expect()
+
+    def on_message_begin(self) -> None:
+        """A request begins to arrive, perhaps not the first of its connection."""
+        self._expect()
+        super().on_message_begin()
+
+    def on_message_complete(self) -> None:
+        """It has arrived."""
+        if self._late:
+            self._late.cancel()
+        super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """What isn't HTTP is told so, in a sentence as everywhere."""
+        self.transport.write(_answer(b"400 Bad Request", f"{msg} Ids and filters must fit in 64 kB of address."))
+        self.transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is closed."""
+        if self._late:
+            self._late.cancel()
+        super().connection_lost(exc)
+
+    def _expect(self) -> None:
+        if self._late:
+            self._late.cancel()
+        self._late = self.loop.call_later(REQUEST_SECONDS, self.transport.close)
+
+
+def _answer(status: bytes, sentence: str) -> bytes:
+    body = json.dumps({"error": sentence}).encode()
+    head = b"HTTP/1.1 %b\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: %d\r\n\r\n"
+    return head % (status, len(body)) + body
+
+
+def run(
+    service: Service,
+    host: str,
+    port: int,
+    *,
+    log_level: str = "info",
+    announce: Callable[[str], None] = lambda _: None,
+    beside: Sequence[Closing] = (),
+) -> None:
+    """Serve until SIGTERM or SIGINT, then finish what was begun and close the service.
+
+    ``announce`` is called with the address once connections are taken (port 0 takes a free one); what runs ``beside`` the
+    service is closed before it. Raises ``PenchantError`` where
+    the address can't be taken.
+    """
+    _log_in_json(log_level)
+    sys.setswitchinterval(SWITCH_SECONDS)
+    try:
+        listening = _listen(host, port)
+        server = make_server(create_app(service))
+        # uvicorn raises the signals it was stopped by once more when it is done: by then there is nothing left to do.
+        previous = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            announce("http://{}:{}".format(*listening.getsockname()[:2]))
+            with threadpool_limits(1):
+                server.run(sockets=[listening])
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+    finally:
+        for thing in (*beside, service):
+            thing.close()
+    log.info("stopped; all that was answered is on disk")
+
+
+def make_server(app: ASGIApp) -> uvicorn.Server:
+    """uvicorn, set up as Penchant wants it."""
+    config = uvicorn.Config(
+        app,
+        http=Bounded,
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        timeout_keep_alive=IDLE_SECONDS,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+        server_header=False,
+        lifespan="off",
+        ws="none",
+    )
+    return uvicorn.Server(config)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listening = socket.create_server((host, port), family=family, backlog=2048)
+    except (OSError, OverflowError) as error:
+        raise PenchantError(f"{host}:{port}: can't be listened at: {error}; name another --host or --port") from error
+    listening.setblocking(False)
+    return listening
+
+
+def _log_in_json(level: str) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines())
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)

@@ -1,0 +1,305 @@
+"""What travels over HTTP: fields in both spellings, Penchant's (``user_id``) and Gorse's (``UserId``), checked as they come in.
+
+A request with the header ``X-API-Key`` or ``X-API-Version``, which every Gorse client sends, is answered in Gorse's shapes.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from math import isfinite
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field
+
+from penchant.data.times import RANGES, TO_MICROSECONDS
+from penchant.live.events import LONGEST_ID, Event
+from penchant.live.ledger import Cursor, Item, User
+from penchant.types import PenchantError
+
+LONGEST_TEXT = 100_000
+"""Characters of what is known of an item or a user, in one field."""
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+
+
+def microseconds(time: str | float | None) -> int | None:
+    """A moment as microseconds since 1970: a number (the unit is told from its size) or ISO 8601, UTC unless it says otherwise.
+
+    ``None`` where none is given. Raises ``ValueError`` for what is no time.
+    """
+    if time is None or time == "":
+        return None
+    if isinstance(time, str):
+        moment = datetime.fromisoformat(time.strip())
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return None if moment.year == 1 else (moment - EPOCH) // MICROSECOND  # Go's zero time stands for none
+    if not isfinite(time):
+        raise ValueError("a time must be finite")
+    unit = next((unit for unit, (low, high) in RANGES.items() if low <= time < high), "s")
+    scaled = time * int(TO_MICROSECONDS[unit]) if unit != "ns" else time // 1000
+    if abs(scaled) >= 1 << 62:
+        raise ValueError("a time must lie between 1970 and now")
+    return int(scaled)
+
+
+def iso(moment: int | None) -> str:
+    """Microseconds since 1970 as ISO 8601; nothing for none."""
+    return "" if moment is None else (EPOCH + moment * MICROSECOND).isoformat().replace("+00:00", "Z")
+
+
+def _text(word: str) -> str:
+    if "\0" in word:
+        raise ValueError("holds a NUL character")
+    return word
+
+
+def _plain_json(value: Any) -> Any:
+    try:
+        size = len(json.dumps(value, ensure_ascii=False, allow_nan=False).encode())
+    except (RecursionError, UnicodeEncodeError) as error:
+        raise ValueError("must be plain JSON, not nested endlessly") from error
+    if size > LONGEST_TEXT:
+        raise ValueError(f"must be at most {LONGEST_TEXT:,} bytes of JSON")
+    return value
+
+
+def _moment(time: str | float | None) -> str | float | None:
+    try:
+        microseconds(time)
+    except (ValueError, OverflowError) as error:
+        raise ValueError(
+            "is no time; times are seconds or milliseconds since 1970, or ISO 8601 (2024-05-31T18:30:00Z)"
+        ) from error
+    return time
+
+
+Id = Annotated[str, Field(min_length=1, max_length=LONGEST_ID), AfterValidator(_text)]
+Words = Annotated[str, Field(max_length=LONGEST_TEXT), AfterValidator(_text)]
+Time = Annotated[str | float | None, AfterValidator(_moment)]
+Labels = Annotated[Any, AfterValidator(_plain_json)]
+
+
+def _either(penchant: str, gorse: str) -> Any:
+    return AliasChoices(penchant, gorse)
+
+
+class _In(BaseModel):
+    model_config = ConfigDict(coerce_numbers_to_str=True, extra="ignore")
+
+
+class SessionEventIn(_In):
+    """An event of somebody who needn't be named. Without a ``timestamp`` it happens now."""
+
+    user_id: Id = Field("someone", validation_alias=_either("user_id", "UserId"))
+    item_id: Id = Field(validation_alias=_either("item_id", "ItemId"))
+    timestamp: Time = Field(None, validation_alias=_either("timestamp", "Timestamp"))
+    event_type: Id = Field("event", validation_alias=_either("event_type", "FeedbackType"))
+    value: float = Field(1.0, validation_alias=_either("value", "Value"), allow_inf_nan=False)
+    event_id: Id | None = Field(None, description="sending the same one again stores nothing")
+    session_id: Id | None = None
+    recommendation_id: Id | None = Field(None, description="the list that led to it")
+
+    def event(self, now: int) -> Event:
+        """The event, at ``now`` if it has no time."""
+        moment = microseconds(self.timestamp)
+        return Event(
+            self.user_id,
+            self.item_id,
+            now if moment is None else moment,
+            self.event_type,
+            self.value,
+            self.event_id or "",
+            self.session_id,
+            self.recommendation_id,
+        )
+
+
+class EventIn(SessionEventIn):
+    """Somebody did something with an item. Without a ``timestamp`` it happens now, and then only an ``event_id`` tells a
+    retry.
+    """
+
+    user_id: Id = Field(validation_alias=_either("user_id", "UserId"))
+
+
+class ItemIn(_In):
+    """What is known of an item; ``hidden`` items aren't recommended."""
+
+    item_id: Id = Field(validation_alias=_either("item_id", "ItemId"))
+    hidden: bool = Field(False, validation_alias=_either("hidden", "IsHidden"))
+    categories: list[Id] | None = Field(None, validation_alias=_either("categories", "Categories"), max_length=1000)
+    labels: Labels = Field(None, validation_alias=_either("labels", "Labels"))
+    text: Words = Field("", validation_alias=_either("text", "Comment"))
+    timestamp: Time = Field(None, validation_alias=_either("timestamp", "Timestamp"))
+
+    def item(self) -> Item:
+        """As the store has it."""
+        labels = [] if self.labels is None else self.labels
+        moment = microseconds(self.timestamp)
+        return Item(self.item_id, self.hidden, tuple(self.categories or ()), labels, self.text, moment)
+
+
+class ItemPatch(_In):
+    """What is to change of an item; what isn't there or null stays."""
+
+    hidden: bool | None = Field(None, validation_alias=_either("hidden", "IsHidden"))
+    categories: list[Id] | None = Field(None, validation_alias=_either("categories", "Categories"), max_length=1000)
+    labels: Labels = Field(None, validation_alias=_either("labels", "Labels"))
+    text: Words | None = Field(None, validation_alias=_either("text", "Comment"))
+    timestamp: Time = Field(None, validation_alias=_either("timestamp", "Timestamp"))
+
+    def fields(self) -> dict[str, Any]:
+        """The changes, by the names of ``Item``."""
+        given = {name: value for name, value in self if value is not None}
+        if "categories" in given:
+            given["categories"] = tuple(given["categories"])
+        if "timestamp" in given:
+            given["timestamp"] = microseconds(given["timestamp"])
+        return given
+
+
+class UserIn(_In):
+    """What is known of a user beside events."""
+
+    user_id: Id = Field(validation_alias=_either("user_id", "UserId"))
+    labels: Labels = Field(None, validation_alias=_either("labels", "Labels"))
+    comment: Words = Field("", validation_alias=_either("comment", "Comment"))
+
+    def user(self) -> User:
+        """As the store has it."""
+        return User(self.user_id, [] if self.labels is None else self.labels, self.comment)
+
+
+class UserPatch(_In):
+    """What is to change of a user; what isn't there or null stays."""
+
+    labels: Labels = Field(None, validation_alias=_either("labels", "Labels"))
+    comment: Words | None = Field(None, validation_alias=_either("comment", "Comment"))
+
+    def fields(self) -> dict[str, Any]:
+        """The changes, by the names of ``User``."""
+        return {name: value for name, value in self if value is not None}
+
+
+class ErrorOut(BaseModel):
+    """What went wrong and what to do about it, in one sentence."""
+
+    error: str
+
+
+class Accepted(BaseModel):
+    """The events are on disk: ``accepted`` new ones, and ``duplicates`` that were there."""
+
+    accepted: int
+    duplicates: int
+
+
+class GorseAccepted(BaseModel):
+    """The same for a Gorse client: how many were new."""
+
+    RowAffected: int
+
+
+class GorseScore(BaseModel):
+    """An item of a list, for a Gorse client."""
+
+    Id: str
+    Score: float
+
+
+class RecommendedItem(BaseModel):
+    """An item of a list; ``parts`` sum to the score, and are there with ``explain=true``."""
+
+    item_id: str
+    score: float
+    rank: int
+    parts: dict[str, float] | None = None
+
+
+class RecommendationOut(BaseModel):
+    """A list, best first. Events that name its ``recommendation_id`` are counted as coming from it."""
+
+    recommendation_id: str
+    model: str
+    known: bool = Field(description="whether it rests on anything the person did")
+    items: list[RecommendedItem]
+
+
+def event_out(event: Event) -> dict[str, Any]:
+    """An event as it is sent back."""
+    return {
+        "user_id": event.user_id,
+        "item_id": event.item_id,
+        "timestamp": iso(event.timestamp),
+        "event_type": event.event_type,
+        "value": event.value,
+        "event_id": event.event_id,
+        "session_id": event.session_id,
+        "recommendation_id": event.recommendation_id,
+    }
+
+
+def item_out(item: Item) -> dict[str, Any]:
+    """An item as it is sent back."""
+    return {
+        "item_id": item.item_id,
+        "hidden": item.hidden,
+        "categories": list(item.categories),
+        "labels": item.labels,
+        "text": item.text,
+        "timestamp": iso(item.timestamp),
+    }
+
+
+def user_out(user: User) -> dict[str, Any]:
+    """A user as it is sent back."""
+    return {"user_id": user.user_id, "labels": user.labels, "comment": user.comment}
+
+
+_GORSE = {
+    "user_id": "UserId",
+    "item_id": "ItemId",
+    "timestamp": "Timestamp",
+    "event_type": "FeedbackType",
+    "value": "Value",
+    "hidden": "IsHidden",
+    "categories": "Categories",
+    "labels": "Labels",
+    "text": "Comment",
+    "comment": "Comment",
+    "cursor": "Cursor",
+    "events": "Feedback",
+    "items": "Items",
+    "users": "Users",
+}
+
+
+def in_gorse(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields in Gorse's spelling, without those it doesn't have; lists of fields too."""
+    return {
+        _GORSE[name]: [in_gorse(entry) for entry in value] if name in ("events", "items", "users") else value
+        for name, value in fields.items()
+        if name in _GORSE
+    }
+
+
+def cursor_out(place: list[Any]) -> str:
+    """A place in a list, as a word to ask for what is behind it."""
+    return base64.urlsafe_b64encode(json.dumps(place).encode()).decode()
+
+
+def cursor_in(word: str) -> Cursor | None:
+    """The inverse for events, ``None`` for the beginning. Raises ``PenchantError`` for other words."""
+    if not word:
+        return None
+    try:
+        user, moment, event = json.loads(base64.urlsafe_b64decode(word.encode()))
+        if not (isinstance(user, str) and isinstance(event, str) and type(moment) is int and abs(moment) < 1 << 63):
+            raise TypeError
+        (user + event).encode()
+    except (ValueError, TypeError, RecursionError) as error:
+        raise PenchantError("cursor: is none that this server gave") from error
+    return user, moment, event

@@ -1,0 +1,61 @@
+"""From a model folder and an address to a service: datasets with their items, loaded once, in part or whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from penchant import artifact, evaluation
+from penchant import sequences as seq
+from penchant.data import dataset
+from penchant.live.deployment import open_service, open_store
+from penchant.live.ledger import Item
+from penchant.models import create
+from penchant.types import PenchantError
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A dataset with titles and genres, and a model trained on all of it."""
+    rows = [f"u{user},{(user + step) % 7},{1_600_000_000 + 60 * step + user}" for user in range(9) for step in range(6)]
+    (tmp_path / "events.csv").write_text("user_id,item_id,timestamp\n" + "\n".join(rows))
+    films = "\n".join(f"{item},Film {item},Comedy|War,1999" for item in range(7))
+    (tmp_path / "items.csv").write_text(f"item_id,title,genres,year\n{films}")
+    log = dataset.prepare(dataset.read(tmp_path / "events.csv", items=tmp_path / "items.csv"), tmp_path / "dataset")
+    artifact.save(create("transitions").fit(seq.histories(log)), tmp_path / "model", {"dataset": log.content_hash})
+    return tmp_path
+
+
+def test_a_dataset_comes_with_its_items_and_is_not_learned_twice(folder: Path) -> None:
+    store = f"sqlite:///{folder / 'store.db'}"
+    service = open_service(folder / "model", store, dataset_folder=folder / "dataset")
+    assert service.ledger.counts()["events"] == 54
+    assert service.ledger.items(item_id="3") == [
+        Item("3", categories=("Comedy", "War"), labels={"title": "Film 3", "year": "1999"}, text="Film 3")
+    ]
+    assert service.living.name == artifact.read_config(folder / "model")["id"]
+    service.close()
+    said: list[str] = []
+    again = open_service(
+        folder / "model", store, dataset_folder=folder / "dataset", progress=lambda what, *_: said.append(what)
+    )
+    assert again.ledger.counts()["events"] == 54
+    assert again.living.name == artifact.read_config(folder / "model")["id"]
+    assert any("has events already" in line for line in said)
+    again.close()
+
+
+def test_of_a_dataset_only_what_lies_before_the_test_part(folder: Path) -> None:
+    store = f"sqlite:///{folder / 'store.db'}"
+    service = open_service(folder / "model", store, dataset_folder=folder / "dataset", split="leave-one-out")
+    log = dataset.load(folder / "dataset")
+    held = evaluation.held_out(log, evaluation.split(log, "leave-one-out"))
+    assert service.ledger.counts()["events"] == 54 - held.sum() == 45
+    service.close()
+
+
+@pytest.mark.parametrize("address", ["store.db", "sqlite://store.db", "sqlite:///", "redis://here"])
+def test_other_addresses_are_refused(address: str) -> None:
+    with pytest.raises(PenchantError, match="is no store"):
+        open_store(address, create=True)

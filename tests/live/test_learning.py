@@ -1,0 +1,172 @@
+"""Challenger against champion on the newest events; promotion, lineage, going back, and a service that follows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from penchant import artifact
+from penchant import sequences as seq
+from penchant.live import learning
+from penchant.live.deployment import Following, open_service, update_model
+from penchant.live.events import Event
+from penchant.live.ledger import Ledger
+from penchant.live.service import Ask
+from penchant.models import create
+from penchant.testing import log_of
+from penchant.types import MICROSECONDS, Interactions, PenchantError
+
+HOUR = 3600
+BEGIN = 1_600_000_000
+PEOPLE = 40
+
+
+def walk(step: int, first: int = 0, length: int = 12, items: int = 30, begin: int = BEGIN) -> Interactions:
+    """Everybody goes ``step`` items on with each event, each beginning elsewhere."""
+    return log_of(
+        [
+            (f"user {user:02}", f"item {(user + step * place) % items}", begin + HOUR * place + user)
+            for user in range(PEOPLE)
+            for place in range(first, first + length)
+        ]
+    )
+
+
+def events_of(log: Interactions) -> list[Event]:
+    return [
+        Event(log.users[user], log.items[item], moment).named()
+        for user, item, moment in zip(log.user.tolist(), log.item.tolist(), log.timestamp.tolist(), strict=True)
+    ]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A model that learned to go one item on, and a store with the same events."""
+    log = walk(1)
+    artifact.save(create("markov").fit(seq.histories(log)), tmp_path / "model", {"dataset": log.content_hash})
+    ledger = Ledger(tmp_path / "store.db", create=True)
+    ledger.load(log)
+    ledger.close()
+    return tmp_path
+
+
+@pytest.fixture
+def ledger(folder: Path) -> Iterator[Ledger]:
+    opened = Ledger(folder / "store.db")
+    yield opened
+    opened.close()
+
+
+def changed_ways(ledger: Ledger) -> None:
+    """Everybody goes seven on now, through items that nobody had before."""
+    later = walk(7, first=20, length=15, items=50)
+    ledger.append(events_of(later)).result()
+
+
+def test_a_better_challenger_is_promoted_and_can_be_taken_back(folder: Path, ledger: Ledger) -> None:
+    model = folder / "model"
+    champion = artifact.load(model)
+    changed_ways(ledger)
+    result = learning.update(model, ledger)
+    assert result.promoted, result.why
+    assert result.new_events == PEOPLE * 15
+    assert result.metrics["challenger"]["ndcg@10"] >= result.metrics["champion"]["ndcg@10"]
+    assert (result.items_before, result.items_after) == (30, 50)
+    assert (result.champion, result.challenger) == (champion.id, artifact.load(model).id)
+    lineage = artifact.read_lineage(model)
+    assert lineage["parent"] == champion.id
+    assert lineage["learned_to"] == ledger.meta()["clock"]
+    assert lineage["promoted_because"] == result.why
+    assert sorted(path.name for path in folder.iterdir() if "store" not in path.name) == ["model", "model.previous"]
+    with pytest.raises(PenchantError, match="hasn't learned"):  # the new one has learned them
+        learning.update(model, ledger)
+    assert learning.roll_back(model) == champion.id
+    assert artifact.load(model).id == champion.id
+    assert learning.roll_back(model) == result.challenger
+
+
+def test_a_worse_challenger_is_not(folder: Path) -> None:
+    """The store knows little of what the champion was trained on: what is trained on the store alone is worse."""
+    rich = walk(7, length=30, items=50)
+    model = folder / "rich"
+    artifact.save(create("markov").fit(seq.histories(rich)), model)
+    before = artifact.load(model).id
+    ledger = Ledger(folder / "poor.db", create=True)
+    chance = np.random.default_rng(1)
+    places = [(user, place) for user in range(30) for place in range(5)]
+    noise = log_of([(f"u{user}", f"item {chance.integers(50)}", BEGIN + HOUR * place) for user, place in places])
+    ledger.append(events_of(noise)).result()
+    ledger.append(events_of(walk(7, first=100, length=3, items=50))).result()
+    result = learning.update(model, ledger)
+    ledger.close()
+    assert not result.promoted, result.why
+    assert "worse" in result.why
+    assert artifact.load(model).id == before
+    assert not learning.previous(model).exists()
+    with pytest.raises(PenchantError, match="nothing to go back to"):
+        learning.roll_back(model)
+
+
+def test_nothing_is_made_of_too_few_events(folder: Path, ledger: Ledger) -> None:
+    before = sorted(folder.iterdir())
+    with pytest.raises(PenchantError, match="0 events"):
+        learning.update(folder / "model", ledger)
+    assert sorted(folder.iterdir()) == before
+
+
+def test_a_service_takes_the_new_model_and_the_old_one_again(folder: Path, ledger: Ledger) -> None:
+    model, store = folder / "model", f"sqlite:///{folder / 'store.db'}"
+    service = open_service(model, store)
+    following = Following(service, model, store)
+    try:
+        changed_ways(ledger)
+        now = (BEGIN + 40 * HOUR) * MICROSECONDS
+        new_items = {f"item {number}" for number in range(30, 50)}
+
+        def recommended() -> set[str]:
+            asked = [service.recommend(Ask(now, f"user {user:02}", n=3)).result() for user in range(PEOPLE)]
+            assert {answer.model for answer in asked} == {service.living.name}
+            return {item for answer in asked for item in answer.items}
+
+        old = service.living.name
+        assert not recommended() & new_items
+        assert update_model(model, store).promoted
+        following.look()
+        assert service.living.name == artifact.read_config(model)["id"] != old
+        assert recommended() & new_items
+        assert service.lag == 0
+        learning.roll_back(model)
+        following.look()
+        assert service.living.name.split("-")[0] == "markov"
+        assert service.living.model.items.ids[:30] == artifact.load(model).items.ids
+        assert len(service.living.model.items) == 50  # it grew, as it would have without the other
+    finally:
+        following.close()
+        service.close()
+
+
+def test_a_broken_folder_does_not_stop_a_service(folder: Path) -> None:
+    model, store = folder / "model", f"sqlite:///{folder / 'store.db'}"
+    service = open_service(model, store)
+    following = Following(service, model, store)
+    config = (model / "config.json").read_text()
+    (model / "config.json").write_text(config.replace(service.living.name, "another"))
+    with pytest.raises(PenchantError):
+        following.look()
+    following.close()
+    assert service.recommend(Ask(BEGIN * MICROSECONDS, "user 01")).result().items
+    service.close()
+
+
+def test_a_network_learns_from_a_store_too(folder: Path, ledger: Ledger) -> None:
+    log = walk(1)
+    model = folder / "network"
+    artifact.save(create("gru", width=8, epochs=2).fit(seq.histories(log)), model, {"dataset": log.content_hash})
+    changed_ways(ledger)
+    result = learning.update(model, ledger)
+    assert result.promoted, result.why
+    assert artifact.load(model).name == "gru"
+    assert len(artifact.load(model).items) == 50

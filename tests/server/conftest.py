@@ -1,0 +1,58 @@
+"""A server on a free port of this machine, in a thread of its own; everything goes through real HTTP."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+
+from penchant.live.ledger import Ledger
+from penchant.live.service import Service
+from penchant.models import create
+from penchant.server.app import create_app, now
+from penchant.server.run import make_server
+from penchant.testing import example_histories
+
+
+@dataclass
+class Clock:
+    """A clock that can be set."""
+
+    ahead: int = 0
+
+    def __call__(self) -> int:
+        return now() + self.ahead
+
+
+@dataclass
+class Running:
+    """A server, the service behind it, and a client."""
+
+    address: str
+    service: Service
+    clock: Clock = field(default_factory=Clock)
+
+    def __post_init__(self) -> None:
+        self.client = httpx.Client(base_url=self.address, timeout=20)
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[Running]:
+    model = create("transitions", window=3).fit(example_histories(np.random.default_rng(1), users=30))
+    service, clock = Service(Ledger(tmp_path / "store.db", create=True), model, {}), Clock()
+    server = make_server(create_app(service, clock))
+    listening = socket.create_server(("127.0.0.1", 0))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+    thread.start()
+    made = Running(f"http://127.0.0.1:{listening.getsockname()[1]}", service, clock)
+    yield made
+    made.client.close()
+    server.should_exit = True
+    thread.join()
+    service.close()

@@ -1,0 +1,242 @@
+"""The API over HTTP: what goes in, what comes out, what is refused and how."""
+
+from __future__ import annotations
+
+import json
+import logging
+import socket
+from typing import Any
+
+import httpx
+import pytest
+
+from penchant.live.events import LONGEST_ID
+from penchant.live.states import verify
+from penchant.server.observing import LARGEST_BODY
+
+Running = Any
+
+
+def items(answer: httpx.Response) -> list[str]:
+    assert answer.status_code == 200, answer.text
+    return [item["item_id"] for item in answer.json()["items"]]
+
+
+def test_the_next_click_changes_the_next_list(running: Running) -> None:
+    client = running.client
+    before = items(client.get("/api/recommend/ann"))
+    stored = client.post("/api/feedback", json=[{"user_id": "ann", "item_id": "item 3"}])
+    assert stored.json() == {"accepted": 1, "duplicates": 0}
+    after = items(client.get("/api/recommend/ann"))
+    assert after != before
+    assert after[0] == "item 4"
+    assert items(client.get("/api/recommend/bob")) == before
+
+
+def test_sending_again_stores_once_if_the_event_says_when_or_which(running: Running) -> None:
+    client = running.client
+    timed = {"user_id": "ann", "item_id": "item 1", "timestamp": "2024-05-31T18:30:00Z"}
+    for event in (timed, {"user_id": "ann", "item_id": "item 1", "event_id": "e1"}):
+        assert client.post("/api/feedback", json=[event]).json()["accepted"] == 1
+        assert client.post("/api/feedback", json=[event, event]).json() == {"accepted": 0, "duplicates": 2}
+    other_spelling = {"UserId": "ann", "ItemId": "item 1", "FeedbackType": "event", "Timestamp": 1717180200, "Value": 1}
+    assert client.post("/api/feedback", json=[other_spelling]).json()["duplicates"] == 1
+
+
+def test_explanations_filters_and_sessions(running: Running) -> None:
+    client = running.client
+    explained = client.get("/api/recommend/ann", params={"explain": True, "n": 3}).json()
+    assert explained["known"] is False
+    for place, item in enumerate(explained["items"], 1):
+        assert item["rank"] == place
+        assert sum(item["parts"].values()) == pytest.approx(item["score"], rel=1e-4)
+    every = items(client.get("/api/recommend/ann", params={"n": 40}))
+    known = [
+        {"item_id": every[0], "categories": ["x"], "timestamp": "2024-01-01"},
+        {"item_id": every[5], "categories": ["x"], "timestamp": "2020-01-01"},
+        {"item_id": every[6], "hidden": True, "categories": ["x"]},
+    ]
+    client.post("/api/items", json=known)
+    assert items(client.get("/api/recommend/ann", params={"category": "x"})) == [every[0], every[5]]
+    assert items(client.get("/api/recommend/ann/x")) == [every[0], every[5]]
+    assert items(client.get("/api/recommend/ann/x", params={"newer_than": "2023-01-01"})) == [every[0]]
+    assert items(client.get("/api/recommend/ann/x", params={"exclude": every[0]})) == [every[5]]
+    assert items(client.get("/api/recommend/ann", params={"n": 2, "offset": 1})) == every[1:3]
+    client.patch(f"/api/item/{every[5]}", json={"hidden": True})
+    assert items(client.get("/api/recommend/ann/x")) == [every[0]]
+    assert items(client.get("/api/recommend/ann", params={"at": "2024-05-31T18:30:00Z"})) == items(
+        client.get("/api/recommend/ann")
+    )
+    clicked = [{"item_id": "item 3"}]
+    session = items(client.post("/api/session/recommend", json=clicked, params={"n": 1}))
+    assert session == ["item 4"]
+    assert items(client.post("/api/session/recommend", json=clicked, params={"n": 1, "at": "2001-01-01"})) == ["item 4"]
+    assert items(client.get("/api/item-to-item/item 3", params={"n": 1})) == ["item 4"]
+    assert items(client.get("/api/item/item 3/neighbors", params={"n": 1})) == ["item 4"]
+    seen = [{"user_id": "ann", "item_id": "item 4"}]
+    client.post("/api/feedback", json=seen)
+    assert "item 4" not in items(client.get("/api/recommend/ann", params={"n": 40}))
+    assert "item 4" in items(client.get("/api/recommend/ann", params={"n": 40, "exclude_seen": False}))
+
+
+def test_clicks_come_back_to_their_list(running: Running) -> None:
+    shown = running.client.get("/api/recommend/ann").json()
+    click = {"user_id": "ann", "item_id": shown["items"][2]["item_id"], "recommendation_id": shown["recommendation_id"]}
+    running.client.post("/api/feedback", json=[click])
+    assert "penchant_live_hit_rate 1.0" in running.client.get("/metrics").text
+
+
+def test_people_come_become_one_and_leave(running: Running) -> None:
+    client = running.client
+    client.post("/api/feedback", json=[{"user_id": "anonymous", "item_id": "item 3"}])
+    assert client.put("/api/user/ann/merge/anonymous").json() == {"user_id": "ann", "events": 1}
+    assert [event["item_id"] for event in client.get("/api/user/ann/feedback").json()] == ["item 3"]
+    assert client.get("/api/user/anonymous").status_code == 404
+    receipt = client.delete("/api/user/ann").json()
+    assert (receipt["user_id"], receipt["events"]) == ("ann", 1)
+    assert client.delete("/api/user/ann").status_code == 404
+    assert client.put("/api/user/ann/merge/nobody").json() == {"error": "there is no user 'nobody'"}
+    client.post("/api/user", json={"user_id": "ann", "labels": {"age": 30}, "comment": "c"})
+    client.patch("/api/user/ann", json={"comment": "d"})
+    assert client.get("/api/user/ann").json() == {"user_id": "ann", "labels": {"age": 30}, "comment": "d"}
+
+
+def test_everything_can_be_listed_page_by_page(running: Running) -> None:
+    client = running.client
+    events = [{"user_id": f"u{number % 3}", "item_id": f"item {number}", "event_id": str(number)} for number in range(10)]
+    client.post("/api/feedback", json=events)
+    client.post("/api/items", json=[{"item_id": f"item {number}"} for number in range(10)])
+    for path, name, key, expected in (
+        ("/api/feedback", "events", "event_id", 10),
+        ("/api/items", "items", "item_id", 10),
+        ("/api/users", "users", "user_id", 3),
+    ):
+        found, cursor = [], ""
+        while True:
+            page = client.get(path, params={"n": 3, "cursor": cursor}).json()
+            found += [entry[key] for entry in page[name]]
+            cursor = page["cursor"]
+            if not cursor:
+                break
+        assert len(found) == len(set(found)) == expected
+    assert [item["item_id"] for item in client.get("/api/items", params={"q": "ITEM 7"}).json()["items"]] == ["item 7"]
+
+
+BAD: list[tuple[str, str, Any]] = [
+    ("POST", "/api/feedback", [{"item_id": "x"}]),
+    ("POST", "/api/feedback", {"user_id": "a", "item_id": "x"}),
+    ("POST", "/api/feedback", [{"user_id": "a", "item_id": "x" * 5000}]),
+    ("POST", "/api/feedback", [{"user_id": "a\0", "item_id": "x"}]),
+    ("POST", "/api/feedback", [{"user_id": "a", "item_id": "x", "timestamp": "yesterday"}]),
+    ("POST", "/api/feedback", [{"user_id": "a", "item_id": "x", "timestamp": "2100-01-01"}]),
+    ("POST", "/api/feedback", [{"user_id": "a", "item_id": "x", "timestamp": 1e300}]),
+    ("POST", "/api/feedback", [{"user_id": " ", "item_id": "x"}]),
+    ("POST", "/api/feedback", b'[{"user_id": "a", "item_id": "x", "timestamp": NaN}]'),
+    ("POST", "/api/feedback", b'[{"user_id": "a", "item_id": "x", "value": Infinity}]'),
+    ("POST", "/api/feedback", b'[{"user_id": "\\ud800", "item_id": "x"}]'),
+    ("POST", "/api/feedback", b'[{"user_id": "\xff", "item_id": "x"}]'),
+    ("POST", "/api/feedback", b"[" * 100_000),
+    ("POST", "/api/feedback", b'{"a":' * 5_000),
+    ("POST", "/api/feedback", b"no JSON at all"),
+    ("POST", "/api/feedback", b""),
+    ("POST", "/api/feedback", [{"user_id": "a", "item_id": "x"}] * 10_001),
+    ("POST", "/api/session/recommend", [{"item_id": "x"}] * 1_001),
+    ("POST", "/api/item", {"item_id": "x", "labels": "\0" * 200_000}),
+    ("POST", "/api/item", b'{"item_id": "x", "labels": ["\\udfff"]}'),
+    ("POST", "/api/item", b'{"item_id": "x", "labels": NaN}'),
+    ("POST", "/api/item", b'{"item_id": "x", "labels": ' + b"[" * 5000 + b"]" * 5000 + b"}"),
+    ("PATCH", "/api/item/x", {"categories": "all"}),
+    ("GET", "/api/recommend/a?n=1000000000", None),
+    ("GET", "/api/recommend/a?n=0", None),
+    ("GET", "/api/recommend/a?n=ten", None),
+    ("GET", "/api/recommend/a?newer_than=soon", None),
+    ("GET", "/api/recommend/a%00b", None),
+    ("GET", "/api/recommend/" + "a" * 5000, None),
+    ("GET", "/api/feedback?cursor=nonsense", None),
+    ("GET", "/api/item-to-item/unheard-of", None),
+    ("GET", "/api/item/unheard-of", None),
+    ("GET", "/api/nothing", None),
+    ("POST", "/health/live", None),
+]
+
+
+def test_bad_requests_get_a_sentence_and_change_nothing(running: Running) -> None:
+    for method, path, body in BAD:
+        content = body if isinstance(body, bytes) else None if body is None else json.dumps(body).encode()
+        answer = running.client.request(method, path, content=content, headers={"Content-Type": "application/json"})
+        assert 400 <= answer.status_code < 500, (method, path, str(body)[:80], answer.text)
+        assert 5 < len(answer.json()["error"]) < 300
+    assert running.service.ledger.counts() == {"events": 0, "users": 0, "items": 0, "states": 0}
+
+
+def test_large_bodies_are_refused_by_their_length_or_on_the_way(running: Running) -> None:
+    large = b" " * (LARGEST_BODY + 1)
+    told = running.client.post("/api/feedback", content=large, headers={"Content-Type": "application/json"})
+    untold = running.client.post(
+        "/api/feedback", content=iter([large[: len(large) // 2]] * 3), headers={"Content-Type": "application/json"}
+    )
+    for answer in (told, untold):
+        assert answer.status_code == 413
+        assert "MB" in answer.json()["error"]
+
+
+def test_a_client_that_stops_in_the_middle_changes_nothing(running: Running) -> None:
+    host, port = running.address.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port))) as half:
+        half.sendall(
+            b"POST /api/feedback HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n[{"
+        )
+    assert running.client.get("/health/ready").json()["ready"] is True
+    assert running.service.ledger.counts()["events"] == 0
+
+
+def test_a_clock_that_jumps_back_loses_nothing(running: Running) -> None:
+    for ahead, item in ((0, 1), (-3600, 2), (-1800, 3)):
+        running.clock.ahead = ahead * 1_000_000
+        stored = running.client.post("/api/feedback", json=[{"user_id": "ann", "item_id": f"item {item}"}])
+        assert stored.json()["accepted"] == 1
+        assert running.client.get("/api/recommend/ann").status_code == 200
+    kept = running.client.get("/api/user/ann/feedback").json()
+    assert [event["item_id"] for event in kept] == ["item 2", "item 3", "item 1"]  # by their times
+    assert verify(running.service.ledger, running.service.living.model).differing == ()
+
+
+def test_requests_have_ids_and_lines(running: Running, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, logger="penchant.server"):
+        mine = running.client.get("/health/live", headers={"X-Request-Id": "abc123"})
+        other = running.client.get("/health/live", headers={"X-Request-Id": "no id: !"})
+    assert mine.headers["X-Request-Id"] == "abc123"
+    assert other.headers["X-Request-Id"].isalnum()
+    fields = [record.__dict__["fields"] for record in caplog.records if record.message == "request"]
+    assert [entry["request_id"] for entry in fields] == ["abc123", other.headers["X-Request-Id"]]
+    assert {(entry["method"], entry["path"], entry["status"]) for entry in fields} == {("GET", "/health/live", 200)}
+
+
+def test_the_description_has_every_path(running: Running) -> None:
+    described = running.client.get("/openapi.json").json()
+    assert {"/api/feedback", "/api/recommend/{user_id}", "/api/session/recommend", "/health/ready"} <= described["paths"].keys()
+    assert running.client.get("/docs").status_code == 200
+    assert described["components"]["schemas"]["EventIn"]["properties"]["user_id"]["maxLength"] == LONGEST_ID
+
+
+def test_a_defect_is_said_to_be_one(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running.service, "similar", lambda *_: 1 / 0)
+    answer = running.client.get("/api/item-to-item/x")
+    assert answer.status_code == 500
+    assert "defect" in answer.json()["error"]
+
+
+def test_a_full_disk_is_said_and_loses_nothing(running: Running) -> None:
+    """SQLite is told that it may have no more pages, which to it is a full disk. tests/faults/disk.py does it to a process."""
+    client, ledger = running.client, running.service.ledger
+    events = [{"user_id": f"u{number}", "item_id": "item 1", "event_id": f"{number}" * 100} for number in range(2000)]
+    pages = ledger.change(lambda connection: connection.execute("PRAGMA page_count").fetchone()[0]).result()
+    running.service.ledger.database._writing.execute(f"PRAGMA max_page_count = {pages + 20}")
+    assert client.post("/api/feedback", json=events[:10]).status_code == 200
+    refused = client.post("/api/feedback", json=events)
+    assert refused.status_code == 503
+    assert "the disk is full" in refused.json()["error"]
+    assert ledger.counts()["events"] == 10  # all of a request or nothing
+    assert client.get("/api/recommend/u1").json()["known"] is True
+    running.service.ledger.database._writing.execute("PRAGMA max_page_count = 1000000")
+    assert client.post("/api/feedback", json=events).json() == {"accepted": 1990, "duplicates": 10}
