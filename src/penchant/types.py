@@ -400,10 +400,6 @@ class Learning(Protocol):
     def reach(self) -> int:
         """How many events of known items behind an event what is learned of it depends on."""
 
-    @property
-    def reach(self) -> int:
-        """How many events before a new one what is learned of it depends on: all that has to be told again with it."""
-
     def learn(self, histories: Sequences) -> None:
         """Add some whole histories to what is known."""
 

@@ -67,10 +67,14 @@ class Memory:
             new: dict[str, list[Happened]] = {}
             for user, event in arrived:
                 new.setdefault(user, []).append(event)
-            # What the last events led to is learned with them, and taken back alone: the difference is what is new.
             before = {user: self._before(user, events, self.model.reach) for user, events in new.items()}
-            after = {user: _in_order([*before[user], *events]) for user, events in new.items()}
-            self._learn_people(after, before)
+            late = {user for user in new if before[user] and _place(before[user][-1]) > min(map(_place, new[user]))}
+            timely = {user: _in_order(events) for user, events in new.items() if user not in late}
+            if timely:
+                self.model.learn_next(self._sequences({user: before[user] for user in timely}), self._sequences(timely))
+            if late:
+                now = {user: _in_order([*before[user], *new[user]]) for user in late}
+                self._learn_people(now, {user: before[user] for user in now})
         if arrived:
             self._note(event for _, event in arrived)
             self.learned = arrived[-1][1].seq
