@@ -1,13 +1,18 @@
-"""Metrics against a naive reading of their definitions, list by list."""
+"""Metrics against a naive reading of their definitions, list by list, and against the library ranx."""
 
 import math
+from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.sparse import csr_array
 
 from penchant import metrics
+from penchant.ranking import target_ranks
+from penchant.types import UNKNOWN, PenchantError
 
 ranks_of_cases = st.lists(
     st.lists(st.one_of(st.integers(1, 15), st.just(math.inf), st.sampled_from([1.5, 2.5, 10.5])), min_size=1, max_size=6),
@@ -28,6 +33,10 @@ def naive(name: str, ranks: list[float], k: int) -> float:
             return sum(1 / math.log2(1 + rank) for rank in within) / ideal
         case "mrr":
             return 1 / within[0] if within else 0.0
+        case "precision":
+            return min(len(within), k) / k
+        case "map":
+            return sum(place / max(rank, place) for place, rank in enumerate(within, 1)) / len(ranks)
     raise AssertionError(name)
 
 
@@ -54,6 +63,125 @@ def test_a_perfect_list_has_the_ndcg_1_for_any_number_of_targets() -> None:
     for targets in (1, 3, 20):
         ranks, case = np.arange(1, targets + 1, dtype=np.float32), np.zeros(targets, np.int64)
         assert metrics.ndcg(ranks, case, 1, 10).tolist() == pytest.approx([1])
+
+
+@given(cases=ranks_of_cases, k=st.integers(1, 12))
+def test_no_metric_of_ranks_leaves_0_to_1_whatever_ties(cases: list[list[float]], k: int) -> None:
+    ranks = np.array([rank for case in cases for rank in case], np.float32)
+    case = np.repeat(np.arange(len(cases)), [len(c) for c in cases])
+    for name in ("recall", "hit", "mrr", "precision", "map"):
+        found = metrics.METRICS[name](ranks, case, len(cases), k)
+        assert ((found >= 0) & (found <= 1)).all(), name
+
+
+@pytest.fixture(scope="module")
+def ranx() -> Any:
+    """The library, as plain Python: compiling it takes longer than all these tests."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("NUMBA_DISABLE_JIT", "1")
+        import ranx
+
+        return ranx
+
+
+def test_ranks_become_what_ranx_makes_of_the_lists(ranx: Any) -> None:
+    chance = np.random.default_rng(3)
+    people, items = 40, 30
+    scores = chance.permuted(np.tile(np.arange(items, dtype=np.float32), (people, 1)), axis=1)
+    wanted = [chance.choice(items + 2, size=chance.integers(1, 8), replace=False) for _ in range(people)]
+    target = np.concatenate([np.where(w < items, w, UNKNOWN) for w in wanted])
+    case = np.repeat(np.arange(people), [len(w) for w in wanted])
+    ranks = target_ranks(scores, case, target)
+    truth = ranx.Qrels({f"u{u:02}": {f"i{i}": 1 for i in w} for u, w in enumerate(wanted)})
+    lists = ranx.Run({f"u{u:02}": {f"i{i}": float(s) for i, s in enumerate(row)} for u, row in enumerate(scores)})
+    theirs = {"recall": "recall", "hit": "hit_rate", "ndcg": "ndcg", "mrr": "mrr", "precision": "precision", "map": "map"}
+    assert theirs.keys() == metrics.METRICS.keys()
+    for k in (1, 5, 10):
+        found = ranx.evaluate(truth, lists, [f"{name}@{k}" for name in theirs.values()], return_mean=False)
+        for name, metric in metrics.METRICS.items():
+            mine = metric(ranks, case, people, k)
+            assert mine.tolist() == pytest.approx(found[f"{theirs[name]}@{k}"].tolist(), rel=1e-6), (name, k)
+
+
+lists_of_people = st.integers(1, 5).flatmap(
+    lambda k: st.lists(
+        st.lists(st.integers(0, 7), min_size=0, max_size=k, unique=True).map(lambda row: row + [UNKNOWN] * (k - len(row))),
+        min_size=1,
+        max_size=6,
+    )
+)
+
+
+@given(lists=lists_of_people, seed=st.integers(0, 9))
+def test_diversity_and_novelty_are_what_they_say_of_each_list(lists: list[list[int]], seed: int) -> None:
+    chance = np.random.default_rng(seed)
+    dense = chance.random((8, 5)) * (chance.random((8, 5)) < 0.5)
+    dense /= np.maximum(np.sqrt((dense**2).sum(axis=1, keepdims=True)), 1e-12)
+    share = chance.uniform(0.01, 1, 8)
+    diverse = metrics.diversity(np.array(lists), csr_array(dense))
+    novel = metrics.novelty(np.array(lists), share)
+    for row, items in enumerate(lists):
+        known = [item for item in items if item != UNKNOWN]
+        pairs = [1 - dense[a] @ dense[b] for a, b in combinations(known, 2)]
+        assert diverse[row] == pytest.approx(np.mean(pairs) if pairs else 0)
+        assert novel[row] == pytest.approx(-np.mean(np.log2(share[known])) if known else 0)
+
+
+def test_many_pairs_are_compared_some_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    lists, vectors = np.arange(12).reshape(2, 6), csr_array(np.eye(12)[:, [*range(6), *range(6)]][:, :6])
+    whole = metrics.diversity(lists, vectors)
+    monkeypatch.setattr(metrics, "PAIRS_AT_ONCE", 4)
+    assert metrics.diversity(lists, vectors).tolist() == whole.tolist()
+
+
+def test_repeats_by_hand() -> None:
+    lists = np.array([[0, 1, 2], [3, UNKNOWN, UNKNOWN], [UNKNOWN] * 3])
+    offsets, had = np.array([0, 3, 5, 6]), np.array([1, 1, UNKNOWN, 0, 9, UNKNOWN])
+    assert metrics.repeat_ratio(lists, offsets, had).tolist() == pytest.approx([1 / 3, 0, 0])
+
+
+def test_gini_by_hand() -> None:
+    assert metrics.gini(np.array([[0, 1], [2, 3]]), 4) == 0
+    assert metrics.gini(np.array([[0], [0], [0]]), 4) == pytest.approx(3 / 4)
+    assert metrics.gini(np.array([[0, 0, 1, UNKNOWN]]), 2) == pytest.approx((1 / 3 + 2 * 2 / 3) * 2 / 2 - 3 / 2)
+    assert metrics.gini(np.full((2, 2), UNKNOWN), 4) == 0
+
+
+truths = st.lists(st.tuples(st.integers(0, 1), st.sampled_from([0.0, 0.2, 0.5, 0.50001, 0.9, 1.0])), min_size=1, max_size=20)
+
+
+@given(truths)
+def test_yes_no_metrics_are_what_their_definitions_say(pairs: list[tuple[int, float]]) -> None:
+    labels, probabilities = (np.array(column) for column in zip(*pairs, strict=True))
+    ones, zeros = probabilities[labels == 1], probabilities[labels == 0]
+    if len(ones) and len(zeros):
+        wins = [1.0 if one > zero else 0.5 if one == zero else 0.0 for one in ones for zero in zeros]
+        assert metrics.auc(labels, probabilities) == pytest.approx(np.mean(wins))
+    else:
+        with pytest.raises(PenchantError, match="auc compares answers 1 with answers 0"):
+            metrics.auc(labels, probabilities)
+    right = [(p >= 0.5) == bool(label) for label, p in pairs]
+    assert metrics.accuracy(labels, probabilities) == pytest.approx(np.mean(right))
+    kept = [min(max(p, 1e-7), 1 - 1e-7) for _, p in pairs]
+    losses = [-math.log(p if label else 1 - p) for (label, _), p in zip(pairs, kept, strict=True)]
+    assert metrics.log_loss(labels, probabilities) == pytest.approx(np.mean(losses))
+    both = sum(p >= 0.5 and label for label, p in pairs)
+    precision = both / max(sum(p >= 0.5 for _, p in pairs), 1)
+    recall = both / max(sum(labels), 1)
+    assert metrics.f1(labels, probabilities) == pytest.approx(2 * precision * recall / (precision + recall) if both else 0)
+
+
+def test_yes_no_metrics_refuse_what_is_neither() -> None:
+    for metric in metrics.ANSWERS.values():
+        for labels, scores in (([], []), ([0, 2], [0.1, 0.2]), ([0, 1], [0.1])):
+            with pytest.raises(PenchantError, match="each to be 0 or 1"):
+                metric(np.array(labels), np.array(scores))
+
+
+def test_every_metric_is_defined_in_words() -> None:
+    assert metrics.definition("precision@10") == "Targets within the first k, over k, however short the list."
+    for name in (*metrics.METRICS, *metrics.LISTS, *metrics.ANSWERS):
+        assert len(metrics.definition(name)) > 30
 
 
 def test_coverage_counts_distinct_items_and_not_the_gaps() -> None:

@@ -1,6 +1,17 @@
 """Splits, evaluation, intervals: what a model is worth, and how sure of it one can be."""
 
 from penchant.evaluation.evaluate import Evaluation, evaluate
-from penchant.evaluation.splits import SPLITS, leave_one_out, split, temporal
+from penchant.evaluation.splits import FOLDS, ROLLING, SPLITS, by_session, leave_one_out, rolling_origin, split, temporal
 
-__all__ = ["SPLITS", "Evaluation", "evaluate", "leave_one_out", "split", "temporal"]
+__all__ = [
+    "FOLDS",
+    "ROLLING",
+    "SPLITS",
+    "Evaluation",
+    "by_session",
+    "evaluate",
+    "leave_one_out",
+    "rolling_origin",
+    "split",
+    "temporal",
+]

@@ -235,10 +235,7 @@ def learn_weights(members: Sequence[Model], valid: Cases, k: int = 10) -> Float:
 
 
 def _some(cases: Cases, rows: Int) -> Cases:
-    counts = np.diff(cases.target_offsets)[rows]
-    targets = seq.ragged_range(cases.target_offsets[rows], counts)
-    offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-    return Cases(seq.select(cases.histories, rows), cases.now[rows], offsets, cases.target[targets])
+    return Cases(seq.select(cases.histories, rows), cases.now[rows], seq.select(cases.targets, rows))
 
 
 def _candidates(members: Sequence[Model], cases: Cases) -> tuple[Float, Float, Int, Array, Array]:
@@ -248,8 +245,7 @@ def _candidates(members: Sequence[Model], cases: Cases) -> tuple[Float, Float, I
     """
     items = members[0].items
     histories = seq.recode(cases.histories, items)
-    target = cases.histories.items.translation(items)[cases.target]
-    case = np.repeat(np.arange(len(cases)), np.diff(cases.target_offsets))
+    target, case = seq.recode(cases.targets, items).item, cases.case
     states = [member.encode(histories) for member in members]
     width = min(CANDIDATES, len(items)) * len(members)
     rivals = np.empty((len(cases), width, len(members)), np.float32)
