@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_array
-from scipy.stats import rankdata
 
 from penchant.types import UNKNOWN, Array, Float, Int, PenchantError
 
@@ -159,7 +158,7 @@ def auc(labels: Int, scores: Array) -> float:
     ones, zeros = int(yes.sum()), int((~yes).sum())
     if ones == 0 or zeros == 0:
         raise PenchantError(f"auc compares answers 1 with answers 0, and there are {ones:,} and {zeros:,} of them")
-    return float((rankdata(scores)[yes].sum() - ones * (ones + 1) / 2) / (ones * zeros))
+    return float((average_ranks(scores)[yes].sum() - ones * (ones + 1) / 2) / (ones * zeros))
 
 
 def log_loss(labels: Int, probabilities: Array) -> float:
@@ -183,6 +182,16 @@ def f1(labels: Int, probabilities: Array) -> float:
 
 ANSWERS: Mapping[str, Callable[[Int, Array], float]] = {"auc": auc, "logloss": log_loss, "accuracy": accuracy, "f1": f1}
 """Metrics of the yes/no task, by the name they are reported under."""
+
+
+def average_ranks(values: Array) -> Array:
+    """Ranks ``[n] float64`` in ascending order from 1, equal values at the mean of their places.
+
+    >>> average_ranks(np.array([5, 1, 5])).tolist()
+    [2.5, 1.0, 2.5]
+    """
+    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return np.asarray((np.cumsum(counts) - (counts - 1) / 2)[place])
 
 
 def definition(name: str) -> str:

@@ -1,6 +1,6 @@
 """Splits, evaluation, intervals: what a model is worth, and how sure of it one can be."""
 
-from penchant.evaluation.evaluate import Evaluation, evaluate
+from penchant.evaluation.evaluate import Evaluation, evaluate, measure, summarise
 from penchant.evaluation.splits import FOLDS, ROLLING, SPLITS, by_session, leave_one_out, rolling_origin, split, temporal
 
 __all__ = [
@@ -11,7 +11,9 @@ __all__ = [
     "by_session",
     "evaluate",
     "leave_one_out",
+    "measure",
     "rolling_origin",
     "split",
+    "summarise",
     "temporal",
 ]

@@ -10,10 +10,13 @@ import numpy as np
 
 from penchant import metrics
 from penchant.evaluation import slices
+from penchant.evaluation.cost import Cost
 from penchant.evaluation.leaks import check
 from penchant.evaluation.significance import LEVEL, Comparison, bootstrap, compare, normal_interval
 from penchant.evaluation.yardsticks import yardsticks
 from penchant.models.base import Model
+from penchant.models.blend import Blend
+from penchant.models.neural.model import NeuralModel
 from penchant.models.validation import Answers, ask
 from penchant.types import Array, Int, PenchantError, Progress, Sequences, Split, quiet
 
@@ -72,6 +75,8 @@ class Evaluation:
     """What models know of the events between training and test: see ``workflow.compare``."""
     alike: str = "people"
     """By what diversity tells items apart: see ``yardsticks``."""
+    costs: Mapping[str, Cost] = field(default_factory=dict, compare=False)
+    """What each model costs, where it was measured."""
 
     @property
     def everyone(self) -> dict[str, Mapping[str, float]]:
@@ -113,6 +118,7 @@ class Evaluation:
                 for part in self.slices
             ],
             "definitions": self.definitions(),
+            "costs": {name: asdict(cost) | {"curve": list(cost.curve)} for name, cost in self.costs.items()},
         }
 
     def definitions(self) -> dict[str, str]:
@@ -136,6 +142,16 @@ class Evaluation:
     def main(self) -> tuple[str, ...]:
         """The metrics to show where there is little room."""
         return tuple(f"{name}@{self.k}" for name in MAIN)
+
+    def conditions(self) -> str:
+        """How the figures came about, in a sentence."""
+        facts = self.facts
+        return (
+            f"{self.split} split, {self.reading}, full catalogue, seen items: {self.seen}; {facts['test_users']:,} people, "
+            f"{facts['targets']:,} targets, of which {facts['targets_never_trained']:.1%} were never trained on and "
+            f"{facts['targets_already_seen']:.1%} seen before by the person; newcomers not asked: "
+            f"{facts['newcomers_not_asked']:,}"
+        )
 
     def findings(self) -> tuple[str, ...]:
         """What was found, in sentences: first whether a simple method wins, then who leads, then whether order matters."""
@@ -296,7 +312,7 @@ def score(
         of_lists,
         {key: (places[key][0], len(places[key][1]), of_models) for key, of_models in in_slices.items()},
         {},
-        tuple(name for name, same in models.items() if not any(model.history for model in same)),
+        tuple(name for name, same in models.items() if not _trains_by_gradients(same[0])),
         yard.alike,
     )
 
@@ -401,6 +417,11 @@ def in_another_order(histories: Sequences, seed: int) -> Sequences:
     person = np.repeat(np.arange(len(histories)), histories.lengths)
     order = np.lexsort((chance.random(len(person)), person))
     return replace(histories, item=histories.item[order], event_type=histories.event_type[order])
+
+
+def _trains_by_gradients(model: Model) -> bool:
+    members = model.members.values() if isinstance(model, Blend) else ()
+    return isinstance(model, NeuralModel) or any(map(_trains_by_gradients, members))
 
 
 def _several(model: Model | Sequence[Model]) -> Sequence[Model]:
