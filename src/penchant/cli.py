@@ -23,7 +23,7 @@ from penchant import candidates, classification, demo, doctor, evaluation, tunin
 from penchant.data import catalog, dataset, sources, times
 from penchant.data.clean import STEPS, PrepareConfig
 from penchant.data.quality import describe
-from penchant.evaluation import report
+from penchant.evaluation import progressive, report
 from penchant.models import MODELS, RANKERS
 from penchant.models.neural.classifier import CELLS, ClassifierSettings
 from penchant.offline import recommend_users
@@ -288,6 +288,7 @@ def _evaluate(options: argparse.Namespace) -> None:
             seeds=options.seeds,
             controls=options.controls,
             ablate=options.ablate,
+            live=_live(options),
             progress=progress,
         )
     if options.out is not None:
@@ -303,6 +304,14 @@ def _evaluate(options: argparse.Namespace) -> None:
     _values_table(shown, {labels[name]: ends for name, ends in result.intervals.items()})
     if options.out is not None:
         answers.print(f"all metrics, slices, tests and costs: {Path(options.out) / report.PAGE}")
+
+
+def _live(options: argparse.Namespace) -> evaluation.Live | None:
+    if options.progressive:
+        return evaluation.Live(round(options.delay * progressive.MINUTE), round(options.refresh * progressive.HOUR))
+    if options.delay or options.refresh:
+        raise PenchantError("--delay and --refresh tell how life goes on in the test period; add --progressive")
+    return None
 
 
 def _recommend(options: argparse.Namespace) -> None:
@@ -588,9 +597,21 @@ def _evaluate_arguments(made: argparse.ArgumentParser) -> None:
     made.add_argument(
         "--reading",
         choices=workflow.READINGS,
-        default="train-only",
         help="what models know of the events between training and test: nothing; what memories learn without "
-        "gradients; all of it, having learned again (default %(default)s)",
+        "gradients; all of it, having learned again (default train-only; with --progressive online)",
+    )
+    made.add_argument(
+        "--progressive", action="store_true", help="ask about every event after the cut in order of time, and take it in"
+    )
+    made.add_argument(
+        "--delay",
+        type=float,
+        default=0,
+        metavar="MINUTES",
+        help="so long after an event models know it (default %(default)s)",
+    )
+    made.add_argument(
+        "--refresh", type=float, default=0, metavar="HOURS", help="train models anew every so often (default: never)"
     )
     _content_argument(made)
     _seen_argument(made)

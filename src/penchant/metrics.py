@@ -39,9 +39,8 @@ def hit(ranks: Float, case: Int, n: int, k: int) -> Array:
 
 
 def ndcg(ranks: Float, case: Int, n: int, k: int) -> Array:
-    """Discounted cumulative gain, ``Σ 1 / log2(1 + rank)`` within the first ``k``, over that of the best possible list.
-
-    Järvelin and Kekäläinen (2002), binary relevance; the best list has all targets first, unknown ones too.
+    """Discounted cumulative gain, ``Σ 1 / log2(1 + rank)`` within the first ``k``, over that of the best possible list, which
+    has all targets first, unknown ones too. Järvelin and Kekäläinen (2002), binary relevance.
     """
     gain = _sum(np.where(ranks <= k, 1 / np.log2(1 + ranks), 0.0), case, n)
     best = np.concatenate([[0.0], np.cumsum(1 / np.log2(np.arange(2, k + 2)))])
@@ -87,9 +86,10 @@ METRICS: Mapping[str, Metric] = {
 
 
 def novelty(recommended: Int, share: Array) -> Array:
-    """Mean self-information of the items in a list, ``-log2(share of the people trained on who had the item)``, in bits.
+    """Mean self-information of the items in a list, ``-log2(share of the people trained on who had the item)``, in bits; an
+    empty list has 0. Zhou et al. (2010).
 
-    Zhou et al. (2010). ``share[V]`` is above 0; an empty list has 0.
+    ``share[V]`` is above 0.
     """
     there = recommended != UNKNOWN
     bits = np.where(there, -np.log2(share)[np.maximum(recommended, 0)], 0.0)
@@ -97,9 +97,10 @@ def novelty(recommended: Int, share: Array) -> Array:
 
 
 def diversity(recommended: Int, vectors: csr_array) -> Array:
-    """One minus the mean cosine of all pairs of items in a list (Ziegler et al. 2005): by their words, else by who had them.
+    """One minus the mean cosine of all pairs of items in a list (Ziegler et al. 2005), by their words, or by who had them where
+    there are none; a list of fewer than two items has 0.
 
-    ``vectors[V, d]`` have the length 1, or 0 where nothing is known of an item; a list of fewer than two items has 0.
+    ``vectors[V, d]`` have the length 1, or 0 where nothing is known of an item.
     """
     first, second = np.triu_indices(recommended.shape[1], 1)
     left, right = recommended[:, first], recommended[:, second]
@@ -195,10 +196,10 @@ def average_ranks(values: Array) -> Array:
 
 
 def definition(name: str) -> str:
-    """What a metric is, in words: its docstring. ``name`` as it is reported, with or without ``@k``."""
+    """What a metric is, in words: its docstring's first paragraph. ``name`` as it is reported, with or without ``@k``."""
     every: dict[str, Callable[..., Any]] = {**METRICS, **LISTS, **ANSWERS}
     metric = every[name.partition("@")[0]]
-    return " ".join((inspect.getdoc(metric) or "").replace("``", "").split())
+    return " ".join((inspect.getdoc(metric) or "").split("\n\n")[0].replace("``", "").split())
 
 
 def _truths(labels: Int, scores: Array) -> Array:

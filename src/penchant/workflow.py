@@ -17,6 +17,7 @@ from penchant import sequences as seq
 from penchant.evaluation import Evaluation, report
 from penchant.evaluation.ablation import ablated
 from penchant.evaluation.cost import Cost, cost
+from penchant.evaluation.progressive import Live, stream
 from penchant.models import MODELS, create
 from penchant.models.base import Model
 from penchant.models.longshort import LongShort
@@ -113,11 +114,12 @@ def compare(
     folds: int = evaluation.FOLDS,
     k: int = 10,
     seen: str = "exclude",
-    reading: str = "train-only",
+    reading: str | None = None,
     seed: int = 0,
     seeds: Sequence[int] = (),
     controls: bool = True,
     ablate: bool = False,
+    live: Live | None = None,
     progress: Progress = quiet,
 ) -> Evaluation:
     """Evaluate models on one split of a dataset, or on each of a rolling origin's ``folds``.
@@ -127,34 +129,43 @@ def compare(
     them, as they would when live; ``refit``: all learn again from training and validation parts together, with what
     validation chose. Models with a setting ``seed`` are trained once with each of ``seeds``. With ``controls``, simple
     methods stand beside, and models are asked after shuffled histories too; with ``ablate``, ``longshort`` is trained
-    without each of its parts.
+    without each of its parts. With ``live``, every event after the test cut is asked about in order of time, and taken in;
+    then ``reading`` is ``online`` if nothing is said, else ``train-only``.
 
     Raises ``PenchantError`` for models that can't stand in one table: trained on another dataset, split or reading (they
     may know the answers), or chosen in more trials than others.
     """
+    reading = reading or ("online" if live else "train-only")
     if reading not in READINGS:
         raise PenchantError(f"there is no reading {reading!r}; the readings are {', '.join(READINGS)}")
     cuts = evaluation.rolling_origin(log, folds) if split == evaluation.ROLLING else [evaluation.split(log, split)]
     # All that can be refused is refused before the first model trains.
     for cut in cuts:
         check_k(k, len(seq.occurring(cut.train).items))
+        if live:
+            stream(log, cut, live)
     candidates = [_candidate(name, log, cuts[0], reading) for name in models]
     _check_budgets(candidates)
     if ablate and not any(candidate.kind == LongShort.name for candidate in candidates):
         raise PenchantError("--ablate takes longshort apart, and it isn't among the models; add it, or leave --ablate out")
     measured = []
-    costs: dict[str, Cost] = {}
     for cut in cuts:
-        trained, seconds = _trained(candidates, cut, seeds, reading, ablate, progress)
+        trained, costs = _trained(candidates, cut, seeds, reading, ablate, progress)
         kinds = {candidate.kind for candidate in candidates}
         simple = [name for name in _controls(log) if controls and name not in kinds]
         others = {name: _read_on(create(name).fit(cut.train, cut.valid), cut, reading, progress) for name in simple}
-        measured.append(
-            evaluation.measure(trained, cut, k=k, seen=seen, seed=seed, controls=others, shuffle=controls, progress=progress)
-        )
-        trials = {candidate.name: candidate.trials for candidate in candidates}
-        costs = {name: cost(same[0], cut.test, seconds.get(name), trials.get(name, 0)) for name, same in trained.items()}
-    name = cuts[0].name if len(cuts) == 1 else f"{split}, {len(cuts)} folds"
+        if live:
+            learned = None if reading == "train-only" else cut.before_test
+            measured.append(
+                evaluation.measure_live(trained, log, cut, live, learned, k=k, seen=seen, controls=others, progress=progress)
+            )
+        else:
+            measured.append(
+                evaluation.measure(
+                    trained, cut, k=k, seen=seen, seed=seed, controls=others, shuffle=controls, progress=progress
+                )
+            )
+    name = ", ".join([cuts[0].name if len(cuts) == 1 else f"{split}, {len(cuts)} folds", *([str(live)] if live else [])])
     result = evaluation.summarise(measured, list(trained), split=name, k=k, seen=seen, reading=reading, seed=seed)
     return replace(result, costs=costs)
 
@@ -209,8 +220,8 @@ def _check_budgets(candidates: Sequence[_Candidate]) -> None:
 
 def _trained(
     candidates: Sequence[_Candidate], cut: Split, seeds: Sequence[int], reading: str, ablate: bool, progress: Progress
-) -> tuple[dict[str, list[Model]], dict[str, float]]:
-    """The models, with what they may know, several of one name where there are several seeds; and the seconds each took."""
+) -> tuple[dict[str, list[Model]], dict[str, Cost]]:
+    """The models, with what they may know, several of one name where there are several seeds; and what they cost."""
     trained: dict[str, list[Model]] = {}
     seconds: dict[str, float] = {}
     for candidate in candidates:
@@ -231,7 +242,9 @@ def _trained(
     for name, same in trained.items():
         if name not in as_they_are:
             trained[name] = [_read_on(model, cut, reading, progress) for model in same]
-    return trained, seconds
+    trials = {candidate.name: candidate.trials for candidate in candidates}
+    costs = {name: cost(same[0], cut.test, seconds.get(name), trials.get(name, 0)) for name, same in trained.items()}
+    return trained, costs
 
 
 def _fitted(candidate: _Candidate, cut: Split, seeds: Sequence[int], progress: Progress) -> Iterator[Model]:

@@ -1,6 +1,7 @@
 """Splits, evaluation, intervals: what a model is worth, and how sure of it one can be."""
 
 from penchant.evaluation.evaluate import Evaluation, evaluate, measure, summarise
+from penchant.evaluation.progressive import Live, measure_live
 from penchant.evaluation.splits import FOLDS, ROLLING, SPLITS, by_session, leave_one_out, rolling_origin, split, temporal
 
 __all__ = [
@@ -8,10 +9,12 @@ __all__ = [
     "ROLLING",
     "SPLITS",
     "Evaluation",
+    "Live",
     "by_session",
     "evaluate",
     "leave_one_out",
     "measure",
+    "measure_live",
     "rolling_origin",
     "split",
     "summarise",

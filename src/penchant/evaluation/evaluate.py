@@ -12,8 +12,8 @@ from penchant import metrics
 from penchant.evaluation import slices
 from penchant.evaluation.cost import Cost
 from penchant.evaluation.leaks import check
-from penchant.evaluation.significance import LEVEL, Comparison, bootstrap, compare, normal_interval
-from penchant.evaluation.yardsticks import yardsticks
+from penchant.evaluation.significance import Comparison, bootstrap, compare, normal_interval
+from penchant.evaluation.yardsticks import Yardsticks, yardsticks
 from penchant.models.base import Model
 from penchant.models.blend import Blend
 from penchant.models.neural.model import NeuralModel
@@ -156,7 +156,7 @@ class Evaluation:
     def findings(self) -> tuple[str, ...]:
         """What was found, in sentences: first whether a simple method wins, then who leads, then whether order matters."""
         simple = self._simple_wins()
-        return (*([simple] if simple else []), self._lead(), *map(self._order, self.shuffled))
+        return (*([simple] if simple else []), self._lead(), *([self._order()] if self.shuffled else []))
 
     def verdict(self) -> str:
         """The findings, in one line."""
@@ -181,10 +181,13 @@ class Evaluation:
             return f"a simple method wins: {method} ({self._ndcg(method):.4f}) is ahead of {best} ({self._ndcg(best):.4f})"
         return ""
 
-    def _order(self, pair: Comparison) -> str:
-        shuffled = self._ndcg(pair.first) - pair.difference
-        means = "order matters to it" if pair.adjusted < LEVEL else "no difference beyond the noise"
-        return f"{pair.first} {SHUFFLED}: {shuffled:.4f} instead of {self._ndcg(pair.first):.4f}, {means}"
+    def _order(self) -> str:
+        loss = {pair.first: f"{pair.first} (−{pair.difference:.4f})" for pair in self.shuffled}
+        matters = [loss[pair.first] for pair in self.shuffled if pair.distinct and pair.difference > 0]
+        others = [pair.first for pair in self.shuffled if not (pair.distinct and pair.difference > 0)]
+        words = [f"the order of events matters to {', '.join(matters)}"] if matters else []
+        words += [f"no loss beyond the noise by shuffled histories: {', '.join(others)}"] if others else []
+        return "; ".join(words)
 
     def __str__(self) -> str:
         return self.to_markdown(self.main)
@@ -247,13 +250,12 @@ def measure(
     progress: Progress = quiet,
 ) -> Measured:
     """The answers of models on one split, scored case by case: see ``evaluate``."""
-    if seen not in SEEN:
-        raise PenchantError(f"seen items are either to 'exclude' or to 'keep', not {seen!r}")
+    check_seen(seen)
     if seed < 0:
         raise PenchantError(f"seed is {seed}, but must not be negative")
     if not models:
         raise PenchantError("no model was named")
-    everyone = {name: _several(model) for name, model in {**models, **(controls or {})}.items()}
+    everyone = {name: several(model) for name, model in {**models, **(controls or {})}.items()}
     check_alike(everyone)
     check(split)
     cases, exclude = split.test, seen == "exclude"
@@ -266,39 +268,34 @@ def measure(
         turned = replace(cases, histories=in_another_order(cases.histories, seed))
         for name in models:
             same = [ask(m, turned, k, exclude_seen=exclude, lists=False, progress=progress) for m in everyone[name]]
-            shuffled[name] = np.mean([found.per_case(metrics.ndcg, k) for found in same], axis=0)
+            shuffled[name] = np.mean([found.per_case(metrics.ndcg, k) for found in same], axis=0).astype(np.float32)
+    questions = slices.asked(cases, split.train)
     agreement = slices.agreement([same[0] for same in everyone.values()], cases)
-    measured = score(answers, everyone, slices.asked(cases, split.train), cases.histories, split, k, seen, agreement)
+    parts = slices.parts(questions, split.train, agreement)
+    simple = [name for name, same in everyone.items() if not trains_by_gradients(same[0])]
+    measured = score(answers, questions, parts, split, k, simple)
     return replace(measured, shuffled=shuffled, facts=_facts(split))
 
 
 def score(
     answers: Mapping[str, Sequence[Answers]],
-    models: Mapping[str, Sequence[Model]],
     questions: slices.Asked,
-    histories: Sequences,
+    parts: Sequence[slices.Part],
     split: Split,
     k: int,
-    seen: str,
-    agreement: Array | None = None,
+    simple: Sequence[str],
 ) -> Measured:
     """Score answers to questions on a split, case by case and slice by slice."""
-    yard, parts = yardsticks(split.train), slices.parts(questions, split.train, agreement)
+    yard = yardsticks(split.train)
     places = {(part.family, part.name): _of_part(questions.case, part.of) for part in parts}
     values, by_seed, of_lists = {}, {}, {}
     in_slices: dict[tuple[str, str], dict[str, Array]] = {key: {} for key in places}
     for name, found in answers.items():
-        each, all_lists = [], []
-        for model, answer in zip(models[name], found, strict=True):
-            recommended = model.items.translation(split.train.items)[answer.recommended]
-            columns = {metric: answer.per_case(of, k) for metric, of in metrics.METRICS.items()}
-            columns |= yard.of_lists(recommended, histories, exclude_seen=seen == "exclude")
-            each.append(np.stack([columns[metric] for metric in PER_PERSON], axis=1))
-            size = len(model.items)
-            all_lists.append([metrics.coverage(answer.recommended, size), metrics.gini(answer.recommended, size)])
-        values[name] = np.mean(each, axis=0).astype(np.float32) if len(each) > 1 else each[0]
+        each = [_of_each_case(answer, yard, split, k) for answer in found]
+        values[name] = np.mean(each, axis=0).astype(np.float32) if len(each) > 1 else each[0].astype(np.float32)
         by_seed[name] = np.stack([one.mean(axis=0) for one in each])
-        of_lists[name] = np.array(all_lists)
+        sizes = [(answer.recommended, len(answer.items)) for answer in found]
+        of_lists[name] = np.array([[metrics.coverage(*size), metrics.gini(*size)] for size in sizes])
         for part in parts:
             _, case, count = places[part.family, part.name]
             chosen = [metrics.METRICS[metric] for metric in IN_SLICES]
@@ -312,9 +309,17 @@ def score(
         of_lists,
         {key: (places[key][0], len(places[key][1]), of_models) for key, of_models in in_slices.items()},
         {},
-        tuple(name for name, same in models.items() if not _trains_by_gradients(same[0])),
+        tuple(simple),
         yard.alike,
     )
+
+
+def _of_each_case(answer: Answers, yard: Yardsticks, split: Split, k: int) -> Array:
+    """``PER_PERSON`` metrics of each case, ``[n, m] float64``."""
+    columns = {metric: answer.per_case(of, k) for metric, of in metrics.METRICS.items()}
+    columns |= yard.of_lists(answer.items.translation(split.train.items)[answer.recommended])
+    columns["repeat_ratio"] = answer.repeats
+    return np.stack([columns[metric] for metric in PER_PERSON], axis=1)
 
 
 def summarise(
@@ -356,10 +361,11 @@ def summarise(
         comparisons=compare(
             {name: values[name][:, ndcg] for name in names}, person, seed, {name: by_seed[name][:, ndcg] for name in names}
         ),
-        shuffled=tuple(
-            pair
-            for name, other in shuffled.items()
-            for pair in compare({name: values[name][:, ndcg], f"{name} {SHUFFLED}": other}, person, seed)
+        shuffled=compare(
+            {**{name: values[name][:, ndcg] for name in shuffled}, **{f"{n} {SHUFFLED}": of for n, of in shuffled.items()}},
+            person,
+            seed,
+            pairs=[(name, f"{name} {SHUFFLED}") for name in shuffled],
         ),
         seeds={
             name: {metric: tuple(per_seed[name][:, m].tolist()) for m, metric in enumerate(metric_names)}
@@ -391,9 +397,15 @@ def _slices(measured: Sequence[Measured], k: int) -> list[Slice]:
         for model in some[0][2]:
             values = np.concatenate([of_models[model] for _, _, of_models in some])
             models[model] = dict(zip(names, values.mean(axis=0).tolist(), strict=True))
-            intervals[model] = _ends(names, *normal_interval(values, person))
+            intervals[model] = _ends(names, *np.clip(normal_interval(values, person), 0, 1))
         found.append(Slice(family, name, len(person), sum(targets for _, targets, _ in some), models, intervals))
     return found
+
+
+def check_seen(seen: str) -> None:
+    """``PenchantError`` unless ``seen`` is one of the two rules."""
+    if seen not in SEEN:
+        raise PenchantError(f"seen items are either to 'exclude' or to 'keep', not {seen!r}")
 
 
 def check_alike(models: Mapping[str, Sequence[Model]]) -> None:
@@ -419,12 +431,14 @@ def in_another_order(histories: Sequences, seed: int) -> Sequences:
     return replace(histories, item=histories.item[order], event_type=histories.event_type[order])
 
 
-def _trains_by_gradients(model: Model) -> bool:
+def trains_by_gradients(model: Model) -> bool:
+    """Whether a network is in it; models without are called simple."""
     members = model.members.values() if isinstance(model, Blend) else ()
-    return isinstance(model, NeuralModel) or any(map(_trains_by_gradients, members))
+    return isinstance(model, NeuralModel) or any(map(trains_by_gradients, members))
 
 
-def _several(model: Model | Sequence[Model]) -> Sequence[Model]:
+def several(model: Model | Sequence[Model]) -> Sequence[Model]:
+    """The models of a name, one for each seed."""
     return [model] if isinstance(model, Model) else model
 
 

@@ -5,6 +5,7 @@ Pictures are a few styled elements and plain SVG lines, so that they follow the 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
 from itertools import groupby
@@ -13,6 +14,7 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 
 from penchant.evaluation.evaluate import SHUFFLED, Evaluation, Slice
 from penchant.evaluation.significance import Comparison
+from penchant.evaluation.slices import TIME
 
 PICTURED = ("ndcg", "recall", "mrr")
 COLOURS = 8
@@ -72,9 +74,7 @@ def tag(kind: str, /, *children: Piece, **attributes: str) -> Element:
 
 
 def _findings(result: Evaluation) -> Element:
-    return tag(
-        "ul", *(tag("li", sentence[0].upper() + sentence[1:] + ".") for sentence in result.findings()), class_="findings"
-    )
+    return tag("ul", *(tag("li", sentence) for sentence in result.findings()), class_="findings")
 
 
 def _models(result: Evaluation) -> Element:
@@ -86,7 +86,7 @@ def _models(result: Evaluation) -> Element:
         for name in names:
             ends = result.intervals[model].get(name)
             cells.append(tag("span", _figure(values[name]), *([tag("small", _range(ends))] if ends else [])))
-        rows.append([_label(result, model), *cells])
+        rows.append([_words(_label(result, model)), *cells])
     return _section(
         "Models", tag("div", *panels, class_="panels"), _table(["model", *names], rows), tag("p", METHODS, class_="note")
     )
@@ -98,7 +98,7 @@ def _panel(result: Evaluation, metric: str) -> Element:
     rows = [
         tag(
             "div",
-            tag("span", _label(result, name), class_="name"),
+            tag("span", _words(_label(result, name)), class_="name"),
             _picture(values[metric], result.intervals[name][metric], (0, top), _colour(result, name)),
             tag("span", _figure(values[metric]), class_="value"),
             class_="row",
@@ -109,19 +109,24 @@ def _panel(result: Evaluation, metric: str) -> Element:
 
 
 def _differences(result: Evaluation) -> Iterable[Element]:
-    for title, pairs in (
-        (f"Differences in ndcg@{result.k}", result.comparisons),
-        ("Does order matter? The same histories, shuffled", result.shuffled),
-    ):
-        if pairs:
-            far = max(abs(end) for pair in pairs for end in pair.interval) or 1.0
-            yield _section(title, _table(["", "", "difference", "p (Holm)", ""], [_difference(pair, far) for pair in pairs]))
+    mine = [pair for pair in result.comparisons if result.leader in (pair.first, pair.second)]
+    others = [pair for pair in result.comparisons if pair not in mine]
+    if mine:
+        rest = tag("details", tag("summary", f"All other pairs ({len(others)})"), _pairs(others))
+        yield _section(f"Differences in ndcg@{result.k}", _pairs(mine), *([rest] if others else []))
+    if result.shuffled:
+        yield _section("Does order matter? The same histories, shuffled", _pairs(result.shuffled))
+
+
+def _pairs(pairs: Sequence[Comparison]) -> Element:
+    far = max((abs(end) for pair in pairs for end in pair.interval), default=0) or 1.0
+    return _table(["", "", "difference", "p (Holm)", ""], [_difference(pair, far) for pair in pairs])
 
 
 def _difference(pair: Comparison, far: float) -> list[Piece]:
     other = SHUFFLED if SHUFFLED in pair.second else f"− {pair.second}"
     return [
-        f"{pair.first} {other}",
+        _words(f"{pair.first} {other}"),
         _picture(pair.difference, pair.interval, (-far, far), "c0" if pair.distinct else "noise", zero=True),
         tag("span", f"{pair.difference:+.4f}", tag("small", _range(pair.interval, "+"))),
         f"{pair.adjusted:.4f}",
@@ -153,10 +158,6 @@ def _cells(result: Evaluation, part: Slice, metric: str, top: float) -> list[Pie
     return cells
 
 
-TIME = "time"
-"""The family of slices that are moments in a row: they are drawn as a line."""
-
-
 def _over_time(result: Evaluation) -> Iterable[Element]:
     moments = [part for part in result.slices if part.family == TIME]
     if moments:
@@ -170,7 +171,7 @@ def _seeds(result: Evaluation) -> Iterable[Element]:
     if result.seeds:
         names = [f"{metric}@{result.k}" for metric in PICTURED]
         rows: list[list[Piece]] = [
-            [model, *(", ".join(_figure(value) for value in values[name]) for name in names)]
+            [_words(model), *(", ".join(_figure(value) for value in values[name]) for name in names)]
             for model, values in result.seeds.items()
         ]
         yield _section("Seed by seed", _table(["model", *names], rows))
@@ -197,7 +198,7 @@ def _costs(result: Evaluation) -> Iterable[Element]:
         return
     rows: list[list[Piece]] = [
         [
-            name,
+            _words(name),
             "unknown" if cost.train_seconds is None else f"{cost.train_seconds:,.1f} s",
             f"{cost.trials:,}",
             f"{cost.parameters:,}",
@@ -251,7 +252,7 @@ def _section(title: str, *children: Piece) -> Element:
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[Piece]]) -> Element:
-    head = tag("thead", tag("tr", *(tag("th", word) for word in header)))
+    head = tag("thead", tag("tr", *(tag("th", _words(word)) for word in header)))
     body = [tag("tr", tag("th", first), *(tag("td", cell) for cell in rest)) for first, *rest in rows]
     return tag("div", tag("table", head, tag("tbody", *body)), class_="scroll")
 
@@ -320,6 +321,12 @@ def _colour(result: Evaluation, name: str) -> str:
 
 def _label(result: Evaluation, name: str) -> str:
     return f"{name} (control)" if name in result.controls else name
+
+
+def _words(name: str) -> Element:
+    """A name that may be broken after its joints."""
+    first, *rest = re.split(r"(?<=[_/])", name)
+    return tag("span", first, *(piece for part in rest for piece in (tag("wbr"), part)))
 
 
 def _figure(value: float) -> str:

@@ -5,7 +5,7 @@ People are the sampling unit throughout: whoever is asked several times is drawn
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,26 +67,32 @@ def bootstrap(values: Mapping[str, Array], person: Int, seed: int) -> dict[str, 
 
 
 def normal_interval(values: Array, person: Int) -> tuple[Array, Array]:
-    """95% intervals of the column means of ``values[n, m]`` by the normal approximation, people being the sample."""
+    """95% intervals of the column means of ``values[n, m]`` by the normal approximation; of one person, without end."""
     size, rows = _people(person)
     mean = values.mean(axis=0)
     # Linearised: a person's rows less what the mean says of them.
     off = _sums(values - mean, rows, size)
-    spread = 1.96 * np.sqrt((off.astype(np.float64) ** 2).sum(axis=0) * (size / max(size - 1, 1))) / len(values)
+    if size == 1:
+        return np.full_like(mean, -np.inf), np.full_like(mean, np.inf)
+    spread = 1.96 * np.sqrt((off.astype(np.float64) ** 2).sum(axis=0) * (size / (size - 1))) / len(values)
     return mean - spread, mean + spread
 
 
 def compare(
-    values: Mapping[str, Array], person: Int, seed: int, by_seed: Mapping[str, Array] | None = None
+    values: Mapping[str, Array],
+    person: Int,
+    seed: int,
+    by_seed: Mapping[str, Array] | None = None,
+    pairs: Sequence[tuple[str, str]] | None = None,
 ) -> tuple[Comparison, ...]:
-    """Every pair of models, by their values ``[n]`` on the same rows.
+    """Pairs of models (by default every one), by their values ``[n]`` on the same rows.
 
     A paired randomisation test: were the models alike, the sign of each person's difference would be a coin's (Smucker,
     Allan and Carterette 2007). Holm (1979) corrects for the number of pairs. Where models were trained with several seeds,
     ``by_seed[name]`` are their means, and a difference is outside the noise only if the ranges of both don't overlap either.
     """
     names = list(values)
-    pairs = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]]
+    pairs = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]] if pairs is None else pairs
     if not pairs:
         return ()
     difference = np.stack([values[a] - values[b] for a, b in pairs], axis=1)

@@ -21,6 +21,8 @@ SINCE = (
     (7 * DAY, "a week to 30 days"),
     (30 * DAY, "over 30 days"),
 )
+TIME = "time"
+"""The family of slices that are stretches of the test period: see ``progressive.moments``."""
 ITEMS_COMPARED = 256
 """Items, spread over the catalogue, by which long- and short-term interest are compared."""
 
@@ -29,9 +31,9 @@ ITEMS_COMPARED = 256
 class Asked:
     """What is known of ``n`` questions and their ``t`` targets, whoever answers them.
 
-    ``person[n]`` are codes of users; ``length[n]`` and ``last[n]`` tell how many events the history has and when its last
-    was; ``trained[n]`` whether the person has an event in the training part. ``case[t]`` (ascending), ``target[t]`` and
-    ``event_type[t]`` are of the targets, coded as the training part is.
+    ``person[n]`` are codes of users; ``length[n]`` tells how many events the history has, ``last[n]`` when its last was (any
+    time where it has none), ``trained[n]`` whether the person has an event in the training part. ``case[t]`` (ascending),
+    ``target[t]`` and ``event_type[t]`` are of the targets, coded as the training part is.
     """
 
     person: Int
@@ -57,7 +59,7 @@ def asked(cases: Cases, train: Sequences) -> Asked:
     """What is known of the questions of a split."""
     histories = cases.histories
     person = train.users.codes(histories.users.ids)
-    last = histories.timestamp[np.maximum(histories.offsets[1:] - 1, 0)]
+    last = histories.timestamp[histories.offsets[1:] - 1]  # who has no history isn't asked
     return Asked(
         person,
         histories.lengths,
@@ -89,7 +91,7 @@ def parts(questions: Asked, train: Sequences, agreement: Array | None = None) ->
     kinds = enumerate(train.event_types)
     found += [Part("kind of event", name, questions.event_type == code) for code, name in kinds]
     if train.clock == "real":
-        found += _pauses((questions.now - questions.last)[of_case])
+        found += _pauses(questions)
     if agreement is not None:
         found += _agreement(agreement[of_case])
     found = [part for part in found if part.of.any()]
@@ -114,8 +116,10 @@ def _items(target: Int, train: Sequences) -> list[Part]:
     return [Part("item", name, third[target] == n) for n, name in enumerate(names)]
 
 
-def _pauses(pause: Int) -> list[Part]:
-    place = np.searchsorted([start for start, _ in SINCE], pause, side="right") - 1
+def _pauses(questions: Asked) -> list[Part]:
+    """Who has no event yet isn't in any."""
+    pause = np.where(questions.length > 0, questions.now - questions.last, -1)
+    place = (np.searchsorted([start for start, _ in SINCE], pause, side="right") - 1)[questions.case]
     return [Part("pause", name, place == n) for n, (_, name) in enumerate(SINCE)]
 
 

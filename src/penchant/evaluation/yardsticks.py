@@ -26,16 +26,11 @@ class Yardsticks:
     vectors: csr_array
     alike: str
 
-    def of_lists(self, recommended: Int, histories: Sequences, *, exclude_seen: bool) -> dict[str, Array]:
-        """Novelty, diversity and repeat ratio of each list ``[n, k]``, coded as the training part is."""
-        if exclude_seen:
-            repeats = np.zeros(len(recommended))
-        else:
-            repeats = metrics.repeat_ratio(recommended, histories.offsets, histories.item)
+    def of_lists(self, recommended: Int) -> dict[str, Array]:
+        """Novelty and diversity of each list ``[n, k]``, coded as the training part is."""
         return {
             "novelty": metrics.novelty(recommended, self.share),
             "diversity": metrics.diversity(recommended, self.vectors),
-            "repeat_ratio": repeats,
         }
 
 

@@ -11,7 +11,7 @@ from penchant import metrics
 from penchant import sequences as seq
 from penchant.models.base import Model
 from penchant.ranking import Excluded, check_k, masked_scores, rank, target_ranks
-from penchant.types import Cases, Float, Int, Progress, Sequences, quiet
+from penchant.types import Array, Cases, Float, Int, Progress, Sequences, Vocabulary, quiet
 
 SCORES_AT_ONCE = 1 << 24
 """Scores computed at a time (64 MB)."""
@@ -24,12 +24,14 @@ class Answers:
     """How a model ranked the targets of ``n`` cases.
 
     ``ranks[t]`` and ``case[t]`` (ascending) go with the targets of all cases in order; ``recommended[n, k] int32``
-    are the lists it would have shown, in the model's codes.
+    are the lists it would have shown, in the codes of ``items``; ``repeats[n]`` is the share of each that the person had.
     """
 
     ranks: Float
     case: Int
     recommended: Int
+    items: Vocabulary
+    repeats: Array
 
     def per_case(self, metric: metrics.Metric, k: int) -> Float:
         """A metric's value for each case, ``[n] float64``."""
@@ -61,6 +63,7 @@ def ask(model: Model, cases: Cases, k: int, *, exclude_seen: bool, lists: bool =
     target, ends = seq.recode(cases.targets, model.items).item, cases.targets.offsets
     ranks = np.empty(len(target), np.float32)
     recommended = np.empty((len(cases), k if lists else 0), np.int32)
+    repeats = np.zeros(len(cases))
     for people in _some_at_once(len(cases), STATES_AT_ONCE):
         theirs = seq.select(histories, people)
         states = model.encode(theirs, progress=progress)
@@ -73,8 +76,11 @@ def ask(model: Model, cases: Cases, k: int, *, exclude_seen: bool, lists: bool =
             ranks[some] = target_ranks(scores, cases.case[some] - rows[0], target[some])
             if lists:
                 recommended[rows] = rank(model, state, scores, k, now=now).item
+            if lists and not exclude_seen:
+                had = seq.select(theirs, places)
+                repeats[rows] = metrics.repeat_ratio(recommended[rows], had.offsets, had.item)
             progress("ranking", int(rows[-1]) + 1, len(cases))
-    return Answers(ranks, cases.case, recommended)
+    return Answers(ranks, cases.case, recommended, model.items, repeats)
 
 
 def validate(model: Model, cases: Cases, k: int = 10) -> dict[str, float]:
