@@ -123,15 +123,20 @@ def test_diversity_and_novelty_are_what_they_say_of_each_list(lists: list[list[i
     for row, items in enumerate(lists):
         known = [item for item in items if item != UNKNOWN]
         pairs = [1 - dense[a] @ dense[b] for a, b in combinations(known, 2)]
-        assert diverse[row] == pytest.approx(np.mean(pairs) if pairs else 0)
+        assert diverse[row] == pytest.approx(np.mean(pairs) if pairs else 0, abs=1e-6)
         assert novel[row] == pytest.approx(-np.mean(np.log2(share[known])) if known else 0)
 
 
-def test_many_pairs_are_compared_some_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    lists, vectors = np.arange(12).reshape(2, 6), csr_array(np.eye(12)[:, [*range(6), *range(6)]][:, :6])
-    whole = metrics.diversity(lists, vectors)
-    monkeypatch.setattr(metrics, "PAIRS_AT_ONCE", 4)
-    assert metrics.diversity(lists, vectors).tolist() == whole.tolist()
+@pytest.mark.parametrize("density", [0.02, 0.9])  # long rows, or long columns, so that either way of multiplying is taken
+@pytest.mark.parametrize("at_once", [10, 300, 1 << 21])
+def test_many_pairs_are_compared_some_at_a_time(monkeypatch: pytest.MonkeyPatch, density: float, at_once: int) -> None:
+    chance = np.random.default_rng(0)
+    dense = chance.random((40, 200)) * (chance.random((40, 200)) < density)
+    lists = np.array([chance.permutation(40)[:6] for _ in range(200 if density > 0.5 else 3)])
+    first, second = np.triu_indices(6, 1)
+    expected = [1 - np.mean([dense[a] @ dense[b] for a, b in zip(row[first], row[second], strict=True)]) for row in lists]
+    monkeypatch.setattr(metrics, "CELLS_AT_ONCE", at_once)
+    assert metrics.diversity(lists, csr_array(dense)) == pytest.approx(expected, rel=1e-4)
 
 
 def test_repeats_by_hand() -> None:

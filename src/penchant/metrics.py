@@ -13,7 +13,8 @@ definitions that a report prints.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,8 @@ from scipy.sparse import csr_array
 from penchant.types import UNKNOWN, Array, Float, Int, PenchantError
 
 Metric = Callable[[Float, Int, int, int], Array]
-PAIRS_AT_ONCE = 1 << 17
+CELLS_AT_ONCE = 1 << 21
+"""Numbers multiplied at a time, to compare items."""
 
 
 # Of ranks.
@@ -214,9 +216,31 @@ def _sum(values: Array, case: Int, n: int) -> Array:
 
 
 def _cosines(vectors: csr_array, first: Int, second: Int) -> Array:
-    """The products of rows ``first[p]`` and ``second[p]``, some at a time."""
-    products = [
-        np.asarray(vectors[first[p : p + PAIRS_AT_ONCE]].multiply(vectors[second[p : p + PAIRS_AT_ONCE]]).sum(axis=1)).ravel()
-        for p in range(0, len(first), PAIRS_AT_ONCE)
-    ]
-    return np.concatenate(products) if products else np.zeros(0)
+    """The products of rows ``first[p]`` (ascending) and ``second[p]``.
+
+    Either pair by pair, or of whole rows with all others, whichever takes fewer multiplications: what many people had is
+    long as a row, what many items are called occurs in many.
+    """
+    lengths = np.diff(vectors.indptr).astype(np.int64)
+    column = np.bincount(vectors.indices, minlength=vectors.shape[1]).astype(np.float64)
+    each = lengths[first] + lengths[second]
+    products = np.zeros(len(first), np.float32)
+    if each.sum() <= column @ column:
+        for some in _chunks(each):
+            both = vectors[first[some]].multiply(vectors[second[some]])
+            products[some] = np.asarray(both.sum(axis=1)).ravel()
+        return products
+    columns = csr_array(vectors.T)
+    rows, place = np.unique(first, return_inverse=True)
+    for some in _chunks(np.full(len(rows), vectors.shape[0])):
+        pairs = slice(*np.searchsorted(place, [some.start, some.stop]))
+        block = (vectors[rows[some]] @ columns).toarray()
+        products[pairs] = block[place[pairs] - some.start, second[pairs]]
+    return products
+
+
+def _chunks(sizes: Int) -> Iterator[slice]:
+    """Stretches whose sizes sum to about ``CELLS_AT_ONCE``."""
+    ends = np.flatnonzero(np.diff(np.cumsum(sizes) // CELLS_AT_ONCE, append=-1)) + 1
+    for start, stop in pairwise([0, *ends.tolist()]):
+        yield slice(start, stop)
