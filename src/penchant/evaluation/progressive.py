@@ -203,9 +203,8 @@ class _Life:
         rows = np.flatnonzero(known > self.learned)
         if self._learns and len(rows):
             assert isinstance(self.model, Learning)
-            mine = seq.select(self.events.histories, rows)
-            self.model.unlearn(seq.until(mine, self.learned[rows]))
-            self.model.learn(seq.until(mine, known[rows]))
+            mine, so_far = seq.select(self.events.histories, rows), self.learned[rows]
+            self.model.learn_next(seq.until(mine, so_far), seq.until(mine, known[rows], so_far))
             self.learned[rows] = known[rows]
 
     def ask(self, some: Int) -> tuple[Float, Int, Array]:
