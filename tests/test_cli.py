@@ -167,6 +167,15 @@ def test_evaluate_over_folds_and_seeds(run: Any) -> None:
     assert [part["name"] for part in value["slices"] if part["family"] == "split"] == ["rolling 1 of 2", "rolling 2 of 2"]
 
 
+def test_evaluate_as_life_goes(run: Any) -> None:
+    words = ["--progressive", "--delay", "30", "--refresh", "2", "--k", "3", "--seen", "keep"]
+    value = value_of(run("evaluate", "dataset", "--models", "transitions", *words, "--json"))
+    assert value["split"] == "temporal, progressive, feedback 30 minutes late, trained anew every 2 hours"
+    assert value["reading"] == "online"
+    assert value["facts"]["targets"] >= len(USERS) * 8 // 10
+    assert "time" in {part["family"] for part in value["slices"]}
+
+
 def test_evaluate_for_people(run: Any) -> None:
     code, out, _ = run("evaluate", "dataset", "--models", "popularity", "--split", "leave-one-out", "--seen", "keep")
     assert code == 0
@@ -284,6 +293,8 @@ WRONG = {
     "evaluate dataset --models ,": "no model was named",
     "evaluate dataset --models popularity --seeds 1,two": "'1,two' is not a list of whole numbers like 1,2,3",
     "evaluate dataset --models popularity --ablate": "it isn't among the models",
+    "evaluate dataset --models popularity --delay 5": "add --progressive",
+    "evaluate dataset --models popularity --progressive --split leave-one-out": "the leave-one-out split isn't made by time",
     "evaluate dataset --models popularity --split rolling --folds 9": "name 1 to 8",
     "recommend nowhere dataset": "is not a model",
     "recommend dataset dataset": "is not a model",

@@ -312,7 +312,8 @@ def _ticks(low: float, high: float) -> list[float]:
     span = (high - low) or abs(high) or 1.0
     unit = 10.0 ** floor(log10(span / 3))
     step = next(unit * times for times in (1, 2, 5, 10) if span / (unit * times) <= 4)
-    return [round(n * step, 12) for n in range(floor(low / step + 1e-9), ceil(high / step - 1e-9) + 1)]
+    first, last = floor(low / step + 1e-9), ceil(high / step - 1e-9)
+    return [round(n * step, 12) for n in range(first, max(last, first + 1) + 1)]
 
 
 def _colour(result: Evaluation, name: str) -> str:
