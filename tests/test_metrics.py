@@ -12,7 +12,7 @@ from scipy.sparse import csr_array
 
 from penchant import metrics
 from penchant.ranking import target_ranks
-from penchant.types import UNKNOWN, PenchantError
+from penchant.types import UNKNOWN
 
 ranks_of_cases = st.lists(
     st.lists(st.one_of(st.integers(1, 15), st.just(math.inf), st.sampled_from([1.5, 2.5, 10.5])), min_size=1, max_size=6),
@@ -152,40 +152,9 @@ def test_gini_by_hand() -> None:
     assert metrics.gini(np.full((2, 2), UNKNOWN), 4) == 0
 
 
-truths = st.lists(st.tuples(st.integers(0, 1), st.sampled_from([0.0, 0.2, 0.5, 0.50001, 0.9, 1.0])), min_size=1, max_size=20)
-
-
-@given(truths)
-def test_yes_no_metrics_are_what_their_definitions_say(pairs: list[tuple[int, float]]) -> None:
-    labels, probabilities = (np.array(column) for column in zip(*pairs, strict=True))
-    ones, zeros = probabilities[labels == 1], probabilities[labels == 0]
-    if len(ones) and len(zeros):
-        wins = [1.0 if one > zero else 0.5 if one == zero else 0.0 for one in ones for zero in zeros]
-        assert metrics.auc(labels, probabilities) == pytest.approx(np.mean(wins))
-    else:
-        with pytest.raises(PenchantError, match="auc compares answers 1 with answers 0"):
-            metrics.auc(labels, probabilities)
-    right = [(p >= 0.5) == bool(label) for label, p in pairs]
-    assert metrics.accuracy(labels, probabilities) == pytest.approx(np.mean(right))
-    kept = [min(max(p, 1e-7), 1 - 1e-7) for _, p in pairs]
-    losses = [-math.log(p if label else 1 - p) for (label, _), p in zip(pairs, kept, strict=True)]
-    assert metrics.log_loss(labels, probabilities) == pytest.approx(np.mean(losses))
-    both = sum(p >= 0.5 and label for label, p in pairs)
-    precision = both / max(sum(p >= 0.5 for _, p in pairs), 1)
-    recall = both / max(sum(labels), 1)
-    assert metrics.f1(labels, probabilities) == pytest.approx(2 * precision * recall / (precision + recall) if both else 0)
-
-
-def test_yes_no_metrics_refuse_what_is_neither() -> None:
-    for metric in metrics.ANSWERS.values():
-        for labels, scores in (([], []), ([0, 2], [0.1, 0.2]), ([0, 1], [0.1])):
-            with pytest.raises(PenchantError, match="each to be 0 or 1"):
-                metric(np.array(labels), np.array(scores))
-
-
 def test_every_metric_is_defined_in_words() -> None:
     assert metrics.definition("precision@10") == "Targets within the first k, over k, however short the list."
-    for name in (*metrics.METRICS, *metrics.LISTS, *metrics.ANSWERS):
+    for name in (*metrics.METRICS, *metrics.LISTS):
         assert len(metrics.definition(name)) > 30
 
 

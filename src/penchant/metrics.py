@@ -1,4 +1,4 @@
-"""What a ranking, a list or a yes/no answer is worth: metrics as plain functions, one each.
+"""What a ranking, or a list, is worth: metrics as plain functions, one each (of yes/no answers: ``binary``).
 
 They stand below the models because a model stops training on the metric it is judged by. The docstrings are the
 definitions that a report prints.
@@ -6,8 +6,7 @@ definitions that a report prints.
 - Metrics of ranks (``METRICS``): ``ranks[t]`` is the rank of each target (from 1, ``inf`` where it can't be recommended;
   see ``ranking.target_ranks``), ``case[t]`` whose target it is, ascending; one value a case, ``[n] float64``. A case has at
   least one target, and a target the model doesn't know stays in every denominator: it is a miss.
-- Metrics of lists: ``recommended[n, k]`` are item codes, ``UNKNOWN`` where a list is shorter.
-- Metrics of yes/no answers (``ANSWERS``): ``labels[n]`` are 0 or 1, ``probabilities[n]`` of a 1.
+- Metrics of lists (``LISTS``): ``recommended[n, k]`` are item codes, ``UNKNOWN`` where a list is shorter.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_array
 
-from penchant.types import UNKNOWN, Array, Float, Int, PenchantError
+from penchant.types import UNKNOWN, Array, Float, Int
 
 Metric = Callable[[Float, Int, int, int], Array]
 CELLS_AT_ONCE = 1 << 21
@@ -152,41 +151,6 @@ LISTS: Mapping[str, Callable[..., Any]] = {
 """Metrics of the lists shown, whoever was right."""
 
 
-# Of yes/no answers.
-
-
-def auc(labels: Int, scores: Array) -> float:
-    """How often a 1 is scored above a 0, ties counting half. ``PenchantError`` unless there are both."""
-    yes = _truths(labels, scores)
-    ones, zeros = int(yes.sum()), int((~yes).sum())
-    if ones == 0 or zeros == 0:
-        raise PenchantError(f"auc compares answers 1 with answers 0, and there are {ones:,} and {zeros:,} of them")
-    return float((average_ranks(scores)[yes].sum() - ones * (ones + 1) / 2) / (ones * zeros))
-
-
-def log_loss(labels: Int, probabilities: Array) -> float:
-    """Mean ``-ln`` of the probability given to what was the case; probabilities are kept 1e-7 from 0 and 1."""
-    yes = _truths(labels, probabilities)
-    probability = np.clip(np.asarray(probabilities, np.float64), 1e-7, 1 - 1e-7)
-    return float(-np.log(np.where(yes, probability, 1 - probability)).mean())
-
-
-def accuracy(labels: Int, probabilities: Array) -> float:
-    """Share of right answers, a probability of a half or more being a yes."""
-    return float((_truths(labels, probabilities) == (np.asarray(probabilities) >= 0.5)).mean())
-
-
-def f1(labels: Int, probabilities: Array) -> float:
-    """Harmonic mean of precision and recall of the yes (a half or more); 0 where nothing is or is called a yes."""
-    yes, said = _truths(labels, probabilities), np.asarray(probabilities) >= 0.5
-    either = int(yes.sum() + said.sum())
-    return 2 * int((yes & said).sum()) / either if either else 0.0
-
-
-ANSWERS: Mapping[str, Callable[[Int, Array], float]] = {"auc": auc, "logloss": log_loss, "accuracy": accuracy, "f1": f1}
-"""Metrics of the yes/no task, by the name they are reported under."""
-
-
 def average_ranks(values: Array) -> Array:
     """Ranks ``[n] float64`` in ascending order from 1, equal values at the mean of their places.
 
@@ -199,16 +163,9 @@ def average_ranks(values: Array) -> Array:
 
 def definition(name: str) -> str:
     """What a metric is, in words: its docstring's first paragraph. ``name`` as it is reported, with or without ``@k``."""
-    every: dict[str, Callable[..., Any]] = {**METRICS, **LISTS, **ANSWERS}
+    every: dict[str, Callable[..., Any]] = {**METRICS, **LISTS}
     metric = every[name.partition("@")[0]]
     return " ".join((inspect.getdoc(metric) or "").split("\n\n")[0].replace("``", "").split())
-
-
-def _truths(labels: Int, scores: Array) -> Array:
-    labels, scores = np.asarray(labels), np.asarray(scores)
-    if labels.shape != scores.shape or len(labels) == 0 or not np.isin(labels, (0, 1)).all():
-        raise PenchantError("yes/no metrics need at least one answer, and each to be 0 or 1, with a score for each")
-    return labels.astype(bool)
 
 
 def _sum(values: Array, case: Int, n: int) -> Array:

@@ -5,7 +5,6 @@ import pytest
 from penchant.evaluation import leave_one_out
 from penchant.evaluation.ablation import MEMBERS, WITHIN, ablated
 from penchant.models.longshort import LongShort, LongShortSettings
-from penchant.models.validation import validate
 from penchant.testing import log_of
 from penchant.types import Split
 
@@ -35,9 +34,7 @@ def test_each_part_that_is_there_is_left_out_once(cut: Split) -> None:
         assert without.members.keys() == model.members.keys() - set(MEMBERS.get(part, ()))
     # Only what is within the network has it trained again.
     assert [line for line in told if line.startswith("training ") and " without " not in line] == ["training network"] * 3
-    anew = LongShort(SMALL, memory=False).fit(cut.train, cut.valid)
-    assert found["memory"].id == anew.id
-    assert validate(found["long"], cut.test) == validate(LongShort(SMALL, long=False).fit(cut.train, cut.valid), cut.test)
+    assert found["memory"].id == LongShort(SMALL, memory=False).fit(cut.train, cut.valid).id
 
 
 def test_what_a_variant_learns_stays_with_it(cut: Split) -> None:
