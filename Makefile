@@ -26,7 +26,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt $(VENV)/.torch
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.installed
-	$(PIP) install -q -c constraints.txt -e '.[train,serve,dev]'
+	$(PIP) install -q -c constraints.txt -e '.[train,classify,serve,dev]'
 	@touch $@
 
 demo: install  ## MovieLens-100k, from the event log to recommendations

@@ -1,6 +1,6 @@
 """All benchmarks, one after another."""
 
-from benchmarks import answers, prepare, training
+from benchmarks import answers, evaluating, prepare, training
 
-for benchmark in (answers, training, prepare):
+for benchmark in (answers, evaluating, training, prepare):
     benchmark.main()

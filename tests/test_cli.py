@@ -159,13 +159,36 @@ def test_evaluate_as_json_and_as_a_report(run: Any) -> None:
     assert {"split", "k", "seen", "models", "intervals"} <= value.keys()
     assert (value["split"], value["k"], value["seen"]) == ("leave-one-out", 5, "exclude")
     assert list(value["models"]) == ["popularity", "lstm/"]
-    names = {"recall@5", "hit@5", "ndcg@5", "mrr@5"}
+    names = {f"{n}@5" for n in ("recall", "hit", "ndcg", "mrr", "precision", "map", "novelty", "diversity", "repeat_ratio")}
     for model in value["models"]:
-        assert value["models"][model].keys() == names | {"coverage@5"}
+        assert value["models"][model].keys() == names | {"coverage@5", "gini@5"}
         assert value["intervals"][model].keys() == names
         assert all(low <= value["models"][model][m] <= high for m, (low, high) in value["intervals"][model].items())
     assert json.loads(Path("report/report.json").read_text()) == value
     assert "| popularity |" in Path("report/report.md").read_text()
+    assert list(value["controls"]) == ["markov", "recent_popularity"]
+    code, out, err = run(*words, "--json")
+    assert (code, out) == (2, "")
+    assert json.loads(err)["error"] == "report: exists; --force replaces a report, or name another folder"
+    code, out, _ = run(*words, "--force")
+    assert code == 0
+    assert "all metrics, slices, tests and costs: report/index.html" in out
+
+
+def test_evaluate_over_folds_and_seeds(run: Any) -> None:
+    words = ["--split", "rolling", "--folds", "2", "--seeds", "1,2", "--k", "3", "--no-controls", "--json"]
+    value = value_of(run("evaluate", "dataset", "--models", "popularity", *words))
+    assert (value["split"], value["controls"], value["seeds"]) == ("rolling, 2 folds", {}, {})
+    assert [part["name"] for part in value["slices"] if part["family"] == "split"] == ["rolling 1 of 2", "rolling 2 of 2"]
+
+
+def test_evaluate_as_life_goes(run: Any) -> None:
+    words = ["--progressive", "--delay", "30", "--refresh", "2", "--k", "3", "--seen", "keep"]
+    value = value_of(run("evaluate", "dataset", "--models", "transitions", *words, "--json"))
+    assert value["split"] == "temporal, progressive, feedback 30 minutes late, trained anew every 2 hours"
+    assert value["reading"] == "online"
+    assert value["facts"]["targets"] >= len(USERS) * 8 // 10
+    assert "time" in {part["family"] for part in value["slices"]}
 
 
 def test_evaluate_for_people(run: Any) -> None:
@@ -283,6 +306,11 @@ WRONG = {
     "evaluate dataset --models popularity --k 100": "k is 100, but must lie between 1 and 19",
     "evaluate dataset --models popularity --k ten": "invalid int value: 'ten'",
     "evaluate dataset --models ,": "no model was named",
+    "evaluate dataset --models popularity --seeds 1,two": "'1,two' is not a list of whole numbers like 1,2,3",
+    "evaluate dataset --models popularity --ablate": "it isn't among the models",
+    "evaluate dataset --models popularity --delay 5": "add --progressive",
+    "evaluate dataset --models popularity --progressive --split leave-one-out": "the leave-one-out split isn't made by time",
+    "evaluate dataset --models popularity --split rolling --folds 9": "name 1 to 8",
     "recommend nowhere dataset": "is not a model",
     "recommend dataset dataset": "is not a model",
     "recommend popular popular": "is not a dataset",

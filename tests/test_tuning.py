@@ -80,7 +80,9 @@ def test_what_is_found_is_what_training_gives(log: Interactions, study: Path) ->
     assert (found["model"], found["trials"], found["pruned"], found["study"]) == ("transitions", 4, 0, str(study))
     assert found["best"].keys() == SPACES["transitions"].keys()
     cut = leave_one_out(log)
-    pairs = dict(pair.split("=") for pair in found["arguments"].removeprefix("--set ").split())
+    words, trials = found["arguments"].removeprefix("--set ").split(" --trials ")
+    assert trials == "4"
+    pairs = dict(pair.split("=") for pair in words.split())
     model = create("transitions", **pairs)
     assert model.settings == create("transitions", **found["best"]).settings
     assert validate(model.fit(cut.train, cut.valid), cut.valid) == found["valid"]

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from penchant import artifact, workflow
-from penchant.evaluation import leave_one_out
+from penchant.evaluation import leave_one_out, report
 from penchant.models import create
 from penchant.models.validation import validate
 from penchant.testing import log_of
@@ -154,10 +154,32 @@ def test_comparing_names_and_paths(log: Interactions, tmp_path: Path) -> None:
     workflow.train(log, "lstm", tmp_path / "m", settings=SETTINGS, split="leave-one-out")
     result = workflow.compare(log, ["popularity", str(tmp_path / "m")], split="leave-one-out", k=3)
     assert list(result.models) == ["popularity", str(tmp_path / "m")]
-    workflow.write_report(result, tmp_path / "report")
-    assert json.loads((tmp_path / "report" / "report.json").read_text()) == result.to_json()
-    assert (tmp_path / "report" / "report.md").read_text() == result.to_markdown() + "\n"
-    workflow.write_report(result, tmp_path / "report")
+    assert list(result.controls) == ["markov", "recent_popularity"]
+    assert [pair.first for pair in result.shuffled] == list(result.models)
+    lstm = result.costs[str(tmp_path / "m")]
+    assert lstm.settings == SETTINGS
+    assert lstm.parameters == sum(array.size for array in artifact.load(tmp_path / "m").weights().values())
+    assert lstm.train_seconds == artifact.read_lineage(tmp_path / "m")["seconds"]
+    assert 0 < lstm.next_event_ms["p50"] <= lstm.next_event_ms["p99"]
+    assert len(lstm.curve) == 4
+    assert result.costs["popularity"].state_bytes == 0
+    plain = workflow.compare(log, ["popularity"], split="leave-one-out", k=3, controls=False)
+    assert (plain.controls, plain.shuffled) == ({}, ())
+    assert plain.models["popularity"] == result.models["popularity"]
+
+
+def test_a_report_is_written_whole_and_replaced_by_force_alone(log: Interactions, tmp_path: Path) -> None:
+    result = workflow.compare(log, ["transitions"], split="leave-one-out", k=3)
+    out = tmp_path / "report"
+    workflow.write_report(result, out)
+    assert names(out) == sorted(report.FILES)
+    assert json.loads((out / "report.json").read_text()) == result.to_json()
+    with pytest.raises(PenchantError, match="report: exists; --force replaces a report, or name another folder"):
+        workflow.write_report(result, out)
+    workflow.write_report(result, out, force=True)
+    (out / "letter.txt").write_text("dear")
+    with pytest.raises(PenchantError, match=r"exists and holds letter.txt, so it is not replaced"):
+        workflow.write_report(result, out, force=True)
 
 
 def test_a_model_that_may_know_the_answers_is_refused(log: Interactions, tmp_path: Path) -> None:
@@ -170,6 +192,64 @@ def test_a_model_that_may_know_the_answers_is_refused(log: Interactions, tmp_pat
     artifact.save(create("popularity").fit(leave_one_out(log).train), tmp_path / "nameless")
     with pytest.raises(PenchantError, match="was trained on the dataset None"):
         workflow.compare(log, [str(tmp_path / "nameless")], split="leave-one-out", k=3)
+
+
+def test_models_of_another_reading_or_another_budget_do_not_stand_in_one_table(log: Interactions, tmp_path: Path) -> None:
+    split = "leave-one-out"
+    workflow.train(log, "transitions", tmp_path / "refit", split=split, refit=True)
+    workflow.train(log, "transitions", tmp_path / "tuned", split=split, trials=30)
+    refit, tuned = str(tmp_path / "refit"), str(tmp_path / "tuned")
+    with pytest.raises(
+        PenchantError, match=r"trained on the split's training and validation parts, and the others .* without --refit"
+    ):
+        workflow.compare(log, [refit], split=split, k=3)
+    with pytest.raises(PenchantError, match="that is no fair comparison; train it with --refit, or choose another --reading"):
+        workflow.compare(log, [tuned], split=split, k=3, reading="refit")
+    with pytest.raises(
+        PenchantError, match="tuned was tuned in 30 trials and item_knn in 0: one table needs one tuning budget"
+    ):
+        workflow.compare(log, ["popularity", "item_knn", tuned], split=split, k=3)
+    found = workflow.compare(log, ["popularity", tuned], split=split, k=3)  # popularity has nothing to tune
+    assert found.costs[tuned].trials == 30
+    both = workflow.compare(log, [refit, "popularity"], split=split, k=3, reading="refit").models[refit]
+    expected = validate(create("transitions").fit(leave_one_out(log).before_test), leave_one_out(log).test, 3)
+    assert both["ndcg@3"] == pytest.approx(expected["ndcg@3"])
+
+
+def test_each_seed_and_each_fold_is_a_training(log: Interactions) -> None:
+    told: list[str] = []
+
+    def tell(what: str, *_: int) -> None:
+        told.append(what)
+
+    found = workflow.compare(log, ["lstm", "markov"], split="rolling", folds=2, k=3, seeds=(1, 2), progress=tell)
+    assert [line for line in told if line.startswith("training")] == [
+        "training lstm with seed 1",
+        "training lstm with seed 2",
+        "training markov",
+    ] * 2
+    assert found.split == "rolling, 2 folds"
+    assert found.seeds.keys() == {"lstm"}
+    assert len(found.seeds["lstm"]["ndcg@3"]) == 2
+    assert [part.name for part in found.slices if part.family == "split"] == ["rolling 1 of 2", "rolling 2 of 2"]
+
+
+def test_a_model_trained_once_is_refused_in_several_folds(log: Interactions, tmp_path: Path) -> None:
+    workflow.train(log, "markov", tmp_path / "m", split="temporal")
+    with pytest.raises(PenchantError, match="was trained on the split temporal, not rolling 1 of 3"):
+        workflow.compare(log, [str(tmp_path / "m")], split="rolling", k=3)
+
+
+def test_ablation_needs_longshort_and_stands_beside_it(log: Interactions, tmp_path: Path) -> None:
+    with pytest.raises(PenchantError, match="--ablate takes longshort apart, and it isn't among the models"):
+        workflow.compare(log, ["markov"], split="leave-one-out", k=3, ablate=True)
+    settings = SETTINGS | {"network": False, "neighbours": False}
+    for refit, reading in ((False, "train-only"), (True, "refit")):
+        path = str(tmp_path / reading)
+        workflow.train(log, "longshort", path, settings=settings, split="leave-one-out", refit=refit)
+        found = workflow.compare(log, [path], split="leave-one-out", k=3, ablate=True, reading=reading)
+        assert list(found.models) == [path, f"{path} without memory", f"{path} without popularity"]
+        assert found.costs[f"{path} without memory"].settings["memory"] is False
 
 
 def test_names_and_paths_that_are_no_models_are_refused(log: Interactions, tmp_path: Path) -> None:

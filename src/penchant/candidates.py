@@ -19,8 +19,7 @@ from penchant import artifact, binary, folders
 from penchant import sequences as seq
 from penchant.data import dataset
 from penchant.data.impressions import check_items, read_candidates, read_impressions
-from penchant.evaluation.splits import TEST_SHARE as TEST_EVENTS
-from penchant.evaluation.splits import VALID_SHARE as VALID_EVENTS
+from penchant.evaluation.splits import PARTS
 from penchant.models import RANKERS
 from penchant.models.interest import Interest, InterestSettings, states_at
 from penchant.types import UNKNOWN, Array, Impressions, Interactions, Monitor, PenchantError, Progress, quiet
@@ -116,7 +115,7 @@ def _check_base(path: str | Path, log: Interactions, cut: int) -> None:
         raise PenchantError(f"{path}: was trained on another dataset, where equal ids may be other items; train it on this one")
     ascending = np.sort(log.timestamp)
     refit = "validation" in str(lineage.get("trained_on"))
-    last = ascending[max(0, int(len(log) * (1 - TEST_EVENTS - VALID_EVENTS * (not refit))) - 1)]
+    last = ascending[max(0, len(log) * (PARTS - (1 if refit else 2)) // PARTS - 1)]
     if log.clock != "real" or lineage.get("split") != "temporal" or last >= cut:
         raise PenchantError(
             f"{path}: has learned from events later than the impressions to learn from, so it may know the answers; train it "

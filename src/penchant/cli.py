@@ -19,11 +19,11 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from penchant import candidates, classification, demo, doctor, replay, tuning, workflow
+from penchant import candidates, classification, demo, doctor, evaluation, replay, tuning, workflow
 from penchant.data import catalog, dataset, sources, times
 from penchant.data.clean import STEPS, PrepareConfig
 from penchant.data.quality import describe
-from penchant.evaluation import SPLITS
+from penchant.evaluation import progressive, report
 from penchant.live import deployment, learning
 from penchant.models import MODELS, RANKERS
 from penchant.models.neural.classifier import CELLS, ClassifierSettings
@@ -181,6 +181,7 @@ def _train(options: argparse.Namespace) -> None:
             refit=options.refit,
             scalars=options.tensorboard,
             profile=options.profile,
+            trials=options.trials,
             progress=progress,
         )
     if options.json:
@@ -272,31 +273,46 @@ def _tune(options: argparse.Namespace) -> None:
 
 
 def _evaluate(options: argparse.Namespace) -> None:
+    if options.out is not None:
+        workflow.check_report(options.out, force=options.force)
     log = dataset.load(options.dataset, options.content)
     with _watching() as progress:
         result = workflow.compare(
             log,
             options.models,
             split=options.split,
+            folds=options.folds,
             k=options.k,
             seen=options.seen,
             reading=options.reading,
             seed=options.seed,
+            seeds=options.seeds,
+            controls=options.controls,
+            ablate=options.ablate,
+            live=_live(options),
             progress=progress,
         )
     if options.out is not None:
-        workflow.write_report(result, options.out)
+        workflow.write_report(result, options.out, force=options.force)
     if options.json:
         _print_json(result.to_json())
         return
-    facts = result.facts
-    answers.print(
-        f"{result.split} split, {result.reading}, full catalogue, seen items: {result.seen}; {facts['test_users']:,} people, "
-        f"{facts['targets']:,} targets, of which {facts['targets_never_trained']:.1%} were never trained on and "
-        f"{facts['targets_already_seen']:.1%} seen before by the person; newcomers not asked: {facts['newcomers_not_asked']:,}"
-    )
-    _values_table(result.models, result.intervals)
-    answers.print(escape(result.verdict()))
+    for sentence in result.findings():
+        answers.print(escape(sentence))
+    answers.print(escape(result.conditions()))
+    labels = {name: f"{name} (control)" if name in result.controls else name for name in result.everyone}
+    shown = {labels[name]: {metric: values[metric] for metric in result.main} for name, values in result.everyone.items()}
+    _values_table(shown, {labels[name]: ends for name, ends in result.intervals.items()})
+    if options.out is not None:
+        answers.print(f"all metrics, slices, tests and costs: {Path(options.out) / report.PAGE}")
+
+
+def _live(options: argparse.Namespace) -> evaluation.Live | None:
+    if options.progressive:
+        return evaluation.Live(round(options.delay * progressive.MINUTE), round(options.refresh * progressive.HOUR))
+    if options.delay or options.refresh:
+        raise PenchantError("--delay and --refresh tell how life goes on in the test period; add --progressive")
+    return None
 
 
 def _recommend(options: argparse.Namespace) -> None:
@@ -553,6 +569,13 @@ def _list(word: str) -> list[str]:
     return [part for part in word.split(",") if part]
 
 
+def _numbers(word: str) -> list[int]:
+    try:
+        return [int(part) for part in _list(word)]
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{word!r} is not a list of whole numbers like 1,2,3") from error
+
+
 def _ids(word: str) -> list[str]:
     """Ids on one CSV line, so that an id with a comma can be quoted."""
     try:
@@ -594,7 +617,7 @@ def _serve_arguments(made: argparse.ArgumentParser) -> None:
     _store_argument(made)
     made.add_argument("--dataset", metavar="DIR", help="load this dataset's events and items, if the store has no events yet")
     made.add_argument(
-        "--split", choices=list(SPLITS), help="of the dataset, load only what lies before this split's test part: for replay"
+        "--split", choices=list(evaluation.SPLITS), help="of the dataset, load only what lies before this split's test part: for replay"
     )
     made.add_argument("--host", default="127.0.0.1", help="address to listen at (default %(default)s: this machine only)")
     made.add_argument("--port", type=int, default=8080, help="0 takes a free one (default %(default)s)")
@@ -663,6 +686,9 @@ def _train_arguments(made: argparse.ArgumentParser) -> None:
     )
     made.add_argument("--resume", action="store_true", help="go on after the last finished epoch of an interrupted training")
     made.add_argument(
+        "--trials", type=int, default=0, metavar="N", help="in how many trials these settings were chosen (tune says it)"
+    )
+    made.add_argument(
         "--refit",
         action="store_true",
         help="then learn again from training and validation parts together, with what validation chose",
@@ -703,18 +729,41 @@ def _evaluate_arguments(made: argparse.ArgumentParser) -> None:
         "--models", required=True, type=_list, metavar="A,B", help="names (trained with defaults) and paths of trained models"
     )
     made.add_argument("--k", type=int, default=10, help="length of the lists (default %(default)s)")
-    made.add_argument("--seed", type=int, default=0, help="of the bootstrap (default %(default)s)")
-    made.add_argument("--out", metavar="REPORT", help="folder for report.json and report.md")
+    made.add_argument("--seed", type=int, default=0, help="of all resampling (default %(default)s)")
+    made.add_argument(
+        "--seeds", type=_numbers, default=[], metavar="1,2,3", help="train each model that has a seed once with each of these"
+    )
+    made.add_argument("--ablate", action="store_true", help="compare longshort with itself without each of its parts")
+    made.add_argument(
+        "--no-controls", dest="controls", action="store_false", help="leave out simple methods, and shuffled histories"
+    )
+    made.add_argument("--out", metavar="REPORT", help="folder for a page, index.html, and the same as JSON, CSV and Markdown")
+    made.add_argument("--force", action="store_true", help="replace a report that is there")
     made.add_argument(
         "--reading",
         choices=workflow.READINGS,
-        default="train-only",
         help="what models know of the events between training and test: nothing; what memories learn without "
-        "gradients; all of it, having learned again (default %(default)s)",
+        "gradients; all of it, having learned again (default train-only; with --progressive online)",
+    )
+    made.add_argument(
+        "--progressive", action="store_true", help="ask about every event after the cut in order of time, and take it in"
+    )
+    made.add_argument(
+        "--delay",
+        type=float,
+        default=0,
+        metavar="MINUTES",
+        help="so long after an event models know it (default %(default)s)",
+    )
+    made.add_argument(
+        "--refresh", type=float, default=0, metavar="HOURS", help="train models anew every so often (default: never)"
     )
     _content_argument(made)
     _seen_argument(made)
-    _split_argument(made)
+    _split_argument(made, evaluation.ROLLING)
+    made.add_argument(
+        "--folds", type=int, default=evaluation.FOLDS, metavar="N", help="test parts of a rolling split (default %(default)s)"
+    )
 
 
 def _recommend_arguments(made: argparse.ArgumentParser) -> None:
@@ -816,8 +865,10 @@ def _settings_words() -> str:
     return "; ".join(f"{name}: {', '.join(f'{k}={v}' for k, v in values.items())}" for name, values in defaults if values)
 
 
-def _split_argument(made: argparse.ArgumentParser) -> None:
-    made.add_argument("--split", choices=list(SPLITS), help="default: temporal, or leave-one-out where the log has no times")
+def _split_argument(made: argparse.ArgumentParser, *more: str) -> None:
+    made.add_argument(
+        "--split", choices=[*evaluation.SPLITS, *more], help="default: temporal, or leave-one-out where the log has no times"
+    )
 
 
 def _content_argument(made: argparse.ArgumentParser) -> None:

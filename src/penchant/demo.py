@@ -45,7 +45,7 @@ def run(out: str | Path, *, say: Callable[[str], None], progress: Progress = qui
     result = workflow.compare(
         interactions, ["popularity", "item_knn", "transitions", str(out / "lstm")], split=split, progress=progress
     )
-    say("   " + result.to_markdown().replace("\n", "\n   "))
+    say("   " + str(result).replace("\n", "\n   "))
     say("   " + result.verdict())
 
     say("5. Recommending")

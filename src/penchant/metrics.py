@@ -1,36 +1,47 @@
-"""Ranking metrics, as functions of the ranks of the wanted items.
+"""What a ranking, or a list, is worth: metrics as plain functions, one each (of yes/no answers: ``binary``).
 
-They stand below the models because a model stops training on the metric it is judged by. ``ranks[t]`` is the rank of
-each target (from 1, ``inf`` where it can't be recommended; see ``ranking.target_ranks``), ``case[t]`` whose target it
-is, ascending; every function returns one value a case, ``[n] float64``. A case has at least one target, and a target
-the model doesn't know stays in every denominator: it is a miss.
+They stand below the models because a model stops training on the metric it is judged by. The docstrings are the
+definitions that a report prints.
+
+- Metrics of ranks (``METRICS``): ``ranks[t]`` is the rank of each target (from 1, ``inf`` where it can't be recommended;
+  see ``ranking.target_ranks``), ``case[t]`` whose target it is, ascending; one value a case, ``[n] float64``. A case has at
+  least one target, and a target the model doesn't know stays in every denominator: it is a miss.
+- Metrics of lists (``LISTS``): ``recommended[n, k]`` are item codes, ``UNKNOWN`` where a list is shorter.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
+from scipy.sparse import csr_array
 
-from penchant.types import Array, Float, Int
+from penchant.types import UNKNOWN, Array, Float, Int
 
 Metric = Callable[[Float, Int, int, int], Array]
+CELLS_AT_ONCE = 1 << 21
+"""Numbers multiplied at a time, to compare items."""
+
+
+# Of ranks.
 
 
 def recall(ranks: Float, case: Int, n: int, k: int) -> Array:
-    """Share of a case's targets within the first ``k``."""
+    """Share of a person's targets within the first ``k``; the denominator counts all targets, unknown ones too."""
     return _sum(ranks <= k, case, n) / np.bincount(case, minlength=n)
 
 
 def hit(ranks: Float, case: Int, n: int, k: int) -> Array:
-    """1 where any target is within the first ``k``."""
+    """1 where any target is within the first ``k``, else 0."""
     return (_sum(ranks <= k, case, n) > 0).astype(np.float64)
 
 
 def ndcg(ranks: Float, case: Int, n: int, k: int) -> Array:
-    """Discounted cumulative gain, ``Σ 1 / log2(1 + rank)`` within the first ``k``, over that of the best possible list.
-
-    Järvelin and Kekäläinen (2002), binary relevance.
+    """Discounted cumulative gain, ``Σ 1 / log2(1 + rank)`` within the first ``k``, over that of the best possible list, which
+    has all targets first, unknown ones too. Järvelin and Kekäläinen (2002), binary relevance.
     """
     gain = _sum(np.where(ranks <= k, 1 / np.log2(1 + ranks), 0.0), case, n)
     best = np.concatenate([[0.0], np.cumsum(1 / np.log2(np.arange(2, k + 2)))])
@@ -44,14 +55,149 @@ def mrr(ranks: Float, case: Int, n: int, k: int) -> Array:
     return np.where(best <= k, 1 / best, 0.0)
 
 
-METRICS: Mapping[str, Metric] = {"recall": recall, "hit": hit, "ndcg": ndcg, "mrr": mrr}
+def precision(ranks: Float, case: Int, n: int, k: int) -> Array:
+    """Targets within the first ``k``, over ``k``, however short the list."""
+    # Targets that tie at the edge can be more than there are places.
+    return np.minimum(_sum(ranks <= k, case, n), k) / k
+
+
+def average_precision(ranks: Float, case: Int, n: int, k: int) -> Array:
+    """Mean, over all targets, of the precision at each one's rank, 0 for those beyond ``k`` (as in trec_eval)."""
+    order = np.lexsort((ranks, case))
+    counts = np.bincount(case, minlength=n)
+    place = np.arange(len(ranks)) - np.repeat(np.cumsum(counts) - counts, counts) + 1
+    ordered = ranks[order]
+    # Targets that tie share a rank, but the second of them has two places before it.
+    gain = np.where(ordered <= k, place / np.maximum(ordered, place), 0.0)
+    return np.asarray(_sum(gain, case, n) / counts)
+
+
+METRICS: Mapping[str, Metric] = {
+    "recall": recall,
+    "hit": hit,
+    "ndcg": ndcg,
+    "mrr": mrr,
+    "precision": precision,
+    "map": average_precision,
+}
 """Metrics with one value a case, by the name they are reported under (``ndcg@10``)."""
 
 
+# Of lists.
+
+
+def novelty(recommended: Int, share: Array) -> Array:
+    """Mean self-information of the items in a list, ``-log2(share of the people trained on who had the item)``, in bits; an
+    empty list has 0. Zhou et al. (2010).
+
+    ``share[V]`` is above 0.
+    """
+    there = recommended != UNKNOWN
+    bits = np.where(there, -np.log2(share)[np.maximum(recommended, 0)], 0.0)
+    return np.asarray(bits.sum(axis=1) / np.maximum(there.sum(axis=1), 1))
+
+
+def diversity(recommended: Int, vectors: csr_array) -> Array:
+    """One minus the mean cosine of all pairs of items in a list (Ziegler et al. 2005), by their words, or by who had them where
+    there are none; a list of fewer than two items has 0.
+
+    ``vectors[V, d]`` have the length 1, or 0 where nothing is known of an item.
+    """
+    first, second = np.triu_indices(recommended.shape[1], 1)
+    left, right = recommended[:, first], recommended[:, second]
+    there = (left != UNKNOWN) & (right != UNKNOWN)
+    pair = np.minimum(left, right).astype(np.int64) * vectors.shape[0] + np.maximum(left, right)
+    # Lists of many people share most of their pairs.
+    pairs, place = np.unique(pair[there], return_inverse=True)
+    cosine = np.zeros(pair.shape)
+    cosine[there] = _cosines(vectors, pairs // vectors.shape[0], pairs % vectors.shape[0])[place]
+    counts = there.sum(axis=1)
+    return np.asarray(np.where(counts > 0, 1 - cosine.sum(axis=1) / np.maximum(counts, 1), 0.0))
+
+
+def repeat_ratio(recommended: Int, offsets: Int, had: Int) -> Array:
+    """Share of a list that the person had before; 0 where seen items are excluded, and for an empty list.
+
+    Person ``u`` had the items ``had[offsets[u]:offsets[u + 1]]``.
+    """
+    size = int(max(recommended.max(initial=0), had.max(initial=0))) + 1
+    person = np.arange(len(recommended))[:, None]
+    there = recommended != UNKNOWN
+    owner = np.repeat(np.arange(len(recommended)), np.diff(offsets))[had != UNKNOWN]
+    again = np.isin(person * size + recommended, owner * size + had[had != UNKNOWN]) & there
+    return np.asarray(again.sum(axis=1) / np.maximum(there.sum(axis=1), 1))
+
+
 def coverage(recommended: Int, catalogue: int) -> float:
-    """Share of the catalogue that appears in any list; ``recommended[n, k]`` holds item codes."""
-    return len(np.unique(recommended[recommended >= 0])) / catalogue
+    """Share of the catalogue that appears in any list."""
+    return len(np.unique(recommended[recommended != UNKNOWN])) / catalogue
+
+
+def gini(recommended: Int, catalogue: int) -> float:
+    """Gini index of how often each item of the catalogue is recommended: 0 all alike, near 1 a few take all."""
+    counts = np.sort(np.bincount(recommended[recommended != UNKNOWN], minlength=catalogue)).astype(np.float64)
+    if counts.sum() == 0:
+        return 0.0
+    return float((2 * np.arange(1, catalogue + 1) - catalogue - 1) @ counts / (catalogue * counts.sum()))
+
+
+LISTS: Mapping[str, Callable[..., Any]] = {
+    "novelty": novelty,
+    "diversity": diversity,
+    "repeat_ratio": repeat_ratio,
+    "coverage": coverage,
+    "gini": gini,
+}
+"""Metrics of the lists shown, whoever was right."""
+
+
+def average_ranks(values: Array) -> Array:
+    """Ranks ``[n] float64`` in ascending order from 1, equal values at the mean of their places.
+
+    >>> average_ranks(np.array([5, 1, 5])).tolist()
+    [2.5, 1.0, 2.5]
+    """
+    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return np.asarray((np.cumsum(counts) - (counts - 1) / 2)[place])
+
+
+def definition(name: str) -> str:
+    """What a metric is, in words: its docstring's first paragraph. ``name`` as it is reported, with or without ``@k``."""
+    every: dict[str, Callable[..., Any]] = {**METRICS, **LISTS}
+    metric = every[name.partition("@")[0]]
+    return " ".join((inspect.getdoc(metric) or "").split("\n\n")[0].replace("``", "").split())
 
 
 def _sum(values: Array, case: Int, n: int) -> Array:
     return np.bincount(case, weights=values, minlength=n)
+
+
+def _cosines(vectors: csr_array, first: Int, second: Int) -> Array:
+    """The products of rows ``first[p]`` (ascending) and ``second[p]``.
+
+    Either pair by pair, or of whole rows with all others, whichever takes fewer multiplications: what many people had is
+    long as a row, what many items are called occurs in many.
+    """
+    lengths = np.diff(vectors.indptr).astype(np.int64)
+    column = np.bincount(vectors.indices, minlength=vectors.shape[1]).astype(np.float64)
+    each = lengths[first] + lengths[second]
+    products = np.zeros(len(first), np.float32)
+    if each.sum() <= column @ column:
+        for some in _chunks(each):
+            both = vectors[first[some]].multiply(vectors[second[some]])
+            products[some] = np.asarray(both.sum(axis=1)).ravel()
+        return products
+    columns = csr_array(vectors.T)
+    rows, place = np.unique(first, return_inverse=True)
+    for some in _chunks(np.full(len(rows), vectors.shape[0])):
+        pairs = slice(*np.searchsorted(place, [some.start, some.stop]))
+        block = (vectors[rows[some]] @ columns).toarray()
+        products[pairs] = block[place[pairs] - some.start, second[pairs]]
+    return products
+
+
+def _chunks(sizes: Int) -> Iterator[slice]:
+    """Stretches whose sizes sum to about ``CELLS_AT_ONCE``."""
+    ends = np.flatnonzero(np.diff(np.cumsum(sizes) // CELLS_AT_ONCE, append=-1)) + 1
+    for start, stop in pairwise([0, *ends.tolist()]):
+        yield slice(start, stop)

@@ -9,6 +9,8 @@ import numpy as np
 from penchant.types import UNKNOWN, Float, Int, PenchantError, Ranking, Recommender, UserState
 
 BLOCKS = (2048, 128, 16)
+ROWS_IN_CACHE = 32
+"""Rows of scores that are compared with a target at a time, while they are near."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,9 @@ def target_ranks(scores: Float, rows: Int, target: Int) -> Float:
         some = left[first]
         theirs = scores if len(row) == len(scores) else scores[row]
         value = scores[row, target[some], None]
-        level = np.count_nonzero(theirs == value, axis=1) - 1
-        ranks[some] = 1 + np.count_nonzero(theirs > value, axis=1) + level / 2
+        for start in range(0, len(row), ROWS_IN_CACHE):
+            rivals, mine = theirs[start : start + ROWS_IN_CACHE], value[start : start + ROWS_IN_CACHE]
+            level = np.count_nonzero(rivals == mine, axis=1) - 1
+            ranks[some[start : start + ROWS_IN_CACHE]] = 1 + np.count_nonzero(rivals > mine, axis=1) + level / 2
         left = np.delete(left, first)
     return ranks

@@ -39,7 +39,10 @@ def select(sequences: Sequences, rows: Int) -> Sequences:
 
 
 def _rows(sequences: Sequences, rows: Int) -> Sequences:
-    starts, lengths = sequences.offsets[rows], sequences.lengths[rows]
+    return _cut(sequences, sequences.offsets[rows], sequences.lengths[rows])
+
+
+def _cut(sequences: Sequences, starts: Int, lengths: Int) -> Sequences:
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     events = ragged_range(starts, lengths)
     return replace(
@@ -50,6 +53,12 @@ def _rows(sequences: Sequences, rows: Int) -> Sequences:
         event_type=sequences.event_type[events],
         event_id=sequences.event_id[events],
     )
+
+
+def until(sequences: Sequences, stop: Int, start: Int | None = None) -> Sequences:
+    """Of each history the events before place ``stop[n]``, and not before ``start[n]``."""
+    first = sequences.offsets[:-1] if start is None else sequences.offsets[:-1] + start
+    return _cut(sequences, first, sequences.offsets[:-1] + stop - first)
 
 
 def of_users(sequences: Sequences, ids: Collection[str]) -> Sequences:

@@ -137,8 +137,16 @@ def _cases(train: Sequences) -> Cases:
     rows = np.flatnonzero(train.lengths > 0)
     some = seq.select(train, rows)
     target = [np.setdiff1d(np.arange(len(train.items)), seq.pad(some, np.array([row])).item)[0] for row in range(len(rows))]
-    now = some.timestamp[some.offsets[1:] - 1]
-    return Cases(some, now, np.arange(len(rows) + 1), np.array(target, np.int32))
+    last = some.offsets[1:] - 1
+    targets = replace(
+        some,
+        offsets=np.arange(len(rows) + 1),
+        item=np.array(target, np.int32),
+        timestamp=some.timestamp[last],
+        event_type=some.event_type[last],
+        event_id=text([f"{event} and then" for event in some.event_id[last]]),
+    )
+    return Cases(some, some.timestamp[last], targets)
 
 
 def _state(model: Model, batch: Batch, state: UserState | None = None) -> UserState:

@@ -115,7 +115,9 @@ def tune(
             "trials": len(ended),
             "pruned": sum(trial.state.name == "PRUNED" for trial in ended),
             "study": str(study),
-            "arguments": "--set " + " ".join(f"{key}={value}" for key, value in best["settings"].items()),
+            "arguments": " ".join(
+                ["--set", *(f"{key}={value}" for key, value in best["settings"].items()), "--trials", str(len(ended))]
+            ),
         }
 
 

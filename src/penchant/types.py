@@ -112,6 +112,8 @@ class Content:
     feature: Int
     weight: Float
     size: int
+    measures: Mapping[str, Array] = field(default_factory=dict)
+    """Columns of numbers alone that were read, ``[len(items)] float64``, NaN where an item has none."""
 
 
 @dataclass(frozen=True)
@@ -296,19 +298,27 @@ class Ranking:
 class Cases:
     """Questions with known answers: after ``histories``, at the moment ``now[n] int64``, which items came next.
 
-    The answers of user ``u`` are ``target[target_offsets[u]:target_offsets[u + 1]] int32``, distinct, coded in
-    ``histories.items``.
+    ``targets`` are the events that answer, of the same users in the same order and coded alike: of each item the first.
     """
 
     histories: Sequences
     now: Int
-    target_offsets: Int
-    target: Int
+    targets: Sequences
     newcomers: int = 0
     """How many people with answers aren't asked about, since they have no history."""
 
     def __len__(self) -> int:
         return len(self.histories)
+
+    @property
+    def target(self) -> Int:
+        """The wanted items, user by user, ``[t] int32``."""
+        return self.targets.item
+
+    @cached_property
+    def case(self) -> Int:
+        """Whose each target is, ascending, ``[t] int64``."""
+        return np.repeat(np.arange(len(self)), self.targets.lengths)
 
 
 @dataclass(frozen=True)
@@ -323,6 +333,8 @@ class Split:
     valid: Cases
     before_test: Sequences
     test: Cases
+    cuts: tuple[int, int] | None = None
+    """Where a split is made by time: the moments at which the validation part and the test part begin, for everybody."""
 
 
 @dataclass(frozen=True)

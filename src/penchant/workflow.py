@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-import json
 import resource
 import shutil
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from penchant import artifact, evaluation, folders, tensorboard
 from penchant import sequences as seq
-from penchant.evaluation import Evaluation
+from penchant.evaluation import Evaluation, report
+from penchant.evaluation.ablation import ablated
+from penchant.evaluation.cost import Cost, cost
+from penchant.evaluation.progressive import Live, stream
 from penchant.models import MODELS, create
 from penchant.models.base import Model
+from penchant.models.longshort import LongShort
 from penchant.models.validation import validate
 from penchant.ranking import check_k
 from penchant.types import Interactions, Learning, PenchantError, Progress, Split, quiet
 
 READINGS = ("train-only", "online", "refit")
-REPORT_FILES = REPORT, TABLE = "report.json", "report.md"
+TRAINED_ON = {"train-only": "the split's training part", "refit": "the split's training and validation parts"}
 
 
 def train(
@@ -36,6 +40,7 @@ def train(
     refit: bool = False,
     scalars: str | Path | None = None,
     profile: str | Path | None = None,
+    trials: int = 0,
     progress: Progress = quiet,
 ) -> dict[str, Any]:
     """Train a model on the training part of a split, write its folder at ``out``, and return what was measured.
@@ -43,8 +48,9 @@ def train(
     With ``refit`` the model written has learned from the training and validation parts together, with what validation
     chose (epochs, weights of parts); what was measured on validation is of the model before. After each epoch the training
     is saved beside ``out``; with ``resume`` it goes on from there. ``scalars`` is a folder for TensorBoard's events,
-    ``profile`` a file for a trace of the first steps. Raises ``PenchantError`` on settings the model doesn't have, or where
-    there is nothing to resume; ``KeyboardInterrupt`` leaves no model, and the words to go on with.
+    ``profile`` a file for a trace of the first steps; ``trials`` says in how many the settings were chosen. Raises
+    ``PenchantError`` on settings the model doesn't have, or where there is nothing to resume; ``KeyboardInterrupt`` leaves
+    no model, and the words to go on with.
     """
     out = Path(out)
     folders.check_replaceable(out, artifact.FILES)
@@ -58,7 +64,7 @@ def train(
     folders.make_parent(out)
     started = time.perf_counter()
     trace = None if profile is None else Path(profile)
-    trained_on = "the split's training part"
+    trained_on = TRAINED_ON["train-only"]
     try:
         with nullcontext() if scalars is None else tensorboard.writing(scalars) as observe:
             model.fit(cut.train, cut.valid, progress=progress, checkpoint=unfinished / "fit", observe=observe, profile=trace)
@@ -66,7 +72,7 @@ def train(
         if refit:
             progress("training again, on the training and validation parts", 0, 0)
             model = model.refitted(cut.before_test, progress=progress, checkpoint=unfinished / "refit")
-            trained_on = "the split's training and validation parts"
+            trained_on = TRAINED_ON["refit"]
             model.set_histories(histories)
     except KeyboardInterrupt as interrupt:
         if unfinished.exists():
@@ -77,7 +83,8 @@ def train(
     seconds = time.perf_counter() - started
     if not histories and (scalars or profile):
         progress(f"{name} learns in one go: there are no epochs to write of", 0, 0)
-    artifact.save(model, out, {"dataset": log.content_hash, "split": cut.name, "trained_on": trained_on})
+    lineage = {"dataset": log.content_hash, "split": cut.name, "trained_on": trained_on, "seconds": seconds, "trials": trials}
+    artifact.save(model, out, lineage)
     shutil.rmtree(unfinished, ignore_errors=True)
     speeds = [h["targets_per_second"] for h in model.history]
     return {
@@ -104,57 +111,179 @@ def compare(
     models: Sequence[str],
     *,
     split: str | None = None,
+    folds: int = evaluation.FOLDS,
     k: int = 10,
     seen: str = "exclude",
-    reading: str = "train-only",
+    reading: str | None = None,
     seed: int = 0,
+    seeds: Sequence[int] = (),
+    controls: bool = True,
+    ablate: bool = False,
+    live: Live | None = None,
     progress: Progress = quiet,
 ) -> Evaluation:
-    """Evaluate models on one split of a dataset.
+    """Evaluate models on one split of a dataset, or on each of a rolling origin's ``folds``.
 
     ``models`` are names, trained here with their defaults, and paths of trained models. ``reading`` says what they know of
     the events between training and test: ``train-only``: nothing; ``online``: models that learn without gradients learn
     them, as they would when live; ``refit``: all learn again from training and validation parts together, with what
-    validation chose (paths are taken as they were trained). Raises ``PenchantError`` for a
-    model trained on another dataset or another split: it may have seen the answers.
+    validation chose. Models with a setting ``seed`` are trained once with each of ``seeds``. With ``controls``, simple
+    methods stand beside, and models are asked after shuffled histories too; with ``ablate``, ``longshort`` is trained
+    without each of its parts. With ``live``, every event after the test cut is asked about in order of time, and taken in;
+    then ``reading`` is ``online`` if nothing is said, else ``train-only``.
+
+    Raises ``PenchantError`` for models that can't stand in one table: trained on another dataset, split or reading (they
+    may know the answers), or chosen in more trials than others.
     """
+    reading = reading or ("online" if live else "train-only")
     if reading not in READINGS:
         raise PenchantError(f"there is no reading {reading!r}; the readings are {', '.join(READINGS)}")
-    cut = evaluation.split(log, split)
-    check_k(k, len(seq.occurring(cut.train).items))
-    # All that can be refused is refused before the first model trains. A path that isn't there is a name that isn't known.
-    candidates = {m: _trained(m, log, cut) if m not in MODELS and Path(m).exists() else create(m) for m in models}
-    for name, model in candidates.items():
-        if name in MODELS:
-            progress(f"training {name}", 0, 0)
-            model.fit(cut.train, cut.valid, progress=progress)
-            if reading == "refit":
-                candidates[name] = model.refitted(cut.before_test, progress=progress)
-        if reading == "online" and isinstance(model, Learning):
-            model.unlearn(cut.train)
-            model.learn(cut.before_test)
-    return evaluation.evaluate(candidates, cut, k=k, seen=seen, reading=reading, seed=seed, progress=progress)
+    cuts = evaluation.rolling_origin(log, folds) if split == evaluation.ROLLING else [evaluation.split(log, split)]
+    # All that can be refused is refused before the first model trains.
+    for cut in cuts:
+        check_k(k, len(seq.occurring(cut.train).items))
+        if live:
+            stream(log, cut, live)
+    candidates = [_candidate(name, log, cuts[0], reading) for name in models]
+    _check_budgets(candidates)
+    if ablate and not any(candidate.kind == LongShort.name for candidate in candidates):
+        raise PenchantError("--ablate takes longshort apart, and it isn't among the models; add it, or leave --ablate out")
+    measured = []
+    for cut in cuts:
+        trained, costs = _trained(candidates, cut, seeds, reading, ablate, progress)
+        kinds = {candidate.kind for candidate in candidates}
+        simple = [name for name in _controls(log) if controls and name not in kinds]
+        others = {name: _read_on(create(name).fit(cut.train, cut.valid), cut, reading, progress) for name in simple}
+        if live:
+            learned = None if reading == "train-only" else cut.before_test
+            measured.append(
+                evaluation.measure_live(trained, log, cut, live, learned, k=k, seen=seen, controls=others, progress=progress)
+            )
+        else:
+            measured.append(
+                evaluation.measure(
+                    trained, cut, k=k, seen=seen, seed=seed, controls=others, shuffle=controls, progress=progress
+                )
+            )
+    name = ", ".join([cuts[0].name if len(cuts) == 1 else f"{split}, {len(cuts)} folds", *([str(live)] if live else [])])
+    result = evaluation.summarise(measured, list(trained), split=name, k=k, seen=seen, reading=reading, seed=seed)
+    return replace(result, costs=costs)
 
 
-def _trained(path: str, log: Interactions, cut: Split) -> Model:
-    lineage = artifact.read_lineage(path)
+@dataclass(frozen=True)
+class _Candidate:
+    """A model to compare: by name, to be trained, or from a path, trained already."""
+
+    name: str
+    kind: str
+    tunable: bool
+    trained: Model | None = None
+    trials: int = 0
+    seconds: float | None = None
+
+
+def _candidate(name: str, log: Interactions, cut: Split, reading: str) -> _Candidate:
+    # A path that isn't there is a name that isn't known.
+    if name in MODELS or not Path(name).exists():
+        model = create(name)
+        return _Candidate(name, model.name, bool(fields(model.settings)))
+    lineage = artifact.read_lineage(name)
     for what, mine, theirs in (
         ("dataset", log.content_hash, lineage.get("dataset")),
         ("split", cut.name, lineage.get("split")),
     ):
         if mine != theirs:
             raise PenchantError(
-                f"{path}: was trained on the {what} {str(theirs)[:16]}, not {mine[:16]}: it may know the answers; "
+                f"{name}: was trained on the {what} {str(theirs)[:16]}, not {mine[:16]}: it may know the answers; "
                 f"train it on this {what}"
             )
-    return artifact.load(path)
+    expected = TRAINED_ON["refit" if reading == "refit" else "train-only"]
+    if lineage.get("trained_on") != expected:
+        raise PenchantError(
+            f"{name}: was trained on {lineage.get('trained_on')}, and the others are trained on {expected}: that is no fair "
+            f"comparison; train it {'with' if reading == 'refit' else 'without'} --refit, or choose another --reading"
+        )
+    model = artifact.load(name)
+    return _Candidate(name, model.name, bool(fields(model.settings)), model, lineage.get("trials", 0), lineage.get("seconds"))
 
 
-def write_report(result: Evaluation, out: str | Path) -> None:
-    """Write ``report.json`` and ``report.md`` into the folder ``out``."""
-    with folders.writing(Path(out), REPORT_FILES) as target:
-        (target / REPORT).write_text(json.dumps(result.to_json(), indent=1) + "\n", encoding="utf-8")
-        (target / TABLE).write_text(result.to_markdown() + "\n", encoding="utf-8")
+def _check_budgets(candidates: Sequence[_Candidate]) -> None:
+    tunable = [candidate for candidate in candidates if candidate.tunable]
+    for one in tunable:
+        if one.trials < max(candidate.trials for candidate in tunable):
+            most = max(tunable, key=lambda candidate: candidate.trials)
+            raise PenchantError(
+                f"{most.name} was tuned in {most.trials:,} trials and {one.name} in {one.trials:,}: one table needs one tuning "
+                f"budget; tune {one.name} as long, or leave one of them out"
+            )
+
+
+def _trained(
+    candidates: Sequence[_Candidate], cut: Split, seeds: Sequence[int], reading: str, ablate: bool, progress: Progress
+) -> tuple[dict[str, list[Model]], dict[str, Cost]]:
+    """The models, with what they may know, several of one name where there are several seeds; and what they cost."""
+    trained: dict[str, list[Model]] = {}
+    seconds: dict[str, float] = {}
+    for candidate in candidates:
+        same, took = [candidate.trained] if candidate.trained else [], candidate.seconds
+        if not same:
+            started = time.perf_counter()
+            same = list(_fitted(candidate, cut, seeds, progress))
+            took = (time.perf_counter() - started) / len(same)
+        trained[candidate.name] = same
+        seconds |= {} if took is None else {candidate.name: took}
+        if ablate and candidate.kind == LongShort.name:
+            # What was refit has learned from validation: its parts can't be weighed there.
+            for model in _fitted(candidate, cut, (), progress) if candidate.trained and reading == "refit" else same:
+                assert isinstance(model, LongShort)
+                for part, without in ablated(model, cut, progress):
+                    trained.setdefault(f"{candidate.name} without {part}", []).append(without)
+    as_they_are = [candidate.name for candidate in candidates if candidate.trained and reading == "refit"]
+    for name, same in trained.items():
+        if name not in as_they_are:
+            trained[name] = [_read_on(model, cut, reading, progress) for model in same]
+    trials = {candidate.name: candidate.trials for candidate in candidates}
+    costs = {name: cost(same[0], cut.test, seconds.get(name), trials.get(name, 0)) for name, same in trained.items()}
+    return trained, costs
+
+
+def _fitted(candidate: _Candidate, cut: Split, seeds: Sequence[int], progress: Progress) -> Iterator[Model]:
+    """The model fit to the split, with each of ``seeds`` where chance enters it."""
+    settings = {} if candidate.trained is None else asdict(candidate.trained.settings)
+    seeded = any(field.name == "seed" for field in fields(MODELS[candidate.kind].settings_type))
+    for more in [{"seed": seed} for seed in seeds if seeded] or [{}]:
+        progress(" ".join([f"training {candidate.name}", *(f"with seed {seed}" for seed in more.values())]), 0, 0)
+        yield create(candidate.kind, **settings | more).fit(cut.train, cut.valid, progress=progress)
+
+
+def _controls(log: Interactions) -> tuple[str, ...]:
+    """What the last item alone tells, and what is popular: lately, where the log has times."""
+    return ("markov", "recent_popularity" if log.clock == "real" else "popularity")
+
+
+def _read_on(model: Model, cut: Split, reading: str, progress: Progress) -> Model:
+    """The model with what it may know of the events between training and test."""
+    if reading == "online" and isinstance(model, Learning):
+        model.unlearn(cut.train)
+        model.learn(cut.before_test)
+    if reading == "refit":
+        return model.refitted(cut.before_test, progress=progress)
+    return model
+
+
+def write_report(result: Evaluation, out: str | Path, *, force: bool = False) -> None:
+    """Write the report's files into the folder ``out``. ``PenchantError`` where it exists, unless by ``force``."""
+    check_report(out, force=force)
+    with folders.writing(Path(out), report.FILES) as target:
+        for name, words in report.files(result).items():
+            (target / name).write_text(words, encoding="utf-8")
+
+
+def check_report(out: str | Path, *, force: bool = False) -> None:
+    """``PenchantError`` if a report can't be written to ``out``: what is there stays, unless by ``force``."""
+    if Path(out).is_dir() and any(Path(out).iterdir()) and not force:
+        raise PenchantError(f"{out}: exists; --force replaces a report, or name another folder")
+    folders.check_replaceable(Path(out), report.FILES)
 
 
 def peak_memory_mb() -> float:

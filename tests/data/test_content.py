@@ -42,6 +42,8 @@ def test_numbers_are_measures_unless_named(tmp_path: Path) -> None:
     assert both is not None
     assert both.size > words.size
     assert cosine(both, 0, 1) > cosine(words, 0, 1)
+    assert not words.measures
+    assert {name: values.tolist() for name, values in both.measures.items()} == {"sales": [100, 100, 7]}
 
 
 def test_nothing_known_is_no_content(tmp_path: Path) -> None:

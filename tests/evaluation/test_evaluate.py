@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from penchant import prepare, read
-from penchant.evaluation import evaluate, leave_one_out
-from penchant.evaluation.evaluate import _close
+from penchant.evaluation import evaluate, leave_one_out, rolling_origin
+from penchant.evaluation.evaluate import in_another_order, measure, summarise
 from penchant.models import create
 from penchant.models.base import Model
 from penchant.testing import log_of
@@ -35,12 +35,19 @@ def popularity(split: Split) -> Model:
 def test_figures_by_hand(split: Split, popularity: Model) -> None:
     found = evaluate({"popularity": popularity}, split, k=1)
     # u: b is the only one left, rank 1. v: z is unknown, a miss; a and b are seen.
-    assert found.models["popularity"] == {"recall@1": 0.5, "hit@1": 0.5, "ndcg@1": 0.5, "mrr@1": 0.5, "coverage@1": 0.5}
+    figures = found.models["popularity"]
+    for metric in ("recall", "hit", "ndcg", "mrr", "precision", "map", "coverage"):
+        assert figures[f"{metric}@1"] == 0.5, metric
+    # u is recommended b, v nothing: b was had by three of the six, one bit. One of two items is never shown.
+    assert (figures["novelty@1"], figures["diversity@1"], figures["repeat_ratio@1"], figures["gini@1"]) == (0.5, 0, 0, 0.5)
     kept = evaluate({"popularity": popularity}, split, k=2, seen="keep").models["popularity"]
     # u: a and b tie at 1.5.
     assert kept["ndcg@2"] == pytest.approx(1 / math.log2(2.5) / 2)
     assert kept["mrr@2"] == pytest.approx(1 / 1.5 / 2)
     assert kept["coverage@2"] == 1
+    assert kept["gini@2"] == 0
+    # Both lists are a, b: u had a, v had b and a.
+    assert kept["repeat_ratio@2"] == 0.75
 
 
 def test_facts_say_which_targets_no_model_could_hit() -> None:
@@ -65,6 +72,9 @@ def test_intervals_hold_the_mean_and_follow_the_seed(split: Split) -> None:
     assert first.intervals != other.intervals
     assert first.models == other.models
     for metric, (low, high) in first.intervals["popularity"].items():
+        if metric == "repeat_ratio@10":  # seen items are excluded
+            assert low == high == 0
+            continue
         mean = first.models["popularity"][metric]
         assert low < mean < high
         # The normal approximation for a mean of 200 values with this spread.
@@ -88,6 +98,7 @@ def test_as_json_and_as_a_table(split: Split, popularity: Model) -> None:
     lines = str(found).splitlines()
     assert lines[0] == "| model | recall@1 | hit@1 | ndcg@1 | mrr@1 | coverage@1 |"
     assert lines[2] == "| popularity |" + " 0.5000 [0.0000, 1.0000] |" * 4 + " 0.5000 |"
+    assert found.to_markdown().splitlines()[0].endswith("| diversity@1 | repeat_ratio@1 | coverage@1 | gini@1 |")
 
 
 def test_bad_questions_are_refused(split: Split, popularity: Model) -> None:
@@ -129,7 +140,114 @@ def test_the_verdict_names_the_leader_and_who_is_too_close_to_tell(split: Split)
     assert result.verdict().endswith("; too close to tell from it: same")
 
 
-def test_differences_are_resampled_person_by_person() -> None:
-    easy_or_hard = np.tile([0.0, 1.0], 50)
-    values = {"leader": easy_or_hard + 0.1, "steadily_below": easy_or_hard, "at_random": 1.0 - easy_or_hard}
-    assert _close(values, "leader", np.random.default_rng(0)) == ("at_random",)
+@pytest.fixture(scope="module")
+def chain() -> Split:
+    """Everyone goes round a circle of twelve items: order tells all, popularity nothing."""
+    return leave_one_out(log_of([(f"u{u:02}", f"i{(u + n) % 12:02}", n) for u in range(60) for n in range(7)]))
+
+
+@pytest.fixture(scope="module")
+def lstm(chain: Split) -> Model:
+    return create("lstm", width=6, epochs=1).fit(chain.train)
+
+
+def test_controls_stand_beside_the_models_and_in_the_verdict(chain: Split, lstm: Model) -> None:
+    controls = {name: create(name).fit(chain.train) for name in ("markov", "popularity")}
+    found = evaluate({"lstm": lstm}, chain, k=3, controls=controls)
+    assert list(found.models) == ["lstm"]
+    assert list(found.controls) == ["markov", "popularity"]
+    assert found.simple == ("markov", "popularity")
+    assert found.leader == "markov"
+    assert found.controls["markov"]["recall@3"] == 1
+    assert found.findings()[0].startswith("a simple method wins: markov (1.0000) is ahead of lstm (")
+    assert found.verdict().startswith(found.findings()[0] + "; markov leads by ndcg@3 (1.0000)")
+    assert "| markov (control) |" in str(found)
+    value = found.to_json()
+    assert list(value["models"]) == ["lstm"]
+    assert value["verdict"][0] == found.findings()[0]
+    assert set(value["intervals"]) == {"lstm", "markov", "popularity"}
+    assert set(value["definitions"]) == set(value["models"]["lstm"])
+    json.dumps(value, allow_nan=False)
+
+
+def test_a_simple_method_that_is_as_good_is_said_first() -> None:
+    chance = np.random.default_rng(0)
+    noise = leave_one_out(log_of([(f"u{u:02}", f"i{chance.integers(12)}", n) for u in range(60) for n in range(5)]))
+    lstm, popularity = create("lstm", width=6, epochs=1).fit(noise.train), create("popularity").fit(noise.train)
+    found = evaluate({"lstm": lstm, "popularity": popularity}, noise, k=3)
+    assert not found.comparisons[0].distinct
+    method = "popularity (" + f"{found.models['popularity']['ndcg@3']:.4f})"
+    assert found.findings()[0] == f"a simple method is as good: {method} can't be told from lstm"
+    assert not any("simple" in sentence for sentence in evaluate({"lstm": lstm, "twin": lstm}, noise, k=3).findings())
+
+
+def test_shuffled_histories_tell_whether_order_matters(chain: Split) -> None:
+    models = {name: create(name).fit(chain.train) for name in ("markov", "popularity")}
+    found = evaluate(models, chain, k=3, shuffle=True)
+    markov, popularity = found.shuffled
+    assert markov.first == "markov"
+    assert markov.difference > 0.5
+    assert markov.distinct
+    assert popularity.difference == 0
+    assert not popularity.distinct
+    assert found.findings()[1] == (
+        f"the order of events matters to markov (−{markov.difference:.4f}); "
+        "no loss beyond the noise by shuffled histories: popularity"
+    )
+    turned = in_another_order(chain.test.histories, 0)
+    assert turned.item.tolist() != chain.test.histories.item.tolist()
+    for a, b in zip(chain.test.histories.offsets[:-1], chain.test.histories.offsets[1:], strict=True):
+        assert sorted(turned.item[a:b]) == sorted(chain.test.histories.item[a:b])
+    assert turned.timestamp is chain.test.histories.timestamp
+
+
+def test_several_seeds_are_averaged_and_kept(chain: Split) -> None:
+    same = [create("lstm", width=6, epochs=1, seed=seed).fit(chain.train) for seed in (1, 2)]
+    each = [evaluate({"lstm": model}, chain, k=3) for model in same]
+    found = evaluate({"lstm": same}, chain, k=3)
+    for metric, value in found.models["lstm"].items():
+        alone = [one.models["lstm"][metric] for one in each]
+        assert value == pytest.approx(np.mean(alone))
+        assert found.seeds["lstm"][metric] == pytest.approx(alone)
+    assert each[0].seeds == {}
+
+
+def test_slices_are_means_over_their_own_targets(chain: Split) -> None:
+    model = create("markov").fit(chain.train)
+    found = evaluate({"markov": model}, chain, k=3)
+    by_length = {part.name: part for part in found.slices if part.family == "item"}
+    assert sum(part.targets for part in by_length.values()) == 60
+    weighed = sum(part.people * part.models["markov"]["recall@3"] for part in by_length.values()) / 60
+    assert weighed == pytest.approx(found.models["markov"]["recall@3"])
+    for part in found.slices:
+        low, high = part.intervals["markov"]["ndcg@3"]
+        assert low <= part.models["markov"]["ndcg@3"] <= high
+
+
+def test_models_that_choose_from_other_items_do_not_stand_in_one_table(split: Split, popularity: Model) -> None:
+    more = create("popularity").fit(split.test.targets)
+    with pytest.raises(
+        PenchantError, match="more and one can't stand in one table: more knows 1 items that one doesn't, and not 1"
+    ):
+        evaluate({"one": popularity, "more": more}, split, k=1)
+
+
+def test_a_split_that_leaks_is_refused(split: Split, popularity: Model) -> None:
+    whole = replace(split, test=replace(split.test, histories=split.test.targets))
+    with pytest.raises(PenchantError, match="leaks"):
+        evaluate({"popularity": popularity}, whole, k=1)
+
+
+def test_several_splits_make_one_evaluation_and_a_slice_each() -> None:
+    log = log_of([(f"u{u}", f"i{(u * 3 + n * n) % 9}", 50 * n + u) for u in range(12) for n in range(20)])
+    cuts = rolling_origin(log, 2)
+    each = [measure({"markov": create("markov").fit(cut.train)}, cut, k=3) for cut in cuts]
+    found = summarise(each, ["markov"], split="rolling", k=3, seen="exclude")
+    alone = [summarise([one], ["markov"], split=one.split, k=3, seen="exclude") for one in each]
+    people = [len(cut.test) for cut in cuts]
+    for metric, value in found.models["markov"].items():
+        assert value == pytest.approx(np.average([one.models["markov"][metric] for one in alone], weights=people))
+    assert found.facts["test_users"] == sum(people)
+    by_split = {part.name: part for part in found.slices if part.family == "split"}
+    assert [part.people for part in by_split.values()] == people
+    assert by_split["rolling 2 of 2"].models["markov"]["ndcg@3"] == pytest.approx(alone[1].models["markov"]["ndcg@3"])

@@ -1,5 +1,6 @@
 """Splits, by hand on a small log, and their laws on any."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penchant import prepare, read
-from penchant.evaluation import SPLITS, leave_one_out, progressive, split, temporal
+from penchant.evaluation import SPLITS, by_session, event_by_event, leave_one_out, rolling_origin, split, temporal
 from penchant.testing import log_of
 from penchant.types import MICROSECONDS, Cases, Interactions, PenchantError, Sequences, Split
 
@@ -26,7 +27,7 @@ def histories_of(sequences: Sequences) -> dict[str, str]:
 
 def answers_of(cases: Cases) -> dict[str, str]:
     item = [cases.histories.items[int(code)] for code in cases.target]
-    ends = zip(cases.histories.users.ids, cases.target_offsets[:-1], cases.target_offsets[1:], strict=True)
+    ends = zip(cases.targets.users.ids, cases.targets.offsets[:-1], cases.targets.offsets[1:], strict=True)
     return {user: "".join(item[a:b]) for user, a, b in ends}
 
 
@@ -78,6 +79,32 @@ def test_events_at_the_moment_of_the_cut_are_all_after_it() -> None:
     cut = temporal(log)  # the last tenth of 21 events begins inside the last second
     assert answers_of(cut.test) == {"u": "defg"}
     assert histories_of(cut.test.histories)["u"].endswith("abc")
+
+
+def test_by_session_by_hand() -> None:
+    log = log_of([("u", item, n) for n, item in enumerate("abcadbb")] + [("v", item, n) for n, item in enumerate("ab")])
+    cut = by_session(replace(log, session=np.array([0, 0, 1, 1, 2, 2, 2, 0, 1], np.int32)))
+    assert histories_of(cut.train) == {"u": "ab", "v": "ab"}
+    assert answers_of(cut.valid) == {"u": "ca"}
+    assert histories_of(cut.test.histories) == {"u": "abca"}
+    assert answers_of(cut.test) == {"u": "db"}
+    assert cut.test.now.tolist() == [4_000_000]
+    assert cut.cuts is None
+
+
+def test_a_rolling_origin_by_hand() -> None:
+    # Twenty events at 0, 1, … 19, of two people in turn.
+    log = log_of([("uv"[n % 2], "abcdefghij"[n // 2], n) for n in range(20)])
+    first, last = rolling_origin(log, 2)
+    assert (first.name, last.name) == ("rolling 1 of 2", "rolling 2 of 2")
+    assert first.cuts == (14_000_000, 16_000_000)
+    assert histories_of(first.train) == {"u": "abcdefg", "v": "abcdefg"}
+    assert answers_of(first.valid) == {"u": "h", "v": "h"}
+    assert answers_of(first.test) == {"u": "i", "v": "i"}
+    assert histories_of(last.before_test) == {"u": "abcdefghi", "v": "abcdefghi"}
+    whole = temporal(log)
+    assert last.cuts == whole.cuts
+    assert answers_of(last.test) == answers_of(whole.test) == {"u": "j", "v": "j"}
 
 
 def when(sequences: Sequences) -> set[str]:
@@ -132,20 +159,27 @@ def test_the_default_split_is_by_time_where_there_are_times() -> None:
     rows = [(user, item, n) for user in "uv" for n, item in enumerate("abcdefghij")]
     assert split(log_of(rows)).name == "temporal"
     assert split(log_of(rows, clock="index")).name == "leave-one-out"
-    assert {name: split(log_of(rows), name).name for name in SPLITS} == {name: name for name in SPLITS}
+    sessions = replace(log_of(rows), session=np.tile(np.arange(10) // 2, 2).astype(np.int32))
+    assert {name: split(sessions, name).name for name in SPLITS} == {name: name for name in SPLITS}
 
 
 def test_splits_that_cannot_be_are_refused() -> None:
     short = log_of([("u", "a", 1), ("v", "b", 2), ("v", "a", 3)])
     with pytest.raises(PenchantError, match="three events or more, and this log has none"):
         leave_one_out(short)
+    with pytest.raises(PenchantError, match="three sessions or more, and this log has none"):
+        by_session(short)
+    with pytest.raises(PenchantError, match="there are 9 folds, but each tests on another tenth of all events: name 1 to 8"):
+        rolling_origin(short, 9)
+    with pytest.raises(PenchantError, match="a rolling split needs times, and this log has order only"):
+        rolling_origin(log_of([("u", "a", n) for n in range(20)], clock="index"))
     with pytest.raises(PenchantError, match="nobody can be asked about"):
         temporal(log_of([(f"u{n}", "a", n) for n in range(20)]))
     with pytest.raises(PenchantError, match="events at different times"):
         temporal(log_of([("u", "a", 1)] * 20))
     with pytest.raises(PenchantError, match="needs times, and this log has order only; use --split leave-one-out"):
         temporal(log_of([("u", "a", n) for n in range(20)], clock="index"))
-    with pytest.raises(PenchantError, match="there is no split 'random'; the splits are temporal, leave-one-out"):
+    with pytest.raises(PenchantError, match="there is no split 'random'; the splits are temporal, leave-one-out, session"):
         split(short, "random")
 
 
@@ -161,7 +195,7 @@ def test_beauty_asks_each_of_its_users(shared_data: Path) -> None:
 def test_a_progressive_split_asks_about_each_event_from_all_before_it() -> None:
     walks = [(user, f"item {place}", 10 * place + number) for number, user in enumerate("abc") for place in range(6)]
     log = log_of([*walks, ("d", "x", 55)])
-    cut = progressive(log, 30 * MICROSECONDS, 45 * MICROSECONDS)
+    cut = event_by_event(log, 30 * MICROSECONDS, 45 * MICROSECONDS)
     assert cut.train.lengths.tolist() == [3, 3, 3, 0]
     assert cut.before_test.lengths.tolist() == [5, 5, 5, 0]
     assert cut.valid.histories.lengths.tolist() == [3, 4] * 3
@@ -172,4 +206,4 @@ def test_a_progressive_split_asks_about_each_event_from_all_before_it() -> None:
     assert cut.test.newcomers == 1
     assert [log.items[item] for item in cut.test.histories.item[:5]] == [f"item {place}" for place in range(5)]
     with pytest.raises(PenchantError, match="nobody can be asked"):
-        progressive(log, 30 * MICROSECONDS, 55 * MICROSECONDS)
+        event_by_event(log, 30 * MICROSECONDS, 55 * MICROSECONDS)

@@ -178,8 +178,7 @@ def test_a_state_of_another_model_is_refused(lstm: Model, train: Sequences) -> N
 
 
 def test_an_empty_validation_is_refused(train: Sequences) -> None:
-    nobody = Cases(
-        seq.select(train, np.zeros(0, np.int64)), np.zeros(0, np.int64), np.zeros(1, np.int64), np.zeros(0, np.int32)
-    )
+    none = seq.select(train, np.zeros(0, np.int64))
+    nobody = Cases(none, np.zeros(0, np.int64), none)
     with pytest.raises(PenchantError, match="the validation part is empty"):
         create("popularity").fit(train, nobody)

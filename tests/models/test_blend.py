@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -135,10 +136,7 @@ def test_an_unknown_member_is_named() -> None:
 def test_cases_nobody_can_hit_leave_the_first_member() -> None:
     histories = example_histories(np.random.default_rng(0), 6)
     members = [Popularity().fit(histories), Markov().fit(histories)]
-    none = Cases(
-        seq.select(histories, np.array([0])),
-        np.zeros(1, np.int64),
-        np.array([0, 1]),
-        seq.pad(histories, np.array([0])).item[0, :1],
-    )
+    had = seq.select(histories, np.array([0]))
+    first = replace(had, **{name: getattr(had, name)[:1] for name in ("item", "timestamp", "event_type", "event_id")})
+    none = Cases(had, np.zeros(1, np.int64), replace(first, offsets=np.array([0, 1])))
     assert learn_weights(members, none).tolist() == [1, 0]

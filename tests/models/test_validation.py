@@ -17,26 +17,20 @@ TRAIN = log_of([("t", item, n) for n, item in enumerate("aaaabbcd")])
 
 
 def cases_of(log: Interactions, keep: Array, targets: list[list[str]]) -> Cases:
-    codes = [log.items.codes(wanted) for wanted in targets]
-    return Cases(
-        seq.histories(log, keep),
-        np.zeros(len(codes), np.int64),
-        np.cumsum([0, *map(len, codes)]),
-        np.concatenate(codes).astype(np.int32),
+    """After the events to ``keep``, each person of ``log`` wants some items."""
+    histories = seq.histories(log, keep)
+    wanted = log_of(
+        [(user, item, n) for user, items in zip(log.users.ids, targets, strict=True) for n, item in enumerate(items)]
     )
+    answers = seq.recode(seq.histories(wanted), log.items)
+    return Cases(histories, np.zeros(len(histories), np.int64), answers)
 
 
 @pytest.fixture
 def cases() -> Cases:
     """ann had a, wants b and a; bob had nothing known, wants the unknown z and c; cid had b, c, wants d."""
-    log = log_of([("ann", "a", 1), ("bob", "z", 1), ("cid", "b", 1), ("cid", "c", 2), ("dan", "d", 1), ("dan", "a", 1)])
-    log_without_dan = log.user < 3
-    return Cases(
-        seq.select(seq.histories(log, log_without_dan), np.arange(3)),
-        np.zeros(3, np.int64),
-        np.array([0, 2, 4, 5]),
-        log.items.codes(["b", "a", "z", "c", "d"]),
-    )
+    log = log_of([("ann", "a", 1), ("bob", "z", 1), ("cid", "b", 1), ("cid", "c", 2), ("cid", "d", 3)])
+    return cases_of(log, log.timestamp < 3_000_000, [["b", "a"], ["z", "c"], ["d"]])
 
 
 def test_ranks_and_lists_by_hand(cases: Cases) -> None:

@@ -22,7 +22,8 @@ def read_content(path: Path, columns: Sequence[str] | None = None) -> Content | 
 
     ``columns`` are those to read; without it, all that hold words: a column whose every value is a number is a measure,
     often of the very events to predict, and is read only when named. An item's vector holds the words and pairs of
-    neighbouring words of all columns, by TF-IDF; a word of a single item tells nothing and is left out.
+    neighbouring words of all columns, by TF-IDF; a word of a single item tells nothing and is left out. Named columns of
+    numbers are kept as ``measures`` too, so that a split can be checked for what they tell of its answers.
     Raises ``PenchantError`` for a column that isn't there.
     """
     table = engine.collect(engine.read([path]))
@@ -33,10 +34,13 @@ def read_content(path: Path, columns: Sequence[str] | None = None) -> Content | 
     items = Vocabulary(tuple(table["item_id"].to_list()))
     rows: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
     size = 0
+    measures: dict[str, np.ndarray] = {}
     for column in known if columns is None else columns:
         values = ["" if value is None else str(value) for value in table[column].to_list()]
-        if columns is None and all(_is_number(value) for value in values if value):
-            continue
+        if all(_is_number(value) for value in values if value):
+            if columns is None:
+                continue
+            measures[column] = np.array([float(value) if value else np.nan for value in values])
         item, feature, weight, features = _tf_idf(values)
         rows.append((item, feature + size, weight))
         size += features
@@ -47,7 +51,7 @@ def read_content(path: Path, columns: Sequence[str] | None = None) -> Content | 
     item, feature, weight = item[order], feature[order], weight[order]
     length = np.sqrt(np.bincount(item, weights=weight * weight, minlength=len(items)))
     offsets = np.concatenate([[0], np.cumsum(np.bincount(item, minlength=len(items)))]).astype(np.int64)
-    return Content(items, offsets, feature.astype(np.int32), (weight / length[item]).astype(np.float32), size)
+    return Content(items, offsets, feature.astype(np.int32), (weight / length[item]).astype(np.float32), size, measures)
 
 
 def _is_number(value: str) -> bool:

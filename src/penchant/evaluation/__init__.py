@@ -1,6 +1,35 @@
 """Splits, evaluation, intervals: what a model is worth, and how sure of it one can be."""
 
-from penchant.evaluation.evaluate import Evaluation, evaluate
-from penchant.evaluation.splits import SPLITS, held_out, leave_one_out, progressive, split, temporal
+from penchant.evaluation.evaluate import Evaluation, evaluate, measure, summarise
+from penchant.evaluation.progressive import Live, measure_live
+from penchant.evaluation.splits import (
+    FOLDS,
+    ROLLING,
+    SPLITS,
+    by_session,
+    event_by_event,
+    held_out,
+    leave_one_out,
+    rolling_origin,
+    split,
+    temporal,
+)
 
-__all__ = ["SPLITS", "Evaluation", "evaluate", "held_out", "leave_one_out", "progressive", "split", "temporal"]
+__all__ = [
+    "FOLDS",
+    "ROLLING",
+    "SPLITS",
+    "Evaluation",
+    "Live",
+    "by_session",
+    "evaluate",
+    "event_by_event",
+    "held_out",
+    "leave_one_out",
+    "measure",
+    "measure_live",
+    "rolling_origin",
+    "split",
+    "summarise",
+    "temporal",
+]

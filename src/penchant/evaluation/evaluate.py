@@ -2,26 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from penchant import metrics
+from penchant.evaluation import slices
+from penchant.evaluation.cost import Cost
+from penchant.evaluation.leaks import check
+from penchant.evaluation.significance import Comparison, bootstrap, compare, normal_interval
+from penchant.evaluation.yardsticks import Yardsticks, yardsticks
 from penchant.models.base import Model
-from penchant.models.validation import ask
-from penchant.types import Array, PenchantError, Progress, Split, quiet
+from penchant.models.blend import Blend
+from penchant.models.neural.model import NeuralModel
+from penchant.models.validation import Answers, ask
+from penchant.types import Array, Int, PenchantError, Progress, Sequences, Split, quiet
 
-RESAMPLES = 1000
+SEEN = ("exclude", "keep")
+PER_PERSON = (*metrics.METRICS, "novelty", "diversity", "repeat_ratio")
+"""Metrics with a value for each case, and so with an interval."""
+OF_ALL_LISTS = ("coverage", "gini")
+IN_SLICES = ("recall", "ndcg")
+MAIN = ("recall", "hit", "ndcg", "mrr", "coverage")
+"""What is shown where there is little room."""
+SHUFFLED = "with its histories shuffled"
+
+
+@dataclass(frozen=True)
+class Slice:
+    """Some of the targets, and how each model ranked those: see ``slices.parts``.
+
+    A person with none of them isn't counted; intervals are normal approximations.
+    """
+
+    family: str
+    name: str
+    people: int
+    targets: int
+    models: Mapping[str, Mapping[str, float]]
+    intervals: Mapping[str, Mapping[str, tuple[float, float]]]
 
 
 @dataclass(frozen=True)
 class Evaluation:
     """What each model scored on the test part: ``models[name][metric]``, with 95% bootstrap ``intervals`` over users.
 
-    Coverage is a figure of all lists together and has no interval. ``facts`` say who was asked: users, targets, and the
-    shares of targets no model could hit.
+    Figures are means over cases, and over seeds where a model was trained with several. Coverage and gini are figures of
+    all lists together and have no interval. ``facts`` say who was asked: users, targets, and the shares of targets no model
+    could hit.
     """
 
     split: str
@@ -30,10 +60,42 @@ class Evaluation:
     models: Mapping[str, Mapping[str, float]]
     intervals: Mapping[str, Mapping[str, tuple[float, float]]]
     facts: Mapping[str, float]
-    close: tuple[str, ...]
-    """Models whose difference in ndcg to the leader, person by person, has an interval that holds 0."""
+    comparisons: tuple[Comparison, ...]
+    """Every two models by their ndcg."""
+    simple: tuple[str, ...]
+    """Models and controls that learn without gradients, in one go."""
+    controls: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """Simple methods that nobody asked for; their intervals are with the models'."""
+    shuffled: tuple[Comparison, ...] = ()
+    """Each model beside itself asked after the same histories in another order."""
+    seeds: Mapping[str, Mapping[str, tuple[float, ...]]] = field(default_factory=dict)
+    """Of models trained with several seeds, the figures of each."""
+    slices: tuple[Slice, ...] = ()
     reading: str = "train-only"
     """What models know of the events between training and test: see ``workflow.compare``."""
+    alike: str = "people"
+    """By what diversity tells items apart: see ``yardsticks``."""
+    costs: Mapping[str, Cost] = field(default_factory=dict, compare=False)
+    """What each model costs, where it was measured."""
+
+    @property
+    def everyone(self) -> dict[str, Mapping[str, float]]:
+        """Models and controls."""
+        return {**self.models, **self.controls}
+
+    @property
+    def leader(self) -> str:
+        """The model, or control, with the highest ndcg."""
+        return max(self.everyone, key=lambda name: self.everyone[name][f"ndcg@{self.k}"])
+
+    @property
+    def close(self) -> tuple[str, ...]:
+        """Models and controls whose difference to the leader is inside the noise."""
+        return tuple(name for name in self.everyone if name != self.leader and not self.distinct(name, self.leader))
+
+    def distinct(self, one: str, other: str) -> bool:
+        """Whether the difference between two models is outside the noise."""
+        return any(pair.distinct for pair in self.comparisons if {pair.first, pair.second} == {one, other})
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -43,111 +105,380 @@ class Evaluation:
             "seen": self.seen,
             "reading": self.reading,
             "models": {name: dict(values) for name, values in self.models.items()},
-            "intervals": {n: {m: list(ends) for m, ends in values.items()} for n, values in self.intervals.items()},
+            "controls": {name: dict(values) for name, values in self.controls.items()},
+            "intervals": _plain(self.intervals),
             "facts": dict(self.facts),
+            "verdict": list(self.findings()),
             "too_close_to_the_leader": list(self.close),
+            "comparisons": [asdict(pair) | {"interval": list(pair.interval)} for pair in self.comparisons],
+            "shuffled": [asdict(pair) | {"interval": list(pair.interval)} for pair in self.shuffled],
+            "seeds": {name: {m: list(values) for m, values in found.items()} for name, found in self.seeds.items()},
+            "slices": [
+                asdict(part) | {"models": {n: dict(v) for n, v in part.models.items()}, "intervals": _plain(part.intervals)}
+                for part in self.slices
+            ],
+            "definitions": self.definitions(),
+            "costs": {name: asdict(cost) | {"curve": list(cost.curve)} for name, cost in self.costs.items()},
         }
 
-    def to_markdown(self) -> str:
-        """A table, one line a model, intervals in brackets."""
-        names = list(next(iter(self.models.values())))
+    def definitions(self) -> dict[str, str]:
+        """What each metric is, in words."""
+        return {name: metrics.definition(name) for name in next(iter(self.models.values()))}
+
+    def to_markdown(self, names: Sequence[str] | None = None) -> str:
+        """A table, one line a model, intervals in brackets; of some metrics, by default all."""
+        names = list(names or next(iter(self.models.values())))
         lines = ["| model | " + " | ".join(names) + " |", "|---|" + "---|" * len(names)]
-        for model, values in self.models.items():
+        for model, values in self.everyone.items():
             cells = []
             for metric in names:
                 low, high = self.intervals[model].get(metric, (None, None))
                 cells.append(f"{values[metric]:.4f}" + ("" if low is None else f" [{low:.4f}, {high:.4f}]"))
-            lines.append(f"| {model} | " + " | ".join(cells) + " |")
+            label = f"{model} (control)" if model in self.controls else model
+            lines.append(f"| {label} | " + " | ".join(cells) + " |")
         return "\n".join(lines)
 
+    @property
+    def main(self) -> tuple[str, ...]:
+        """The metrics to show where there is little room."""
+        return tuple(f"{name}@{self.k}" for name in MAIN)
+
+    def conditions(self) -> str:
+        """How the figures came about, in a sentence."""
+        facts = self.facts
+        return (
+            f"{self.split} split, {self.reading}, full catalogue, seen items: {self.seen}; {facts['test_users']:,} people, "
+            f"{facts['targets']:,} targets, of which {facts['targets_never_trained']:.1%} were never trained on and "
+            f"{facts['targets_already_seen']:.1%} seen before by the person; newcomers not asked: "
+            f"{facts['newcomers_not_asked']:,}"
+        )
+
+    def findings(self) -> tuple[str, ...]:
+        """What was found, in sentences: first whether a simple method wins, then who leads, then whether order matters."""
+        simple = self._simple_wins()
+        return (*([simple] if simple else []), self._lead(), *([self._order()] if self.shuffled else []))
+
     def verdict(self) -> str:
-        """Which model leads by ndcg, and which ones are too close to it to tell."""
-        metric = f"ndcg@{self.k}"
-        leader = _leader(self.models, metric)
-        words = f"{leader} leads by {metric} ({self.models[leader][metric]:.4f})"
+        """The findings, in one line."""
+        return "; ".join(self.findings()[: 2 if self._simple_wins() else 1])
+
+    def _ndcg(self, name: str) -> float:
+        return self.everyone[name][f"ndcg@{self.k}"]
+
+    def _lead(self) -> str:
+        words = f"{self.leader} leads by ndcg@{self.k} ({self._ndcg(self.leader):.4f})"
         return words + (f"; too close to tell from it: {', '.join(self.close)}" if self.close else "")
 
+    def _simple_wins(self) -> str:
+        """A sentence where nothing that trains by gradients is ahead of everything simple beyond the noise."""
+        trained = [name for name in self.models if name not in self.simple]
+        if not trained or not self.simple:
+            return ""
+        best, method = max(trained, key=self._ndcg), max(self.simple, key=self._ndcg)
+        if not self.distinct(method, best):
+            return f"a simple method is as good: {method} ({self._ndcg(method):.4f}) can't be told from {best}"
+        if self._ndcg(method) > self._ndcg(best):
+            return f"a simple method wins: {method} ({self._ndcg(method):.4f}) is ahead of {best} ({self._ndcg(best):.4f})"
+        return ""
+
+    def _order(self) -> str:
+        loss = {pair.first: f"{pair.first} (−{pair.difference:.4f})" for pair in self.shuffled}
+        matters = [loss[pair.first] for pair in self.shuffled if pair.distinct and pair.difference > 0]
+        others = [pair.first for pair in self.shuffled if not (pair.distinct and pair.difference > 0)]
+        words = [f"the order of events matters to {', '.join(matters)}"] if matters else []
+        words += [f"no loss beyond the noise by shuffled histories: {', '.join(others)}"] if others else []
+        return "; ".join(words)
+
     def __str__(self) -> str:
-        return self.to_markdown()
+        return self.to_markdown(self.main)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What models answered on one split, case by case; ``summarise`` makes one evaluation of one or several.
+
+    ``person[n]`` are codes of users; ``values[name][n, m]`` (``PER_PERSON``) are means over the seeds of a model,
+    ``by_seed[name][seeds, m]`` its means of each; ``of_lists[name][seeds, 2]`` (``OF_ALL_LISTS``); ``shuffled[name][n]``.
+    A slice holds its places among the cases, how many targets it has, and ``values[name][c, 2]`` (``IN_SLICES``).
+    """
+
+    split: str
+    person: Int
+    values: Mapping[str, Array]
+    by_seed: Mapping[str, Array]
+    of_lists: Mapping[str, Array]
+    slices: Mapping[tuple[str, str], tuple[Int, int, Mapping[str, Array]]]
+    facts: Mapping[str, float]
+    simple: tuple[str, ...]
+    alike: str
+    shuffled: Mapping[str, Array] = field(default_factory=dict)
 
 
 def evaluate(
-    models: Mapping[str, Model],
+    models: Mapping[str, Model | Sequence[Model]],
     split: Split,
     *,
     k: int = 10,
     seen: str = "exclude",
     reading: str = "train-only",
     seed: int = 0,
+    controls: Mapping[str, Model] | None = None,
+    shuffle: bool = False,
     progress: Progress = quiet,
 ) -> Evaluation:
     """Rank the full catalogue for every test case and score it.
 
-    ``seen`` is ``exclude`` (what a person already has isn't recommended, and a repeat can't be hit) or ``keep``. A
-    target outside a model's catalogue is a miss. ``seed`` drives the bootstrap alone, and ``reading`` is
-    what the report says of the models.
+    A name may stand for several models, trained alike with different seeds. ``seen`` is ``exclude`` (what a person already
+    has isn't recommended, and a repeat can't be hit) or ``keep``. A target outside a model's catalogue is a miss. ``seed``
+    drives resampling alone, and ``reading`` is what the report says of the models. ``controls`` are simple methods to
+    compare with; with ``shuffle``, models are asked after the same histories in another order too. Raises ``PenchantError``
+    where the comparison wouldn't be fair: models with different catalogues, or a split that leaks.
     """
-    if seen not in ("exclude", "keep"):
-        raise PenchantError(f"seen items are either to 'exclude' or to 'keep', not {seen!r}")
+    measured = measure(models, split, k=k, seen=seen, seed=seed, controls=controls, shuffle=shuffle, progress=progress)
+    return summarise([measured], list(models), split=split.name, k=k, seen=seen, reading=reading, seed=seed)
+
+
+def measure(
+    models: Mapping[str, Model | Sequence[Model]],
+    split: Split,
+    *,
+    k: int = 10,
+    seen: str = "exclude",
+    seed: int = 0,
+    controls: Mapping[str, Model] | None = None,
+    shuffle: bool = False,
+    progress: Progress = quiet,
+) -> Measured:
+    """The answers of models on one split, scored case by case: see ``evaluate``."""
+    check_seen(seen)
     if seed < 0:
         raise PenchantError(f"seed is {seed}, but must not be negative")
     if not models:
         raise PenchantError("no model was named")
-    values: dict[str, dict[str, float]] = {}
-    intervals: dict[str, dict[str, tuple[float, float]]] = {}
-    ndcg: dict[str, Array] = {}
-    for name, model in models.items():
-        answers = ask(model, split.test, k, exclude_seen=seen == "exclude", progress=progress)
-        per_case = {f"{m}@{k}": answers.per_case(metric, k) for m, metric in metrics.METRICS.items()}
-        values[name] = {m: float(v.mean()) for m, v in per_case.items()}
-        values[name][f"coverage@{k}"] = metrics.coverage(answers.recommended, len(model.items))
-        ndcg[name] = per_case[f"ndcg@{k}"]
-        low, high = _bootstrap(np.stack(list(per_case.values()), axis=1), np.random.default_rng(seed))
-        intervals[name] = {m: (float(a), float(b)) for m, a, b in zip(per_case, low, high, strict=True)}
-    close = _close(ndcg, _leader(values, f"ndcg@{k}"), np.random.default_rng(seed))
-    return Evaluation(split.name, k, seen, values, intervals, _facts(split), close, reading)
+    everyone = {name: several(model) for name, model in {**models, **(controls or {})}.items()}
+    check_alike(everyone)
+    check(split)
+    cases, exclude = split.test, seen == "exclude"
+    answers = {
+        name: [ask(model, cases, k, exclude_seen=exclude, progress=progress) for model in same]
+        for name, same in everyone.items()
+    }
+    shuffled = {}
+    if shuffle:
+        turned = replace(cases, histories=in_another_order(cases.histories, seed))
+        for name in models:
+            same = [ask(m, turned, k, exclude_seen=exclude, lists=False, progress=progress) for m in everyone[name]]
+            shuffled[name] = np.mean([found.per_case(metrics.ndcg, k) for found in same], axis=0).astype(np.float32)
+    questions = slices.asked(cases, split.train)
+    agreement = slices.agreement([same[0] for same in everyone.values()], cases)
+    parts = slices.parts(questions, split.train, agreement)
+    simple = [name for name, same in everyone.items() if not trains_by_gradients(same[0])]
+    measured = score(answers, questions, parts, split, k, simple)
+    return replace(measured, shuffled=shuffled, facts=_facts(split))
 
 
-def _leader(values: Mapping[str, Mapping[str, float]], metric: str) -> str:
-    return max(values, key=lambda name: values[name][metric])
+def score(
+    answers: Mapping[str, Sequence[Answers]],
+    questions: slices.Asked,
+    parts: Sequence[slices.Part],
+    split: Split,
+    k: int,
+    simple: Sequence[str],
+) -> Measured:
+    """Score answers to questions on a split, case by case and slice by slice."""
+    yard = yardsticks(split.train)
+    places = {(part.family, part.name): _of_part(questions.case, part.of) for part in parts}
+    values, by_seed, of_lists = {}, {}, {}
+    in_slices: dict[tuple[str, str], dict[str, Array]] = {key: {} for key in places}
+    for name, found in answers.items():
+        each = [_of_each_case(answer, yard, split, k) for answer in found]
+        values[name] = np.mean(each, axis=0).astype(np.float32) if len(each) > 1 else each[0].astype(np.float32)
+        by_seed[name] = np.stack([one.mean(axis=0) for one in each])
+        sizes = [(answer.recommended, len(answer.items)) for answer in found]
+        of_lists[name] = np.array([[metrics.coverage(*size), metrics.gini(*size)] for size in sizes])
+        for part in parts:
+            _, case, count = places[part.family, part.name]
+            chosen = [metrics.METRICS[metric] for metric in IN_SLICES]
+            figures = [[metric(a.ranks[part.of], case, count, k) for metric in chosen] for a in found]
+            in_slices[part.family, part.name][name] = np.mean(figures, axis=0).T
+    return Measured(
+        split.name,
+        questions.person,
+        values,
+        by_seed,
+        of_lists,
+        {key: (places[key][0], len(places[key][1]), of_models) for key, of_models in in_slices.items()},
+        {},
+        tuple(simple),
+        yard.alike,
+    )
 
 
-def _close(values: Mapping[str, Array], leader: str, chance: np.random.Generator) -> tuple[str, ...]:
-    """Models that can't be told from the leader: all answered the same people, so the differences are resampled."""
-    others = [name for name in values if name != leader]
-    if not others:
-        return ()
-    low, _ = _bootstrap(np.stack([values[leader] - values[name] for name in others], axis=1), chance)
-    return tuple(name for name, least in zip(others, low, strict=True) if least <= 0)
+def _of_each_case(answer: Answers, yard: Yardsticks, split: Split, k: int) -> Array:
+    """``PER_PERSON`` metrics of each case, ``[n, m] float64``."""
+    columns = {metric: answer.per_case(of, k) for metric, of in metrics.METRICS.items()}
+    columns |= yard.of_lists(answer.items.translation(split.train.items)[answer.recommended])
+    columns["repeat_ratio"] = answer.repeats
+    return np.stack([columns[metric] for metric in PER_PERSON], axis=1)
 
 
-def _bootstrap(values: Array, chance: np.random.Generator) -> tuple[Array, Array]:
-    """95% intervals of the column means of ``values[n, m]``, by resampling rows (Efron 1979, percentile method).
+def summarise(
+    measured: Sequence[Measured],
+    models: Sequence[str],
+    *,
+    split: str,
+    k: int,
+    seen: str,
+    reading: str = "train-only",
+    seed: int = 0,
+) -> Evaluation:
+    """One evaluation of what was measured on one or several splits of the same people; each of several is a slice too."""
+    person = np.concatenate([one.person for one in measured])
+    names = list(measured[0].values)
+    values = {name: np.concatenate([one.values[name] for one in measured]) for name in names}
+    weight = np.array([len(one.person) for one in measured]) / len(person)
+    by_seed = {name: np.tensordot(weight, np.stack([one.by_seed[name] for one in measured]), 1) for name in names}
+    of_lists = {name: np.tensordot(weight, np.stack([one.of_lists[name] for one in measured]), 1) for name in names}
+    per_seed = {name: np.concatenate([by_seed[name], of_lists[name]], axis=1) for name in names}
+    metric_names = [f"{metric}@{k}" for metric in (*PER_PERSON, *OF_ALL_LISTS)]
+    figures = {
+        name: dict(zip(metric_names, [*values[name].mean(axis=0, dtype=np.float64), *of_lists[name].mean(axis=0)], strict=True))
+        for name in names
+    }
+    figures = {name: {metric: float(value) for metric, value in found.items()} for name, found in figures.items()}
+    ends = bootstrap(values, person, seed)
+    ndcg = PER_PERSON.index("ndcg")
+    shuffled = {name: np.concatenate([one.shuffled[name] for one in measured]) for name in measured[0].shuffled}
+    return Evaluation(
+        split=split,
+        k=k,
+        seen=seen,
+        reading=reading,
+        models={name: figures[name] for name in models},
+        controls={name: figures[name] for name in names if name not in models},
+        intervals={name: _ends(metric_names[: len(PER_PERSON)], *ends[name]) for name in names},
+        facts=_pooled([one.facts for one in measured]),
+        comparisons=compare(
+            {name: values[name][:, ndcg] for name in names}, person, seed, {name: by_seed[name][:, ndcg] for name in names}
+        ),
+        shuffled=compare(
+            {**{name: values[name][:, ndcg] for name in shuffled}, **{f"{n} {SHUFFLED}": of for n, of in shuffled.items()}},
+            person,
+            seed,
+            pairs=[(name, f"{name} {SHUFFLED}") for name in shuffled],
+        ),
+        seeds={
+            name: {metric: tuple(per_seed[name][:, m].tolist()) for m, metric in enumerate(metric_names)}
+            for name in names
+            if len(per_seed[name]) > 1
+        },
+        slices=tuple(_slices(measured, k)),
+        simple=tuple(name for name in names if name in measured[0].simple),
+        alike=measured[0].alike,
+    )
 
-    Rows with the same values are drawn together: how often each kind of row comes up is multinomial.
-    """
-    kinds, counts = np.unique(values, axis=0, return_counts=True)
-    n = len(values)
-    means = np.empty((RESAMPLES, values.shape[1]))
-    for resample in range(RESAMPLES):
-        means[resample] = chance.multinomial(n, counts / n) @ kinds / n
-    low, high = np.percentile(means, [2.5, 97.5], axis=0)
-    return low, high
+
+def _slices(measured: Sequence[Measured], k: int) -> list[Slice]:
+    """What of each slice was measured on any split, and each split where there are several."""
+    names = [f"{metric}@{k}" for metric in IN_SLICES]
+    wanted = [PER_PERSON.index(metric) for metric in IN_SLICES]
+    keys = list(dict.fromkeys(key for one in measured for key in one.slices))
+    pieces = {
+        key: [(one.person[one.slices[key][0]], *one.slices[key][1:]) for one in measured if key in one.slices] for key in keys
+    }
+    if len(measured) > 1:
+        for one in measured:
+            of_models = {name: values[:, wanted] for name, values in one.values.items()}
+            pieces["split", one.split] = [(one.person, int(one.facts["targets"]), of_models)]
+    found = []
+    for (family, name), some in pieces.items():
+        person = np.concatenate([people for people, _, _ in some])
+        models, intervals = {}, {}
+        for model in some[0][2]:
+            values = np.concatenate([of_models[model] for _, _, of_models in some])
+            models[model] = dict(zip(names, values.mean(axis=0).tolist(), strict=True))
+            intervals[model] = _ends(names, *np.clip(normal_interval(values, person), 0, 1))
+        found.append(Slice(family, name, len(person), sum(targets for _, targets, _ in some), models, intervals))
+    return found
+
+
+def check_seen(seen: str) -> None:
+    """``PenchantError`` unless ``seen`` is one of the two rules."""
+    if seen not in SEEN:
+        raise PenchantError(f"seen items are either to 'exclude' or to 'keep', not {seen!r}")
+
+
+def check_alike(models: Mapping[str, Sequence[Model]]) -> None:
+    """``PenchantError`` unless all choose from the same items: a model with fewer to choose from has it easier."""
+    (first, same), *_ = models.items()
+    candidates = set(same[0].items.ids)
+    for name, others in models.items():
+        for model in others:
+            if set(model.items.ids) != candidates:
+                more = len(set(model.items.ids) - candidates)
+                fewer = len(candidates - set(model.items.ids))
+                raise PenchantError(
+                    f"{name} and {first} can't stand in one table: {name} knows {more:,} items that {first} doesn't, and not "
+                    f"{fewer:,} that it does; train both on the same part of the data, with the same reading"
+                )
+
+
+def in_another_order(histories: Sequences, seed: int) -> Sequences:
+    """Each person's items (with their kinds) in a random order; the times stay where they are."""
+    chance = np.random.default_rng(seed)
+    person = np.repeat(np.arange(len(histories)), histories.lengths)
+    order = np.lexsort((chance.random(len(person)), person))
+    return replace(histories, item=histories.item[order], event_type=histories.event_type[order])
+
+
+def trains_by_gradients(model: Model) -> bool:
+    """Whether a network is in it; models without are called simple."""
+    members = model.members.values() if isinstance(model, Blend) else ()
+    return isinstance(model, NeuralModel) or any(map(trains_by_gradients, members))
+
+
+def several(model: Model | Sequence[Model]) -> Sequence[Model]:
+    """The models of a name, one for each seed."""
+    return [model] if isinstance(model, Model) else model
+
+
+def _of_part(case: Int, of: Array) -> tuple[Int, Int, int]:
+    """The cases that have targets in a slice, the place of each of those targets among them, and how many they are."""
+    places, among = np.unique(case[of], return_inverse=True)
+    return places, among, len(places)
+
+
+def _ends(names: Sequence[str], low: Array, high: Array) -> dict[str, tuple[float, float]]:
+    return {name: (float(a), float(b)) for name, a, b in zip(names, low, high, strict=True)}
+
+
+def _plain(intervals: Mapping[str, Mapping[str, tuple[float, float]]]) -> dict[str, dict[str, list[float]]]:
+    return {name: {metric: list(ends) for metric, ends in values.items()} for name, values in intervals.items()}
 
 
 def _facts(split: Split) -> dict[str, float]:
     """Who was asked, and which targets were out of reach from the start."""
     cases = split.test
-    case = np.repeat(np.arange(len(cases)), np.diff(cases.target_offsets))
     trained = np.zeros(len(split.train.items), bool)
     trained[split.train.item] = True
     width = len(split.train.items)
     owner = np.repeat(np.arange(len(cases)), cases.histories.lengths)
-    had = np.isin(case * width + cases.target, owner * width + cases.histories.item)
+    had = np.isin(cases.case * width + cases.target, owner * width + cases.histories.item)
     return {
         "test_users": len(cases),
         "newcomers_not_asked": cases.newcomers,
         "targets": len(cases.target),
         "targets_never_trained": float(1 - trained[cases.target].mean()),
         "targets_already_seen": float(had.mean()),
+    }
+
+
+def _pooled(facts: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Facts of several splits: numbers added up, shares weighed by targets."""
+    targets = np.array([one["targets"] for one in facts])
+    return {
+        name: float(np.average([one[name] for one in facts], weights=targets))
+        if name.startswith("targets_")
+        else int(sum(one[name] for one in facts))
+        for name in facts[0]
     }

@@ -119,11 +119,11 @@ def _judged(result: evaluation.Evaluation) -> tuple[bool, str]:
 
 
 def _cut(log: Interactions, new: Array) -> Split:
-    """A progressive split whose test part are the newest of the new events, and whose validation part those before."""
+    """A split event by event whose test part are the newest of the new events, and whose validation part those before."""
     moments = np.sort(log.timestamp[new])
     first_valid = moments[int(len(moments) * (1 - TEST_SHARE - VALID_SHARE))]
     first_test = moments[int(len(moments) * (1 - TEST_SHARE))]
-    return evaluation.progressive(log, int(first_valid), int(first_test))
+    return evaluation.event_by_event(log, int(first_valid), int(first_test))
 
 
 def _as_if_live(model: Model, learned: Sequences, before: Sequences) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import Self, TypeVar
@@ -53,6 +54,7 @@ class Blend(Model):
         super().__init__(settings, **overrides)
         self.members: dict[str, Model] = {}
         self.coefficients: Float = np.zeros(0, np.float32)
+        self._given: Mapping[str, Model] = {}
 
     @abstractmethod
     def _make_members(self) -> dict[str, Model]:
@@ -65,7 +67,10 @@ class Blend(Model):
     def _fit(self, train: Sequences, valid: Cases | None, monitor: Monitor) -> None:
         self.members = {}
         for name, member in self._make_members().items():
-            if self._usable(name, train):
+            given = self._given.get(name)
+            if given is not None and given.settings == member.settings:
+                self.members[name] = deepcopy(given)
+            elif self._usable(name, train):
                 monitor.progress(f"training {name}", 0, 0)
                 member.fit(
                     train,
@@ -83,6 +88,17 @@ class Blend(Model):
             self.coefficients = learn_weights(list(self.members.values()), valid)
         chosen = zip(self.members, self.coefficients, strict=True)
         monitor.progress("weights: " + ", ".join(f"{name} {weight:.3g}" for name, weight in chosen), 0, 0)
+
+    def varied(self, train: Sequences, valid: Cases | None, *, progress: Progress = quiet, **settings: object) -> Self:
+        """A model like this one, fit to the same data, of which some settings differ; the weights are chosen anew.
+
+        Members that these settings don't touch aren't trained again.
+        """
+        again = type(self)(self.settings, **settings)
+        again._given = self.members
+        again.fit(train, valid, progress=progress)
+        again._given = {}
+        return again
 
     def refitted(self, train: Sequences, *, progress: Progress = quiet, checkpoint: Path | None = None) -> Self:
         """See ``Model``: the weights stay."""
@@ -235,10 +251,7 @@ def learn_weights(members: Sequence[Model], valid: Cases, k: int = 10) -> Float:
 
 
 def _some(cases: Cases, rows: Int) -> Cases:
-    counts = np.diff(cases.target_offsets)[rows]
-    targets = seq.ragged_range(cases.target_offsets[rows], counts)
-    offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-    return Cases(seq.select(cases.histories, rows), cases.now[rows], offsets, cases.target[targets])
+    return Cases(seq.select(cases.histories, rows), cases.now[rows], seq.select(cases.targets, rows))
 
 
 def _candidates(members: Sequence[Model], cases: Cases) -> tuple[Float, Float, Int, Array, Array]:
@@ -248,8 +261,7 @@ def _candidates(members: Sequence[Model], cases: Cases) -> tuple[Float, Float, I
     """
     items = members[0].items
     histories = seq.recode(cases.histories, items)
-    target = cases.histories.items.translation(items)[cases.target]
-    case = np.repeat(np.arange(len(cases)), np.diff(cases.target_offsets))
+    target, case = seq.recode(cases.targets, items).item, cases.case
     states = [member.encode(histories) for member in members]
     width = min(CANDIDATES, len(items)) * len(members)
     rivals = np.empty((len(cases), width, len(members)), np.float32)

@@ -11,10 +11,12 @@ from penchant import metrics
 from penchant import sequences as seq
 from penchant.models.base import Model
 from penchant.ranking import Excluded, check_k, masked_scores, rank, target_ranks
-from penchant.types import Cases, Float, Int, Progress, Sequences, quiet
+from penchant.types import Array, Cases, Float, Int, Progress, Sequences, Vocabulary, quiet
 
 SCORES_AT_ONCE = 1 << 24
 """Scores computed at a time (64 MB)."""
+STATES_AT_ONCE = 1 << 15
+"""People whose states are held at a time: enough for batches of similar length."""
 
 
 @dataclass(frozen=True)
@@ -22,12 +24,14 @@ class Answers:
     """How a model ranked the targets of ``n`` cases.
 
     ``ranks[t]`` and ``case[t]`` (ascending) go with the targets of all cases in order; ``recommended[n, k] int32``
-    are the lists it would have shown, in the model's codes.
+    are the lists it would have shown, in the codes of ``items``; ``repeats[n]`` is the share of each that the person had.
     """
 
     ranks: Float
     case: Int
     recommended: Int
+    items: Vocabulary
+    repeats: Array
 
     def per_case(self, metric: metrics.Metric, k: int) -> Float:
         """A metric's value for each case, ``[n] float64``."""
@@ -41,34 +45,42 @@ def seen_items(histories: Sequences) -> Excluded:
 
 def people_at_once(people: int, items: int) -> Iterator[Int]:
     """Rows ``0 … people - 1``, as many at a time as can have all ``items`` scored in a fixed memory."""
-    step = max(1, SCORES_AT_ONCE // items)
+    return _some_at_once(people, max(1, SCORES_AT_ONCE // items))
+
+
+def _some_at_once(people: int, step: int) -> Iterator[Int]:
     for start in range(0, people, step):
         yield np.arange(start, min(start + step, people))
 
 
 def ask(model: Model, cases: Cases, k: int, *, exclude_seen: bool, lists: bool = True, progress: Progress = quiet) -> Answers:
-    """Rank the whole catalogue for every case. Memory doesn't grow with the number of cases, save for their states.
+    """Rank the whole catalogue for every case. Memory doesn't grow with the number of cases, save by what is returned.
 
     Without ``lists`` only the targets' ranks are found, and ``recommended`` has no columns.
     """
     check_k(k, len(model.items))
     histories = seq.recode(cases.histories, model.items)
-    target = cases.histories.items.translation(model.items)[cases.target]
-    case = np.repeat(np.arange(len(cases)), np.diff(cases.target_offsets))
-    states = model.encode(histories, progress=progress)
+    target, ends = seq.recode(cases.targets, model.items).item, cases.targets.offsets
     ranks = np.empty(len(target), np.float32)
     recommended = np.empty((len(cases), k if lists else 0), np.int32)
-    for rows in people_at_once(len(cases), len(model.items)):
-        start = int(rows[0])
-        some = slice(cases.target_offsets[start], cases.target_offsets[rows[-1] + 1])
-        state, now = states[rows], cases.now[rows]
-        exclude = seen_items(seq.select(histories, rows)) if exclude_seen else None
-        scores = masked_scores(model, state, now, exclude)
-        ranks[some] = target_ranks(scores, case[some] - start, target[some])
-        if lists:
-            recommended[rows] = rank(model, state, scores, k, now=now).item
-        progress("ranking", int(rows[-1]) + 1, len(cases))
-    return Answers(ranks, case, recommended)
+    repeats = np.zeros(len(cases))
+    for people in _some_at_once(len(cases), STATES_AT_ONCE):
+        theirs = seq.select(histories, people)
+        states = model.encode(theirs, progress=progress)
+        for places in people_at_once(len(people), len(model.items)):
+            rows = people[places]
+            some = slice(ends[rows[0]], ends[rows[-1] + 1])
+            state, now = states[places], cases.now[rows]
+            exclude = seen_items(seq.select(theirs, places)) if exclude_seen else None
+            scores = masked_scores(model, state, now, exclude)
+            ranks[some] = target_ranks(scores, cases.case[some] - rows[0], target[some])
+            if lists:
+                recommended[rows] = rank(model, state, scores, k, now=now).item
+            if lists and not exclude_seen:
+                had = seq.select(theirs, places)
+                repeats[rows] = metrics.repeat_ratio(recommended[rows], had.offsets, had.item)
+            progress("ranking", int(rows[-1]) + 1, len(cases))
+    return Answers(ranks, cases.case, recommended, model.items, repeats)
 
 
 def validate(model: Model, cases: Cases, k: int = 10) -> dict[str, float]:

@@ -1,0 +1,99 @@
+"""Leaks, each made on purpose in a split that has none."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from penchant import sequences as seq
+from penchant.evaluation import leave_one_out, temporal
+from penchant.evaluation.leaks import check
+from penchant.testing import log_of
+from penchant.types import Cases, Content, Interactions, PenchantError, Sequences, Split
+
+
+@pytest.fixture
+def log() -> Interactions:
+    return log_of([(f"u{u}", f"i{(u + n * n) % 7}", 10 * n + u) for u in range(6) for n in range(9)])
+
+
+@pytest.fixture
+def cut(log: Interactions) -> Split:
+    return temporal(log)
+
+
+def later(sequences: Sequences, by: int) -> Sequences:
+    return replace(sequences, timestamp=sequences.timestamp + by)
+
+
+def test_a_split_without_leaks_passes(log: Interactions) -> None:
+    for cut in (temporal(log), leave_one_out(log)):
+        assert check(cut) is cut
+
+
+def test_a_target_inside_a_history_is_refused(log: Interactions) -> None:
+    cut = leave_one_out(log)
+    whole = seq.of_users(seq.histories(log), cut.test.histories.users.ids)
+    with pytest.raises(PenchantError, match="leave-one-out split leaks: a test target of user u0 lies inside their history"):
+        check(replace(cut, test=replace(cut.test, histories=whole)))
+
+
+def test_a_repeat_of_a_target_before_it_is_no_leak() -> None:
+    check(leave_one_out(log_of([("u", item, 5) for item in "abaa"])))
+
+
+def test_an_event_trained_on_that_comes_after_the_targets_is_refused(log: Interactions) -> None:
+    cut = leave_one_out(log)
+    with pytest.raises(PenchantError, match="user u0 has an event trained on that isn't before the validation targets"):
+        check(replace(cut, train=seq.histories(log)))
+    with pytest.raises(PenchantError, match="user u0 has an event trained on that isn't before the test targets"):
+        check(replace(cut, before_test=seq.histories(log)))
+
+
+def test_a_history_that_goes_on_after_the_question_is_refused(log: Interactions) -> None:
+    cut = leave_one_out(log)
+    early = replace(cut.test, now=cut.test.histories.timestamp[cut.test.histories.offsets[1:] - 1] - 1)
+    with pytest.raises(PenchantError, match="the history of user u0 goes on after their test question"):
+        check(replace(cut, test=early))
+
+
+def test_a_training_event_after_the_cut_is_refused_whoever_it_is_of(cut: Split) -> None:
+    assert cut.cuts is not None
+    stranger = log_of([("stranger", "i1", (cut.cuts[0] + 1) / 1e6)])
+    train = replace(seq.recode(seq.histories(stranger), cut.train.items), users=cut.train.users)
+    train = replace(train, offsets=np.r_[np.zeros(len(cut.train), np.int64), 1])
+    alone = replace(train, offsets=np.minimum(train.offsets, 1))
+    nobody = replace(cut.valid, histories=seq.select(cut.valid.histories, np.zeros(0, np.int64)), now=cut.valid.now[:0])
+    nobody = Cases(nobody.histories, nobody.now, seq.select(cut.valid.targets, np.zeros(0, np.int64)))
+    with pytest.raises(PenchantError, match="temporal split leaks: 1 events known to the validation part come after its cut"):
+        check(replace(cut, train=alone, valid=nobody))
+
+
+def test_a_target_before_the_cut_is_refused(cut: Split) -> None:
+    assert cut.cuts is not None
+    with pytest.raises(PenchantError, match="targets of the test part come before its cut"):
+        check(replace(cut, cuts=(cut.cuts[0], int(cut.test.targets.timestamp.max()) + 1)))
+
+
+def with_measure(split: Split, values: np.ndarray) -> Split:
+    items = split.train.items
+    nothing = np.zeros(0, np.int32)
+    offsets = np.zeros(len(items) + 1, np.int64)
+    content = Content(items, offsets, nothing, nothing.astype(np.float32), 1, {"plays": values})
+    return replace(split, train=replace(split.train, content=content))
+
+
+def test_a_feature_computed_over_the_whole_period_is_refused() -> None:
+    chance = np.random.default_rng(0)
+    # What is popular changes: the first items early, the last ones late.
+    log = log_of([(f"u{u:02}", f"i{int(n / 3 + chance.integers(20)):02}", 100 * n + u) for u in range(40) for n in range(60)])
+    cut = temporal(log)
+    size = len(cut.train.items)
+    before = np.bincount(cut.before_test.item, minlength=size).astype(float)
+    whole = np.bincount(log.item, minlength=size).astype(float)
+    with pytest.raises(
+        PenchantError, match=r"column plays follows their events of the whole period .* leave it out of --content"
+    ):
+        check(with_measure(cut, whole))
+    for harmless in (before, chance.random(size), np.full(size, np.nan), np.ones(size)):
+        check(with_measure(cut, harmless))
