@@ -146,8 +146,9 @@ class Evaluation:
     def conditions(self) -> str:
         """How the figures came about, in a sentence."""
         facts = self.facts
+        name, comma, rest = self.split.partition(", ")
         return (
-            f"{self.split} split, {self.reading}, full catalogue, seen items: {self.seen}; {facts['test_users']:,} people, "
+            f"{name} split{comma}{rest}, {self.reading}, full catalogue, seen items: {self.seen}; {facts['test_users']:,} people, "
             f"{facts['targets']:,} targets, of which {facts['targets_never_trained']:.1%} were never trained on and "
             f"{facts['targets_already_seen']:.1%} seen before by the person; newcomers not asked: "
             f"{facts['newcomers_not_asked']:,}"
