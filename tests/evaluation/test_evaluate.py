@@ -230,6 +230,9 @@ def test_models_that_choose_from_other_items_do_not_stand_in_one_table(split: Sp
         PenchantError, match="more and one can't stand in one table: more knows 1 items that one doesn't, and not 1"
     ):
         evaluate({"one": popularity, "more": more}, split, k=1)
+    apart = evaluate({"one": popularity, "more": more}, split, k=1, own_items=True)
+    assert apart.models["more"]["recall@1"] > apart.models["one"]["recall@1"]
+
 
 
 def test_a_split_that_leaks_is_refused(split: Split, popularity: Model) -> None:

@@ -225,6 +225,7 @@ def evaluate(
     seed: int = 0,
     controls: Mapping[str, Model] | None = None,
     shuffle: bool = False,
+    own_items: bool = False,
     progress: Progress = quiet,
 ) -> Evaluation:
     """Rank the full catalogue for every test case and score it.
@@ -232,10 +233,21 @@ def evaluate(
     A name may stand for several models, trained alike with different seeds. ``seen`` is ``exclude`` (what a person already
     has isn't recommended, and a repeat can't be hit) or ``keep``. A target outside a model's catalogue is a miss. ``seed``
     drives resampling alone, and ``reading`` is what the report says of the models. ``controls`` are simple methods to
-    compare with; with ``shuffle``, models are asked after the same histories in another order too. Raises ``PenchantError``
-    where the comparison wouldn't be fair: models with different catalogues, or a split that leaks.
+    compare with; with ``shuffle``, models are asked after the same histories in another order too. With ``own_items`` each
+    may choose from a catalogue of its own, as an older model and a newer one do. Raises ``PenchantError`` where the
+    comparison wouldn't be fair: models with different catalogues otherwise, or a split that leaks.
     """
-    measured = measure(models, split, k=k, seen=seen, seed=seed, controls=controls, shuffle=shuffle, progress=progress)
+    measured = measure(
+        models,
+        split,
+        k=k,
+        seen=seen,
+        seed=seed,
+        controls=controls,
+        shuffle=shuffle,
+        own_items=own_items,
+        progress=progress,
+    )
     return summarise([measured], list(models), split=split.name, k=k, seen=seen, reading=reading, seed=seed)
 
 
@@ -248,6 +260,7 @@ def measure(
     seed: int = 0,
     controls: Mapping[str, Model] | None = None,
     shuffle: bool = False,
+    own_items: bool = False,
     progress: Progress = quiet,
 ) -> Measured:
     """The answers of models on one split, scored case by case: see ``evaluate``."""
@@ -257,7 +270,8 @@ def measure(
     if not models:
         raise PenchantError("no model was named")
     everyone = {name: several(model) for name, model in {**models, **(controls or {})}.items()}
-    check_alike(everyone)
+    if not own_items:
+        check_alike(everyone)
     check(split)
     cases, exclude = split.test, seen == "exclude"
     answers = {

@@ -72,15 +72,20 @@ def update(model: str | Path, ledger: Ledger, *, k: int = 10, seed: int = 0, pro
         _as_if_live(challenger, cut.train, cut.before_test)
         progress(f"asking both about {len(cut.test):,} of the newest events", 0, 0)
         result = evaluation.evaluate(
-            {"champion": champion, "challenger": challenger}, cut, k=min(k, len(champion.items)), reading="online", seed=seed
+            {"champion": champion, "challenger": challenger},
+            cut,
+            k=min(k, len(champion.items)),
+            reading="online",
+            seed=seed,
+            own_items=True,
         )
         promoted, why = _judged(result)
         last = int(numbers.max())
         if promoted:
             progress("the challenger learns the newest events too", 0, 0)
-            history = challenger.history
+            histories = challenger.histories()
             challenger = challenger.refitted(seq.histories(log), progress=progress)
-            challenger.history = history
+            challenger.set_histories(histories)
             more = {
                 "dataset": log.content_hash,
                 "split": "none: all events of the store",
