@@ -231,7 +231,8 @@ def test_models_that_choose_from_other_items_do_not_stand_in_one_table(split: Sp
     ):
         evaluate({"one": popularity, "more": more}, split, k=1)
     apart = evaluate({"one": popularity, "more": more}, split, k=1, own_items=True)
-    assert apart.models["more"]["recall@1"] > apart.models["one"]["recall@1"]
+    # Each knows the target of one of the two people, and misses the other's.
+    assert [apart.models[name]["recall@1"] for name in ("one", "more")] == [0.5, 0.5]
 
 
 
