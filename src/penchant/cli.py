@@ -617,7 +617,9 @@ def _serve_arguments(made: argparse.ArgumentParser) -> None:
     _store_argument(made)
     made.add_argument("--dataset", metavar="DIR", help="load this dataset's events and items, if the store has no events yet")
     made.add_argument(
-        "--split", choices=list(evaluation.SPLITS), help="of the dataset, load only what lies before this split's test part: for replay"
+        "--split",
+        choices=list(evaluation.SPLITS),
+        help="of the dataset, load only what lies before this split's test part: for replay",
     )
     made.add_argument("--host", default="127.0.0.1", help="address to listen at (default %(default)s: this machine only)")
     made.add_argument("--port", type=int, default=8080, help="0 takes a free one (default %(default)s)")
