@@ -148,10 +148,10 @@ class Evaluation:
         facts = self.facts
         name, comma, rest = self.split.partition(", ")
         return (
-            f"{name} split{comma}{rest}, {self.reading}, full catalogue, seen items: {self.seen}; {facts['test_users']:,} people, "
-            f"{facts['targets']:,} targets, of which {facts['targets_never_trained']:.1%} were never trained on and "
-            f"{facts['targets_already_seen']:.1%} seen before by the person; newcomers not asked: "
-            f"{facts['newcomers_not_asked']:,}"
+            f"{name} split{comma}{rest}, {self.reading}, full catalogue, seen items: {self.seen}; "
+            f"{facts['test_users']:,} people, {facts['targets']:,} targets, of which "
+            f"{facts['targets_never_trained']:.1%} were never trained on and {facts['targets_already_seen']:.1%} seen before "
+            f"by the person; newcomers not asked: {facts['newcomers_not_asked']:,}"
         )
 
     def findings(self) -> tuple[str, ...]:
