@@ -235,7 +235,6 @@ def test_models_that_choose_from_other_items_do_not_stand_in_one_table(split: Sp
     assert [apart.models[name]["recall@1"] for name in ("one", "more")] == [0.5, 0.5]
 
 
-
 def test_a_split_that_leaks_is_refused(split: Split, popularity: Model) -> None:
     whole = replace(split, test=replace(split.test, histories=split.test.targets))
     with pytest.raises(PenchantError, match="leaks"):
