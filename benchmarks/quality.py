@@ -33,7 +33,16 @@ TIMED = {"width": 64, "batch_events": 1024, "loss": "sampled", "learning_rate": 
 SETTINGS: dict[str, dict[str, Any]] = {
     "beauty": AMAZON,
     "sports": AMAZON,
-    "ml-1m": {"width": 128, "batch_events": 4096, "loss": "softmax", "learning_rate": 0.003, "dropout": 0.2, "epochs": 15},
+    "ml-1m": {
+        "width": 128,
+        "long_layers": 2,
+        "batch_events": 4096,
+        "loss": "softmax",
+        "learning_rate": 0.0015,
+        "schedule": "cosine",
+        "dropout": 0.2,
+        "epochs": 14,
+    },
     "30music": TIMED,
     "unilibrary": TIMED,
     "twitter": TIMED,
