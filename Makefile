@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 TORCH_CPU_INDEX ?= https://download.pytorch.org/whl/cpu
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: install dev demo test check bench clean
+.PHONY: install dev demo test check bench results clean
 
 install: $(VENV)/.installed  ## .venv with everything the command line needs
 dev: $(VENV)/.dev  ## the same and what tests and checks need
@@ -44,6 +44,9 @@ check: dev  ## style, types, who may import whom, what the README says
 
 bench: install  ## the figures in benchmarks/results; about a quarter of an hour
 	$(BIN)/python -m benchmarks
+
+results: install  ## docs/results.md and the README's table, from training; hours, goes on where it stopped
+	$(BIN)/python -m benchmarks.quality
 
 clean:
 	rm -rf $(VENV) penchant-demo .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -16,9 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from benchmarks.machine import DATA, RESULTS, facts
+from benchmarks import tables
+from benchmarks.machine import DATA, facts
 from penchant import evaluation
 from penchant.data import dataset
 from penchant.models import create
@@ -27,7 +26,6 @@ from penchant.models.blend import Blend, learn_weights
 from penchant.models.validation import validate
 from penchant.types import Interactions, Learning, PenchantError, Split
 
-FILE, PAGE = RESULTS / "quality.json", Path(__file__).parent.parent / "docs" / "results.md"
 AMAZON = {"width": 128, "batch_events": 256, "loss": "sampled", "learning_rate": 0.001, "epochs": 10, "patience": 2}
 TIMED = {"width": 64, "batch_events": 1024, "loss": "sampled", "learning_rate": 0.001, "epochs": 15, "patience": 2}
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -48,9 +46,6 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "twitter": TIMED,
 }
 """Of ``longshort`` and ``lstm``."""
-SPLITS = dict.fromkeys(("beauty", "sports", "ml-1m"), "leave-one-out") | dict.fromkeys(
-    ("30music", "unilibrary", "twitter"), "temporal"
-)
 OTHERS = ("popularity", "recent_popularity", "markov", "transitions", "item_knn", "ease", "als", "content")
 
 
@@ -96,7 +91,7 @@ def _attributes(name: str, work: Path, described: dict[str, list[str]]) -> Path:
 def measure(name: str, seed: int, work: Path) -> Iterator[tuple[str, str, dict[str, float]]]:
     """Each model and reading with its test figures."""
     log = load(name, work)
-    cut = evaluation.split(log, SPLITS[name])
+    cut = evaluation.split(log, tables.SPLITS[name])
     if seed == 1:
         for other in OTHERS:
             try:
@@ -140,62 +135,22 @@ def _without(blend: Blend, part: str, chosen: Blend, cut: Split) -> Blend:
     return left
 
 
-def write_page(measured: dict[str, dict[str, dict[str, float]]]) -> None:
-    """docs/results.md: mean over seeds, and the least and greatest."""
-    lines = [
-        "# What the models are worth",
-        "",
-        "Made by `python -m benchmarks.quality` from `benchmarks/results/quality.json`. Full catalogue, seen items",
-        "excluded, everything chosen on validation, reported on test: recall@10 / ndcg@10, the mean over seeds and",
-        "(least – greatest) of ndcg@10. *train-only*: nothing after the training part is known; *online*: memories have",
-        "learned the events before the test one, without gradients; *refit*: all have learned again from training and",
-        "validation parts together, for as many epochs as were best. Models that know words about items (`content`,",
-        "and `longshort` where the dataset has some) know more than published models, which know ids only: *ids only* is",
-        "the line to compare with those.",
-        "",
-    ]
-    for name in SPLITS:
-        rows: dict[str, dict[str, list[dict[str, float]]]] = {}
-        for key, seeds in measured.items():
-            data, model, reading = key.split("|")
-            if data == name:
-                rows.setdefault(model, {})[reading] = list(seeds.values())
-        if not rows:
-            continue
-        lines += [f"## {name}, {SPLITS[name]}", "", "| model | train-only | online | refit | seeds |", "|---|---|---|---|---|"]
-        for model, readings in rows.items():
-            cells = [_cell(readings[r]) if r in readings else "" for r in ("train-only", "online", "refit")]
-            lines.append(f"| {model} | {' | '.join(cells)} | {max(len(v) for v in readings.values())} |")
-        lines.append("")
-    PAGE.write_text("\n".join(lines))
-
-
-def _cell(values: list[dict[str, float]]) -> str:
-    recall, ndcg = (np.array([v[m] for v in values]) for m in ("recall@10", "ndcg@10"))
-    span = f" ({ndcg.min():.4f} – {ndcg.max():.4f})" if len(values) > 1 else ""
-    return f"{recall.mean():.4f} / {ndcg.mean():.4f}{span}"
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", default=",".join(SPLITS))
+    parser.add_argument("--data", default=",".join(tables.SPLITS))
     parser.add_argument("--seeds", default="1,2,3")
     options = parser.parse_args()
     for name in options.data.split(","):
         for seed in options.seeds.split(","):
-            if str(seed) in _read().get(f"{name}|longshort|refit", {}):
+            if str(seed) in tables.measured().get(f"{name}|longshort|refit", {}):
                 continue
             with tempfile.TemporaryDirectory() as work:
                 for model, reading, figures in measure(name, int(seed), Path(work)):
-                    measured = _read()  # others may have added theirs meanwhile
-                    measured.setdefault(f"{name}|{model}|{reading}", {})[seed] = figures
-                    FILE.write_text(json.dumps({"machine": facts(), "measured": measured}, indent=1) + "\n")
+                    known = tables.measured()  # others may have added theirs meanwhile
+                    known.setdefault(f"{name}|{model}|{reading}", {})[seed] = figures
+                    tables.FILE.write_text(json.dumps({"machine": facts(), "measured": known}, indent=1) + "\n")
                     print(name, seed, model, reading, figures, flush=True)
-    write_page(_read())
-
-
-def _read() -> dict[str, Any]:
-    return json.loads(FILE.read_text())["measured"] if FILE.exists() else {}
+    tables.write()
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Check what the documents say against the disk: the README's file tree, and every relative link.
+"""Check what the documents say against the disk: the README's file tree and results, docs/results.md, every relative link.
 
 python docs/check.py            exits 1 and names each difference
-python docs/check.py --write    writes the tree anew, from the first line of each file's docstring
+python docs/check.py --write    writes the tree anew, from the first line of each file's docstring, and the results
 """
 
 from __future__ import annotations
@@ -14,6 +14,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+from benchmarks import tables  # noqa: E402 - found by the line before
+
 README = ROOT / "README.md"
 LINK = re.compile(r"\]\((?!https?://|#|mailto:)([^)#]+)")
 TREE = re.compile(r"(<!-- tree -->\n```\n)(.*?)(```\n)", re.DOTALL)
@@ -58,12 +61,18 @@ def main(arguments: list[str]) -> int:
     real = "".join(tree(python_files()))
     if arguments == ["--write"]:
         README.write_text(TREE.sub(lambda found: found[1] + real + found[3], text), encoding="utf-8")
+        tables.write()
         return 0
     said = TREE.search(text)
     problems = broken_links()
     if said is None or said[2] != real:
         missing = set(real.splitlines()) ^ set(said[2].splitlines() if said else ())
         problems += ["README.md: the file tree isn't the disk's; python docs/check.py --write mends it:", *sorted(missing)]
+    results = tables.measured()
+    if text != tables.with_summary(text, results):
+        problems.append("README.md: the table of results isn't what was measured; python docs/check.py --write mends it")
+    if tables.PAGE.read_text(encoding="utf-8") != tables.page(results):
+        problems.append("docs/results.md: isn't what was measured; python docs/check.py --write mends it")
     sys.stdout.writelines(f"{problem}\n" for problem in problems)
     return 1 if problems else 0
 
