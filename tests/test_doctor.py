@@ -11,7 +11,7 @@ from penchant import doctor
 def test_a_whole_installation_is_found_whole() -> None:
     findings = {f["what"]: f for f in doctor.examine()}
     assert {"python", "penchant", "numpy", "polars", "narwhals", "safetensors", "rich", "torch", "processors"} <= set(findings)
-    for name in ("penchant", "numpy", "torch"):
+    for name in ("penchant", "numpy", *doctor.EXTRAS):
         assert findings[name]["works"] is True
         assert findings[name]["advice"] == ""
         assert findings[name]["found"][0].isdigit()

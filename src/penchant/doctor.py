@@ -11,13 +11,14 @@ from typing import Any
 
 CORE = ("penchant", "numpy", "scipy", "polars", "narwhals", "safetensors", "rich")
 EXTRAS = {
-    "torch": "training networks: pip install 'penchant[train]'",
-    "sklearn": "penchant classify: pip install 'penchant[classify]'",
-    "implicit": "training the model als: pip install 'penchant[als]'",
-    "optuna": "penchant tune: pip install 'penchant[tune]'",
-    "fastapi": "penchant serve: pip install 'penchant[serve]'",
-    "tensorboard": "penchant train --tensorboard: pip install 'penchant[tensorboard]'",
+    "torch": ("torch", "training networks: pip install 'penchant[train]'"),
+    "scikit-learn": ("sklearn", "penchant classify: pip install 'penchant[classify]'"),
+    "implicit": ("implicit", "training the model als: pip install 'penchant[als]'"),
+    "optuna": ("optuna", "penchant tune: pip install 'penchant[tune]'"),
+    "fastapi": ("fastapi", "penchant serve: pip install 'penchant[serve]'"),
+    "tensorboard": ("tensorboard", "penchant train --tensorboard: pip install 'penchant[tensorboard]'"),
 }
+"""The module of each package, and what it is for."""
 
 
 def examine() -> list[dict[str, Any]]:
@@ -26,8 +27,8 @@ def examine() -> list[dict[str, Any]]:
     findings += [
         _finding(name, version_of(name), works=version_of(name) is not None, advice=f"pip install {name}") for name in CORE
     ]
-    for name, purpose in EXTRAS.items():
-        findings.append(_finding(name, version_of(name), works=find_spec(name) is not None, advice=f"needed for {purpose}"))
+    for name, (module, purpose) in EXTRAS.items():
+        findings.append(_finding(name, version_of(name), works=find_spec(module) is not None, advice=f"needed for {purpose}"))
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     findings.append(_finding("processors", f"{cores} for this process", works=True))
     free = shutil.disk_usage(".").free / 1e9
