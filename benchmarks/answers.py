@@ -133,7 +133,8 @@ def main() -> None:
             "next_event_ms": {f"after {events} events": next_event(model, events) for events in HISTORIES},
             "reading_again_ms": {f"{events} events": reading_again(model, events) for events in HISTORIES},
         }
-    figures["transitions"] = {"learn_next_ms": learning(Transitions().fit(train), seq.histories(log))}
+    counts = Transitions().fit(train)
+    figures["transitions"] = {"learn_next_ms": learning(counts, seq.recode(seq.histories(log), counts.items))}
     report("answers", figures)
 
 

@@ -173,7 +173,8 @@ class _Server:
             except (OSError, http.client.HTTPException) as error:
                 self.connection.close()
                 if last:
-                    raise PenchantError(f"{self._url}: doesn't answer ({error}); start it with penchant serve") from error
+                    why = getattr(error, "strerror", None) or error
+                    raise PenchantError(f"{self._url}: doesn't answer ({why}); start it with penchant serve") from error
             except ValueError as error:
                 raise PenchantError(f"{self._url}: answers with no JSON, so it is no server of Penchant") from error
         if answer.status != 200:

@@ -145,8 +145,10 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         listening = socket.create_server((host, port), family=family, backlog=2048)
-    except (OSError, OverflowError) as error:
-        raise PenchantError(f"{host}:{port}: can't be listened at: {error}; name another --host or --port") from error
+    except OverflowError as error:
+        raise PenchantError(f"{port}: is no port; --port takes 0 (any that is free) to 65535") from error
+    except OSError as error:
+        raise PenchantError(f"{host}:{port}: can't be listened at: {error.strerror}; name another --host or --port") from error
     listening.setblocking(False)
     return listening
 
