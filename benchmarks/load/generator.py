@@ -13,6 +13,7 @@ import random
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 BATCH = 50
@@ -148,8 +149,7 @@ def main() -> None:
     parser.add_argument("--events", type=float, default=5000)
     parser.add_argument("--lists", type=float, default=500)
     options = parser.parse_args()
-    with open(options.items, encoding="utf-8") as file:  # noqa: PTH123
-        items = file.read().split("\n")
+    items = Path(options.items).read_text(encoding="utf-8").split("\n")
     if options.what == "latency":
         found = asyncio.run(latency(options.address, items, options.user, options.requests))
     else:
