@@ -1,0 +1,5 @@
+"""Arguments in, function calls, words and JSON out; no logic."""
+
+from penchant.cli.program import main
+
+__all__ = ["main"]

@@ -1,0 +1,62 @@
+"""The program ``penchant``: its parser, its exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from itertools import chain
+
+from penchant import doctor
+from penchant.cli import answering, evaluating, living, preparing, terminal, training
+from penchant.cli.arguments import Command, Parser
+from penchant.types import PenchantError
+
+INTERRUPTED = 130
+BAD_INPUT = 2
+COMMANDS: tuple[Command, ...] = tuple(
+    chain.from_iterable(m.COMMANDS for m in (preparing, training, evaluating, answering, living))
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code: 0, 2 on bad input, 130 when interrupted."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    as_json = "--json" in words
+    # A machine that reads standard error finds the error there, alone.
+    terminal.notes.quiet = as_json and not terminal.notes.is_terminal
+    try:
+        options = _parser().parse_args(words)
+        options.run(options)
+        sys.stdout.flush()
+    except PenchantError as error:
+        terminal.complain(str(error), as_json=as_json)
+        return BAD_INPUT
+    except KeyboardInterrupt as interrupt:
+        terminal.complain(str(interrupt) or "interrupted; nothing half-written is left", as_json=as_json)
+        return INTERRUPTED
+    except MemoryError:
+        terminal.complain("the memory doesn't suffice for this; make the model or the log smaller", as_json=as_json)
+        return BAD_INPUT
+    except BrokenPipeError:  # the reader of our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = Parser("penchant", description="From an event log to recommendations.", epilog="example: penchant demo")
+    parser.add_argument("--version", action="version", version=f"penchant {doctor.version_of('penchant')}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=Parser)
+    for command in COMMANDS:
+        made = commands.add_parser(
+            command.name,
+            help=command.words,
+            description=command.words,
+            epilog=f"example:\n  {command.example}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        made.set_defaults(run=command.run)
+        made.add_argument("--json", action="store_true", help="one JSON value on standard output, for machines")
+        command.arguments(made)
+    return parser
