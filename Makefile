@@ -22,11 +22,11 @@ $(VENV)/.torch: constraints.txt | $(BIN)/python
 	@touch $@
 
 $(VENV)/.installed: pyproject.toml constraints.txt $(VENV)/.torch
-	$(PIP) install -q -c constraints.txt -e '.[train,classify,serve]'
+	$(PIP) install -q -c constraints.txt -e '.[train,classify,interests,serve]'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.installed
-	$(PIP) install -q -c constraints.txt -e '.[train,classify,serve,dev]'
+	$(PIP) install -q -c constraints.txt -e '.[train,classify,interests,serve,dev]'
 	@touch $@
 
 demo: install  ## MovieLens-100k, from the event log to recommendations
