@@ -8,7 +8,10 @@ import numpy as np
 
 from penchant.types import UNKNOWN, Float, Int, PenchantError, Ranking, Recommender, UserState
 
-BLOCKS = (2048, 128, 16)
+BLOCK = 128
+"""Columns whose maximum is taken at a time in search of the best,"""
+MANY = 8
+"""and so many times ``k`` candidates are a sign of equal scores."""
 ROWS_IN_CACHE = 32
 """Rows of scores that are compared with a target at a time, while they are near."""
 
@@ -69,35 +72,31 @@ def top_k(scores: Float, k: int) -> tuple[Int, Float]:
 
     Exact, ties included: equal scores keep the order of columns.
     """
-    columns: Int | None = None
-    candidates = scores
-    for block in BLOCKS:
-        if candidates.shape[1] > 2 * k * block:
-            columns, candidates = _narrow(columns, candidates, k, block)
-    order = np.argsort(-candidates, axis=1, kind="stable")[:, :k]
-    best = np.take_along_axis(candidates, order, axis=1)
-    items = _picked(columns, order)
-    return np.where(best == -np.inf, np.int32(UNKNOWN), items.astype(np.int32)), best
+    people, items = scores.shape
+    k = min(k, items)
+    floor = _floor(scores, k)
+    reached = scores >= floor
+    counts = np.count_nonzero(reached, axis=1)
+    for row in np.flatnonzero(counts > MANY * k):  # equals behind the first k can't be among the best
+        level = np.flatnonzero(scores[row] == floor[row])[:k]
+        reached[row] = scores[row] > floor[row]
+        reached[row, level] = True
+        counts[row] = np.count_nonzero(reached[row])
+    place = np.flatnonzero(reached)
+    row = np.repeat(np.arange(people), counts)
+    value = scores.ravel()[place]
+    order = np.lexsort((place, -value, row))
+    best = order[(np.cumsum(counts) - counts)[:, None] + np.arange(k)]
+    value = value[best]
+    item = place[best] - np.arange(people)[:, None] * items
+    return np.where(value == -np.inf, np.int32(UNKNOWN), item.astype(np.int32)), value
 
 
-def _picked(columns: Int | None, places: Int) -> Int:
-    """The columns at some places; before any narrowing, they are the places."""
-    return places if columns is None else np.take_along_axis(columns, places, axis=1)
-
-
-def _narrow(columns: Int | None, candidates: Float, k: int, block: int) -> tuple[Int, Float]:
-    """Of each row the ``k`` blocks of columns with the largest maxima, in their old order.
-
-    The ``k`` best lie in them: a block left out has a maximum below ``k`` others, or equal to and later than theirs.
-    """
-    n, width = candidates.shape
-    maxima = np.maximum.reduceat(candidates, np.arange(0, width, block), axis=1)
-    chosen = np.sort(np.argsort(-maxima, axis=1, kind="stable")[:, :k], axis=1)
-    places = (chosen[:, :, None] * block + np.arange(block)).reshape(n, k * block)
-    inside = places < width
-    places[~inside] = width - 1
-    narrowed = np.where(inside, np.take_along_axis(candidates, places, axis=1), np.float32(-np.inf))
-    return _picked(columns, places), narrowed
+def _floor(scores: Float, k: int) -> Float:
+    """A score ``[n, 1]`` that the ``k`` best of each row reach and few others do: the ``k``-th largest maximum of blocks."""
+    width = max(1, min(BLOCK, scores.shape[1] // k))
+    maxima = np.maximum.reduceat(scores, np.arange(0, scores.shape[1], width), axis=1)
+    return np.partition(maxima, -k, axis=1)[:, -k, None]
 
 
 def target_ranks(scores: Float, rows: Int, target: Int) -> Float:
