@@ -77,11 +77,11 @@ def top_k(scores: Float, k: int) -> tuple[Int, Float]:
     floor = _floor(scores, k)
     reached = scores >= floor
     counts = np.count_nonzero(reached, axis=1)
-    for row in np.flatnonzero(counts > MANY * k):  # equals behind the first k can't be among the best
-        level = np.flatnonzero(scores[row] == floor[row])[:k]
-        reached[row] = scores[row] > floor[row]
-        reached[row, level] = True
-        counts[row] = np.count_nonzero(reached[row])
+    for tied in np.flatnonzero(counts > MANY * k):  # equals behind the first k can't be among the best
+        level = np.flatnonzero(scores[tied] == floor[tied])[:k]
+        reached[tied] = scores[tied] > floor[tied]
+        reached[tied, level] = True
+        counts[tied] = np.count_nonzero(reached[tied])
     place = np.flatnonzero(reached)
     row = np.repeat(np.arange(people), counts)
     value = scores.ravel()[place]
