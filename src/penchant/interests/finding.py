@@ -1,4 +1,4 @@
-"""Finding topics and kinds of people: K-means in vectors of items, names from words, the old topics found again. Needs scikit-learn."""
+"""Finding topics and kinds of people: K-means, names from words, the old topics found again. Needs scikit-learn."""
 
 from __future__ import annotations
 
@@ -68,10 +68,8 @@ def find_topics(
     wanted = count if count is not None else len(old) if old else None
     centres, criterion = _cluster(vectors, wanted, COUNTS, seed, "topics")
     membership = _membership(vectors, centres)
-    numbers = np.arange(len(centres))
     if old:
-        numbers = _old_numbers(membership, model.items, old)
-        membership = membership[:, np.argsort(numbers)]
+        membership = membership[:, np.argsort(_old_numbers(membership, model.items, old))]
     events = np.bincount(histories.item, minlength=len(model.items))
     titles = tuple(catalog.title(described.get(item, {})) for item in model.items.ids)
     made = Topics(
@@ -262,8 +260,8 @@ def _typical(made: Topics, number: int, events: Int) -> tuple[str, ...]:
 
 
 def _terms(made: Topics, descriptions: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
-    """The strongest terms of each topic: TF-IDF with a topic as one document (Grootendorst 2022, "BERTopic", section 3.3), over the
-    words said of at least two of its items.
+    """The strongest terms of each topic: TF-IDF with a topic as one document (Grootendorst 2022, "BERTopic", section 3.3),
+    over the words said of at least two of its items.
     """
     count = made.membership.shape[1]
     said: list[dict[str, int]] = [{} for _ in range(count)]

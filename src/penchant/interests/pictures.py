@@ -7,7 +7,7 @@ more topics than colours, symbols differ. Backgrounds are transparent, so that a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -140,6 +140,15 @@ def drift(profile: Profile, *, language: str = "en", theme: str = "light") -> Pi
     }
     layout = {"yaxis": {"range": [0, 1], "title": {"text": words.label("drift_axis", language)}}, "showlegend": False}
     return _picture([line], layout, "drift", language, theme)
+
+
+OF_PEOPLE: Mapping[str, Callable[..., Picture]] = {
+    "interests": river,
+    "beside": beside,
+    "habits": habits,
+    "drift": drift,
+}
+"""The pictures of a profile, by name."""
 
 
 def topic_map(topics: Topics, *, most: int = POINTS, language: str = "en", theme: str = "light") -> Picture:

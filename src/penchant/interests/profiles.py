@@ -2,8 +2,8 @@
 
 Long-term and short-term are shares of topics, from one of two sources, and a profile says which:
 
-- ``"network"``, for ``longshort``: what each of the network's two memories would recommend by itself, ``softmax(memory · items +
-  bias)`` over the catalogue, summed over the items of each topic.
+- ``"network"``, for ``longshort``: what each of the network's two memories would recommend by itself,
+  ``softmax(memory · items + bias)`` over the catalogue, summed over the items of each topic.
 - ``"history"``, for every other model: topics of all past events, an event ``LONG_DAYS`` old weighing half (in logs without
   times: ``LONG_EVENTS`` events ago), beside those of the last session (without times: the last ``SHORT_EVENTS`` events).
 
@@ -95,8 +95,9 @@ class River:
 
 @dataclass(frozen=True)
 class Profile:
-    """A person's interests. ``long_term[T]`` and ``short_term[T]`` sum to 1; ``half_life[T]`` is the age in days, counted
-    back from the last event, that half of what was done with a topic is younger than (NaN where nothing was, or the log has no times).
+    """A person's interests. ``long_term[T]`` and ``short_term[T]`` sum to 1; ``half_life[T]`` is the age in days,
+    counted back from the last event, that half of what was done with a topic is younger than (NaN where nothing was, or the log
+    has no times).
     """
 
     user_id: str
@@ -121,8 +122,8 @@ class Profile:
         words.check_language(language)
         return _said(self, language)
 
-    def to_json(self) -> dict[str, Any]:
-        """As plain JSON: what ``GET /api/user/{id}/interests`` answers."""
+    def to_json(self, language: str = "en") -> dict[str, Any]:
+        """As plain JSON: what ``GET /api/user/{id}/interests`` answers. The segment is told in ``language``."""
         return {
             "user_id": self.user_id,
             "known": self.known,
@@ -145,14 +146,12 @@ class Profile:
                 "short_term": self.river.short_term.tolist(),
             },
             "source": self.source,
-            "segment": self.segment and {"name": self.segment.name(), "rule": self.segment.rule.words()},
-            "words": {language: self.words(language) for language in words.LANGUAGES},
+            "segment": self.segment and {"name": self.segment.name(language), "rule": self.segment.rule.words(language)},
+            "words": {each: self.words(each) for each in words.LANGUAGES},
         }
 
 
-def profile(
-    topics: Topics, past: Past, user_id: str, now: int, memories: tuple[Float, Float] | None = None
-) -> Profile:
+def profile(topics: Topics, past: Past, user_id: str, now: int, memories: tuple[Float, Float] | None = None) -> Profile:
     """The profile of a person with a past at the moment ``now``; ``memories`` are what ``shares_of_memories`` says of them.
 
     Who has no past with any item of the topics isn't known: both shares are those of what everybody does.
@@ -188,10 +187,15 @@ def jensen_shannon(first: Float, second: Float) -> Float:
 
 
 def shares_of_memories(model: Model, state: UserState, topics: Topics) -> tuple[Float, Float] | None:
-    """Long-term and short-term topic shares, each ``[n, T]``, from the network's memories; ``None`` for a model without two."""
+    """Long-term and short-term topic shares, each ``[n, T]``, from the network's memories; ``None`` for a model
+    whose scores don't come from two."""
     network, prefix = model, ""
-    if isinstance(model, Blend) and isinstance(model.members.get("network"), LongShortNetwork):
-        network, prefix = model.members["network"], "network/"
+    if isinstance(model, Blend):
+        speaking = {
+            name: member for (name, member), weight in zip(model.members.items(), model.coefficients, strict=True) if weight
+        }
+        name, network = next(((n, m) for n, m in speaking.items() if isinstance(m, LongShortNetwork)), ("", model))
+        prefix = f"{name}/"
     arrays = state.arrays
     if not isinstance(network, LongShortNetwork) or not {f"{prefix}long", f"{prefix}short"} <= arrays.keys():
         return None
@@ -234,8 +238,9 @@ def flow(topics: Topics, past: Past) -> River:
 
 
 def half_lives(topics: Topics, past: Past) -> Array:
-    """The age in days ``[T]``, counted back from the last event, that half of what was done with each topic is younger than: the
-    median of events' ages, weighed by how much their items belong to it. NaN where that is less than ``LEAST`` events, or the log has no times.
+    """The age in days ``[T]``, counted back from the last event, that half of what was done with each topic is younger
+    than: the median of events' ages, weighed by how much their items belong to it. NaN where that is less than ``LEAST``
+    events, or the log has no times.
     """
     known = past.item != UNKNOWN
     if past.clock != "real" or not known.any():

@@ -1,9 +1,10 @@
-"""Rules: a small decision tree tells in features that people understand what belongs to a topic or a segment. Needs scikit-learn."""
+"""Rules: a small decision tree tells in features people understand what belongs to a topic or segment. Needs scikit-learn."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -45,15 +46,15 @@ def explain(features: Array, names: Sequence[str], binary: Array, belongs: Array
     return Rule(tuple(_conditions(tree, features[kept], belongs[kept], names, binary)), fidelity)
 
 
-class needed:  # noqa: N801 - reads as a word
-    """While something of the extra ``interests`` is imported: says how to install what is missing."""
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if isinstance(error, ModuleNotFoundError) and (error.name or "").partition(".")[0] == "sklearn":
-            raise PenchantError("finding topics needs scikit-learn; install it with: pip install 'penchant[interests]'") from error
+@contextmanager
+def needed() -> Iterator[None]:
+    """While scikit-learn is imported: says how to install it where it is missing."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "sklearn":
+            raise
+        raise PenchantError("topics need scikit-learn; install it with: pip install 'penchant[interests]'") from error
 
 
 def _conditions(tree: Any, features: Array, belongs: Array, names: Sequence[str], binary: Array) -> Iterator[Condition]:

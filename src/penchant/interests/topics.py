@@ -148,10 +148,34 @@ class Topics:
         code = self.items.code(item_id)
         return (self.titles[code] if code != UNKNOWN else "") or item_id
 
-    def shares(self, weights: Array, item: Int) -> Float:
-        """The topics' shares ``[T]`` in items (codes, none ``UNKNOWN``) of some weights; those of everybody where none weighs."""
-        total = float(weights.sum())
-        return np.asarray(weights @ self.membership[item] / total if total > 0 else self.popularity, np.float32)
+    def to_json(self, language: str = "en") -> list[dict[str, Any]]:
+        """As plain JSON: what ``GET /api/topics`` answers."""
+        return [
+            {
+                "topic": topic.topic,
+                "name": topic.name,
+                "terms": list(topic.terms),
+                "items": topic.items,
+                "typical": [{"item_id": item, "title": self.title(item)} for item in topic.typical],
+                "rule": topic.rule.words(language),
+                "fidelity": topic.rule.fidelity,
+            }
+            for topic in self.topics
+        ]
+
+    def map_json(self, most: int) -> dict[str, Any]:
+        """Items on the map, at most so many, as plain JSON: what ``GET /api/items/map`` answers."""
+        shown = sample(self, most)
+        ids = [self.items[code] for code in shown.tolist()]
+        return {
+            "item_id": ids,
+            "title": [self.title(item) for item in ids],
+            "x": self.place[shown, 0].tolist(),
+            "y": self.place[shown, 1].tolist(),
+            "topic": self.nearest[shown].tolist(),
+            "shown": len(shown),
+            "of": len(self.items),
+        }
 
 
 def save(topics: Topics, out: str | Path) -> None:

@@ -10,8 +10,11 @@ from penchant.types import PenchantError
 LANGUAGES = ("en", "zh")
 _WORD = re.compile(r"[\u3400-\u9fff]{2,}|[^\W\d_\u3400-\u9fff][^\W_\u3400-\u9fff]*(?:['’-][^\W_\u3400-\u9fff]+)*")
 _NOTHING_SAID = frozenset(
-    "a an the of and or for in on at to with by from as is it its into out up your you my his her their our this that not no was are be all one two "
-    "de la le les el los las der die das und et y i ii iii iv".split()
+    re.findall(
+        r"\w+",
+        "a an the of and or for in on at to with by from as is it its into out up your you my his her their our this that not "
+        "no was are be all one two de la le les el los las der die das und et y i ii iii iv",
+    )
 )
 _CODE = re.compile(r"[a-z]{0,2}\d+")
 _LABELS: Mapping[str, tuple[str, str]] = {
@@ -87,6 +90,11 @@ def terms(value: str) -> list[str]:
 def share(value: float) -> str:
     """A share as people read it."""
     return f"{value:.0%}"
+
+
+def quoted(title: str, language: str = "en") -> str:
+    """A title set off from the words around it."""
+    return f"《{title}》" if language == "zh" else f"“{title}”"
 
 
 def listed(words: Iterable[str], language: str = "en") -> str:

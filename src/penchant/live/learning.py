@@ -60,7 +60,7 @@ def update(model: str | Path, ledger: Ledger, *, k: int = 10, seed: int = 0, pro
     champion, lineage = artifact.load(folder), artifact.read_lineage(folder)
     known = learned_before(ledger, lineage)
     with TemporaryDirectory(dir=folder.absolute().parent, prefix=".update-") as work:
-        log, numbers = _dataset(ledger, Path(work), progress)
+        log, numbers = read_store(ledger, Path(work), progress)
         new = numbers > known
         if new.sum() < FEWEST:
             raise PenchantError(f"the store has {new.sum():,} events that {folder} hasn't learned; an update needs {FEWEST:,}")
@@ -141,7 +141,7 @@ def _as_if_live(model: Model, learned: Sequences, before: Sequences) -> None:
             model.unlearn(before)
 
 
-def _dataset(ledger: Ledger, work: Path, progress: Progress) -> tuple[Interactions, Int]:
+def read_store(ledger: Ledger, work: Path, progress: Progress) -> tuple[Interactions, Int]:
     """The store's events and items, prepared as any log is, and each event's number in the store."""
     progress("reading the store", 0, 0)
     events, items = work / "events.csv", work / "items.csv"
