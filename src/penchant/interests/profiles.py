@@ -188,7 +188,8 @@ def jensen_shannon(first: Float, second: Float) -> Float:
 
 def shares_of_memories(model: Model, state: UserState, topics: Topics) -> tuple[Float, Float] | None:
     """Long-term and short-term topic shares, each ``[n, T]``, from the network's memories; ``None`` for a model
-    whose scores don't come from two."""
+    whose scores don't come from two.
+    """
     network, prefix = model, ""
     if isinstance(model, Blend):
         speaking = {

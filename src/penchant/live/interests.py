@@ -115,7 +115,9 @@ def descriptions(ledger: Ledger) -> dict[str, dict[str, Any]]:
         labels = item.labels if isinstance(item.labels, Mapping) else {"labels": item.labels}
         said: dict[str, Any] = {"title": item.text, "categories": "|".join(item.categories)}
         said |= {str(name): value for name, value in labels.items() if isinstance(value, str | int | float)}
-        found[item.item_id] = {name: value for name, value in said.items() if value not in ("", None)}
+        found[item.item_id] = {
+            name: value for name, value in said.items() if value not in ("", None) and (name == "title" or value != item.text)
+        }
     return found
 
 
