@@ -62,8 +62,14 @@ def _show(topics: Topics, people: list[Profile], language: str) -> None:
     terminal.table(
         ["topic", "name", "items", "typical", "rule", "fidelity"],
         [
-            [str(t.topic), t.name, f"{t.items:,}", words.listed([topics.title(i) for i in t.typical[:2]], language)]
-            + [t.rule.words(language), _figure(t.rule.fidelity)]
+            [
+                str(t.topic),
+                t.name,
+                f"{t.items:,}",
+                words.listed([words.quoted(topics.title(item), language) for item in t.typical[:2]], language),
+                t.rule.words(language),
+                _figure(t.rule.fidelity),
+            ]
             for t in topics.topics
         ],
     )

@@ -31,6 +31,8 @@ SEGMENT_COUNTS = (3, 4, 5, 6, 8)
 MOST_TOPICS = 100
 SAMPLE = 2000
 """Items by which a number of topics is judged; people by whom segments are found."""
+LEAST_SPREAD = 1e-3
+"""What differs less among people tells nothing of them."""
 SHARPNESS = 10.0
 """Membership is ``softmax(SHARPNESS · cosine)``: a tenth of cosine more is e times as much."""
 TEXT_WIDTH = 64
@@ -183,11 +185,11 @@ def _cluster(vectors: Array, count: int | None, counts: Sequence[int], seed: int
         worth = [_silhouette(vectors, number, seed) for number in tried]
         best = int(np.argmax(worth))
         values = ", ".join(f"{number}: {value:.3f}" for number, value in zip(tried, worth, strict=True))
-        return _k_means(vectors, tried[best], seed), f"{tried[best]} {what}, by the best mean silhouette ({values})"
+        return _k_means(vectors, tried[best], seed), f"{what}: {tried[best]}, by the best mean silhouette ({values})"
     chosen = min(count or 1, distinct)
     if count is not None and chosen == count:
-        return _k_means(vectors, chosen, seed), f"{count} {what}, as asked for"
-    return _k_means(vectors, chosen, seed), f"{chosen} {what}: only {distinct} of the vectors differ"
+        return _k_means(vectors, chosen, seed), f"{what}: {count}, as asked for"
+    return _k_means(vectors, chosen, seed), f"{what}: {chosen}, since no more of the vectors differ"
 
 
 def _k_means(vectors: Array, count: int, seed: int) -> Array:
@@ -307,7 +309,7 @@ def find_segments(topics: Topics, people: Sequence[Past], now: int, seed: int = 
     names = tuple(rows[0])
     values = np.array([[row[name] for name in names] for row in rows])
     told = ~np.isnan(values).all(axis=0)
-    told[told] &= np.nanstd(values[:, told], axis=0) > 1e-9
+    told[told] &= np.nanstd(values[:, told], axis=0) > LEAST_SPREAD
     names, values = tuple(np.array(names)[told].tolist()), values[:, told]
     mean, spread = np.nanmean(values, axis=0), np.nanstd(values, axis=0)
     scaled = np.nan_to_num((values - mean) / spread)

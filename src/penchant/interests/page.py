@@ -20,12 +20,12 @@ _WORDS = {
         "segments": "Kinds of people",
         "head": ("", "topic", "items", "typical items", "rule", "fidelity"),
         "people_head": ("people", "what sets them apart", "rule", "fidelity"),
-        "found": "Found in {}: {}. A rule's fidelity is its tree's balanced accuracy on items or people it wasn't learned from; "
-        "0.5 tells nothing.",
+        "found": "Found in {}: {}. A rule's fidelity is its tree's balanced accuracy on items or people it wasn't learned "
+        "from; 0.5 tells nothing.",
         "events": "{:,} events",
         "source": {
-            "network": "Long-term and right now are what the network's two memories would recommend by themselves; the river is "
-            "what was done.",
+            "network": "Long-term and right now are what the network's two memories would recommend by themselves; the river "
+            "is what was done.",
             "history": "Long-term is all that was done, older events weighing less; right now is the last session, or in a log "
             "without times the last events.",
         },
@@ -79,7 +79,7 @@ def _topics(topics: Topics, language: str) -> str:
     said = _WORDS[language]
     rows = []
     for topic in topics.topics:
-        typical = words.listed([topics.title(item) for item in topic.typical[:4]], language)
+        typical = words.listed([words.quoted(topics.title(item), language) for item in topic.typical[:4]], language)
         cells = (str(topic.topic), topic.name, f"{topic.items:,}", typical, topic.rule.words(language))
         rows.append((*cells, _fidelity(topic.rule.fidelity)))
     found = str(said["found"]).format(topics.made_of, topics.criterion)

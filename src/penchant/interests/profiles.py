@@ -177,6 +177,7 @@ def jensen_shannon(first: Float, second: Float) -> Float:
     >>> jensen_shannon(np.array([[1.0, 0.0], [0.5, 0.5]]), np.array([[0.0, 1.0], [0.5, 0.5]])).tolist()
     [1.0, 0.0]
     """
+    first, second = first.astype(np.float64), second.astype(np.float64)
     middle = (first + second) / 2
 
     def divergence(one: Float) -> Array:
@@ -292,7 +293,7 @@ def features(topics: Topics, past: Past, found: Habits, river: River, now: int) 
         "repeats": 1 - len(np.unique(past.item)) / len(past),
         "completion": np.nan if found.completion is None else found.completion,
         "dwell": np.nan if found.dwell_seconds is None else found.dwell_seconds,
-        "drift": float(river.drift()[-1]),
+        "drift_now": float(river.drift()[-1]),
     }
     return values | {f"long:{name}": float(s) for name, s in zip(topics.names, river.long_term[-1], strict=True)}
 

@@ -28,8 +28,8 @@ def explain(features: Array, names: Sequence[str], binary: Array, belongs: Array
     """The rule for ``belongs[n] bool`` by ``features[n, F]``, of which ``binary[F] bool`` are there or not.
 
     A tree of depth 3, both sides weighing alike, is learned on 70% of the rows; of its leaves that say so, the one
-    that tells best what belongs (F1) gives the conditions, and the other 30% the fidelity of the whole tree (balanced accuracy). NaN, a value
-    nobody knows, goes where it fits best. Raises ``PenchantError`` where scikit-learn isn't installed.
+    that tells best what belongs (F1) gives the conditions, and the other 30% the fidelity of the whole tree (balanced
+    accuracy). NaN, a value nobody knows, goes where it fits best. Raises ``PenchantError`` where scikit-learn isn't installed.
     """
     if len(features) < FEWEST or min(belongs.sum(), (~belongs).sum()) < 5:
         return Rule()

@@ -33,6 +33,7 @@ _LABELS: Mapping[str, tuple[str, str]] = {
     "habits": ("Habits", "习惯"),
     "beside": ("Long-term beside right now", "长期与当前对照"),
     "drift": ("Drift over time", "兴趣漂移"),
+    "drift_now": ("drift", "兴趣漂移"),
     "share": ("share", "占比"),
     "share_of_events": ("share of events", "事件占比"),
     "other": ("other topics", "其他主题"),

@@ -17,7 +17,7 @@ from penchant.interests.finding import find_topics
 from penchant.interests.profiles import SESSION_GAP, Past
 from penchant.interests.topics import Topics
 from penchant.live.events import Event
-from penchant.live.learning import read_store
+from penchant.live.learning import labels_text, read_store
 from penchant.live.ledger import Ledger
 from penchant.models.base import Model
 from penchant.types import DAY, PenchantError, UnknownError
@@ -112,12 +112,12 @@ def descriptions(ledger: Ledger) -> dict[str, dict[str, Any]]:
     """What the store knows of each item, by columns, as a dataset's catalogue has it."""
     found = {}
     for item in ledger.items():
-        labels = item.labels if isinstance(item.labels, Mapping) else {"labels": item.labels}
-        said: dict[str, Any] = {"title": item.text, "categories": "|".join(item.categories)}
-        said |= {str(name): value for name, value in labels.items() if isinstance(value, str | int | float)}
-        found[item.item_id] = {
-            name: value for name, value in said.items() if value not in ("", None) and (name == "title" or value != item.text)
+        labels = item.labels if isinstance(item.labels, Mapping) else {"labels": labels_text(item.labels)}
+        told = {
+            str(name): value for name, value in labels.items() if isinstance(value, str | int | float) and value != item.text
         }
+        said = {"title": item.text, "categories": "|".join(item.categories)} | told
+        found[item.item_id] = {name: value for name, value in said.items() if value not in ("", None)}
     return found
 
 

@@ -152,18 +152,18 @@ def read_store(ledger: Ledger, work: Path, progress: Progress) -> tuple[Interact
     with items.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["item_id", "title", "categories", "labels"])
-        writer.writerows([i.item_id, i.text, "|".join(i.categories), _words(i.labels)] for i in ledger.items())
+        writer.writerows([i.item_id, i.text, "|".join(i.categories), labels_text(i.labels)] for i in ledger.items())
     described = items if ledger.counts()["items"] else None
     dataset.write_dataset(dataset.read(events, items=described, time_unit="us"), work / "dataset", progress=progress)
     return dataset.load(work / "dataset"), dataset.column(work / "dataset", NUMBER)
 
 
-def _words(labels: Any) -> str:
+def labels_text(labels: Any) -> str:
     """All strings in some JSON, one after another."""
     if isinstance(labels, str):
         return labels
     inside = labels.values() if isinstance(labels, Mapping) else labels if isinstance(labels, Sequence) else ()
-    return " ".join(word for word in map(_words, inside) if word)
+    return " ".join(word for word in map(labels_text, inside) if word)
 
 
 # The folder, and the one before.
