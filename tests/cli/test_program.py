@@ -26,6 +26,7 @@ COMMANDS = (
     "recommend",
     "rank",
     "classify",
+    "interests",
     "serve",
     "update",
     "replay",

@@ -122,6 +122,8 @@ def _left_out(model: Model, known: Sequences, item: Int, now: int) -> Float:
     """What the score of ``item[k]``, beside the background's, loses without each of the last events: ``[e, k]``."""
     length = len(known.item)
     count = min(RECENT, length)
+    if count == 0:
+        return np.zeros((0, len(item)), np.float32)
     earlier = seq.until(known, np.array([length - count]), np.array([max(0, length - count - REACH)]))
     states = model.encode(earlier)[np.zeros(count + 1, np.int64)]
     scores = _above_background(model, model.advance(states, _without_each(known, count)), item, now)

@@ -68,6 +68,7 @@ def label(name: str, language: str = "en") -> str:
     >>> label("short_term", "zh")
     '当前'
     """
+    check_language(language)
     words = _LABELS.get(name)
     return words[LANGUAGES.index(language)] if words else name
 
