@@ -153,7 +153,8 @@ def network(world: World, **settings: object) -> LongShortNetwork:
     weights = {name: chance.normal(0, 0.3, shape).astype(np.float32) for name, shape in shapes.items()}
     weights["bias"][:] = 0
     weights["embedding"][:20, 0], weights["embedding"][20:, 0] = 3, -3
-    weights["body.unit"] = np.float32(86_400) * np.ones((), np.float32)
+    if "body.unit" in shapes:
+        weights["body.unit"] = np.float32(86_400) * np.ones((), np.float32)
     model.set_weights(weights)
     return model
 

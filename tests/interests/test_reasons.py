@@ -58,7 +58,7 @@ def test_leaving_an_event_out_is_reading_the_history_without_it(world: World) ->
 
 @pytest.mark.parametrize("name", ["transitions", "popularity", "ease", "blend"])
 def test_every_model_gives_reasons(world: World, name: str) -> None:
-    model = fitted(world, name, **({"members": "transitions,popularity"} if name == "blend" else {}))
+    model = fitted(world, name, **({"members": "transitions+popularity"} if name == "blend" else {}))
     mine, now = person(world), int(world.log.timestamp.max())
     best = recommend(model, model.encode(mine), 5, now=np.array([now])).item[0]
     told = reasons(model, mine, best, now, lambda item: f"The {item}")
