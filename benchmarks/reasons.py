@@ -4,7 +4,7 @@
 
 Models learn the training part of leave-one-out and are asked about 200 people drawn (seed 0) with their histories before the
 test part: the three best items of each, up to three past items named for each. Drops are in spreads of a person's scores.
-The networks are small and trained for a few epochs: what is measured is whether reasons are the model's own, not how good it is.
+The networks are small and trained for a few epochs: whether reasons are the model's own is measured, not how good it is.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -144,7 +145,7 @@ def test_words_and_segment_are_told_in_both_languages(world: World) -> None:
     assert found.long_term[horror.topic] > 0.6
 
 
-def network(world: World, **settings: object) -> LongShortNetwork:
+def network(world: World, **settings: Any) -> LongShortNetwork:
     """As if trained: drawn at random, but the first 20 items lie in the direction of the first number."""
     model, chance = LongShortNetwork(width=8, **settings), np.random.default_rng(2)
     model.items, model.event_types = world.log.items, ("event",)

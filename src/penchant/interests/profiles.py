@@ -88,7 +88,7 @@ class River:
             return [int(time) // MICROSECONDS for time in self.times]
         return [datetime.fromtimestamp(int(time) / MICROSECONDS, UTC).isoformat(timespec="seconds") for time in self.times]
 
-    def drift(self) -> Float:
+    def drift(self) -> Array:
         """How far long-term and short-term lay apart at each moment, ``[r]``."""
         return jensen_shannon(self.long_term, self.short_term)
 
@@ -170,7 +170,7 @@ def profile(topics: Topics, past: Past, user_id: str, now: int, memories: tuple[
     return Profile(user_id, known, len(past), names, long, short, half, distance, found, river, source, segment)
 
 
-def jensen_shannon(first: Float, second: Float) -> Float:
+def jensen_shannon(first: Array, second: Array) -> Array:
     """The Jensen-Shannon distance of distributions, row by row ``[n]``: 0 if equal, 1 if they share nothing (base 2; Endres and
     Schindelin 2003).
 
@@ -180,11 +180,11 @@ def jensen_shannon(first: Float, second: Float) -> Float:
     first, second = first.astype(np.float64), second.astype(np.float64)
     middle = (first + second) / 2
 
-    def divergence(one: Float) -> Array:
+    def divergence(one: Array) -> Array:
         ratio = np.divide(one, middle, out=np.ones_like(middle), where=one > 0)
         return np.asarray((one * np.log2(ratio)).sum(axis=1))
 
-    return np.sqrt(np.clip((divergence(first) + divergence(second)) / 2, 0, 1))
+    return np.asarray(np.sqrt(np.clip((divergence(first) + divergence(second)) / 2, 0, 1)))
 
 
 def shares_of_memories(model: Model, state: UserState, topics: Topics) -> tuple[Float, Float] | None:
