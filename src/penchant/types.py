@@ -51,6 +51,10 @@ class PenchantError(Exception):
     """What went wrong and what to do about it, in one sentence for the person at the keyboard."""
 
 
+class UnknownError(PenchantError):
+    """There is no such user or item."""
+
+
 def text(values: Sequence[str] | Array) -> Text:
     """A NumPy string array (variable width) of the given values."""
     return np.asarray(values, dtype=np.dtypes.StringDType())

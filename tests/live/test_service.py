@@ -14,14 +14,14 @@ import pytest
 from penchant import sequences as seq
 from penchant.live.events import Event
 from penchant.live.ledger import Item, Ledger, User
-from penchant.live.service import Ask, Service, UnknownError
+from penchant.live.service import Ask, Service
 from penchant.live.states import verify
 from penchant.models import create
 from penchant.models.base import Model
 from penchant.models.validation import seen_items
 from penchant.ranking import recommend
 from penchant.testing import example_histories, log_of
-from penchant.types import PenchantError
+from penchant.types import PenchantError, UnknownError
 
 Did = Callable[..., Event]
 

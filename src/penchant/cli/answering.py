@@ -14,6 +14,7 @@ from penchant import candidates, classification, workflow
 from penchant.cli import arguments, terminal
 from penchant.cli.arguments import Command
 from penchant.data import catalog, dataset, times
+from penchant.interests.people import explained
 from penchant.models.neural.classifier import CELLS, ClassifierSettings
 from penchant.offline import recommend_users
 
@@ -38,6 +39,10 @@ def _recommend(options: argparse.Namespace) -> None:
             explain=options.explain,
             progress=progress,
         )
+        described = catalog.describe_items(Path(options.dataset) / dataset.ITEMS)
+        titles = {item: catalog.title(known) for item, known in described.items()}
+        if options.explain:
+            rows = explained(model, log, rows, titles, now=now, language=options.language)
         if options.json or on_screen:
             rows = list(rows)
         if options.out is not None:
@@ -47,19 +52,22 @@ def _recommend(options: argparse.Namespace) -> None:
     elif options.out is not None:
         terminal.answers.print(f"recommendations for {len(users):,} people are in {options.out}")
     else:
-        _show_recommendations(list(rows), catalog.describe_items(Path(options.dataset) / dataset.ITEMS))
+        _show_recommendations(list(rows), titles)
         if len(users) > PEOPLE_SHOWN:
             terminal.answers.print(f"… and {len(users) - PEOPLE_SHOWN:,} more people; --out FILE.csv or --json gives all")
 
 
-def _show_recommendations(rows: list[dict[str, Any]], titles: dict[str, dict[str, Any]]) -> None:
-    parts = [name for name in (rows[0] if rows else {}) if name not in ("user_id", "item_id", "score", "rank")]
+def _show_recommendations(rows: list[dict[str, Any]], titles: dict[str, str]) -> None:
+    first = rows[0] if rows else {}
+    parts = [name for name in first if name not in ("user_id", "item_id", "score", "rank", "reason")]
+    reason = [name for name in first if name == "reason"]
     lines = [
-        [r["user_id"], str(r["rank"]), r["item_id"], catalog.title(titles.get(r["item_id"], {})), f"{r['score']:.4g}"]
+        [r["user_id"], str(r["rank"]), r["item_id"], titles.get(r["item_id"], ""), f"{r['score']:.4g}"]
         + [f"{r[name]:.4g}" for name in parts]
+        + [r[name] for name in reason]
         for r in rows
     ]
-    terminal.table(["user_id", "rank", "item_id", "title", "score", *parts], lines)
+    terminal.table(["user_id", "rank", "item_id", "title", "score", *parts, *reason], lines)
 
 
 def _recommend_arguments(made: argparse.ArgumentParser) -> None:
@@ -70,7 +78,8 @@ def _recommend_arguments(made: argparse.ArgumentParser) -> None:
     )
     made.add_argument("--k", type=int, default=10, help="items for each (default %(default)s)")
     made.add_argument("--now", metavar="TIME", help="the moment asked about, ISO 8601 (default: that of the last event)")
-    made.add_argument("--explain", action="store_true", help="show the parts of each score")
+    made.add_argument("--explain", action="store_true", help="show the parts of each score, and the reason")
+    arguments.language_argument(made)
     made.add_argument("--out", metavar="FILE.csv", help="write user_id, item_id, score, rank instead of printing")
     arguments.seen_argument(made)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from penchant import evaluation
+from penchant.interests.words import LANGUAGES
 from penchant.types import MICROSECONDS, PenchantError
 
 
@@ -115,6 +116,11 @@ def seen_argument(made: argparse.ArgumentParser) -> None:
     made.add_argument(
         "--seen", choices=("exclude", "keep"), default="exclude", help="items a person already has (default %(default)s)"
     )
+
+
+def language_argument(made: argparse.ArgumentParser) -> None:
+    """``--language``."""
+    made.add_argument("--language", choices=LANGUAGES, default="en", help="of sentences and pictures (default %(default)s)")
 
 
 def store_argument(made: argparse.ArgumentParser) -> None:

@@ -9,14 +9,14 @@ from collections.abc import Sequence
 from itertools import chain
 
 from penchant import doctor
-from penchant.cli import answering, evaluating, living, preparing, terminal, training
+from penchant.cli import answering, evaluating, interests, living, preparing, terminal, training
 from penchant.cli.arguments import Command, Parser
 from penchant.types import PenchantError
 
 INTERRUPTED = 130
 BAD_INPUT = 2
 COMMANDS: tuple[Command, ...] = tuple(
-    chain.from_iterable(m.COMMANDS for m in (preparing, training, evaluating, answering, living))
+    chain.from_iterable(m.COMMANDS for m in (preparing, training, evaluating, answering, interests, living))
 )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import chain, islice
 from pathlib import Path
@@ -94,18 +94,30 @@ def table(header: list[str], rows: list[list[str]]) -> None:
     answers.print(drawn)
 
 
-def write_rows(rows: Iterable[dict[str, Any]], out: Path) -> None:
-    """CSV with a header, written aside and renamed."""
+def write_text(words: str, out: Path) -> None:
+    """A text, written aside and renamed."""
+    with _replacing(out) as partial:
+        partial.write_text(words, encoding="utf-8")
+
+
+@contextmanager
+def _replacing(out: Path) -> Iterator[Path]:
+    """A file beside ``out`` that takes its place once the block ends well. ``PenchantError`` where it can't be written."""
     partial = out.with_name(f".{out.name}.partial")
     try:
-        with partial.open("w", encoding="utf-8", newline="") as file:
-            rows = iter(rows)
-            first = list(islice(rows, 1))
-            writer = csv.DictWriter(file, list(first[0]) if first else ["user_id", "item_id", "score", "rank"])
-            writer.writeheader()
-            writer.writerows(chain(first, rows))
+        yield partial
         partial.replace(out)
     except OSError as error:
         raise PenchantError(f"{out}: can't be written: {error.strerror}") from error
     finally:
         partial.unlink(missing_ok=True)
+
+
+def write_rows(rows: Iterable[dict[str, Any]], out: Path) -> None:
+    """CSV with a header, written aside and renamed."""
+    with _replacing(out) as partial, partial.open("w", encoding="utf-8", newline="") as file:
+        rows = iter(rows)
+        first = list(islice(rows, 1))
+        writer = csv.DictWriter(file, list(first[0]) if first else ["user_id", "item_id", "score", "rank"])
+        writer.writeheader()
+        writer.writerows(chain(first, rows))

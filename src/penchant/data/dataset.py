@@ -26,7 +26,7 @@ from penchant.data.engine import Frame, Table
 from penchant.data.features import FEATURES, add_features
 from penchant.data.files import EventFile, examine, find_fault
 from penchant.data.quality import Quality
-from penchant.types import EVENT_COLUMNS, Clock, Int, Interactions, PenchantError, Progress, Vocabulary, quiet
+from penchant.types import EVENT_COLUMNS, Array, Clock, Int, Interactions, PenchantError, Progress, Vocabulary, quiet
 
 FORMAT = 1
 FILES = MANIFEST, INTERACTIONS, ITEMS = "manifest.json", "interactions.parquet", "items.parquet"
@@ -357,6 +357,25 @@ def column(folder: str | Path, name: str) -> Int:
     """A column of whole numbers that the log had beside Penchant's own, ``[m] int64``, in the order of ``load``'s events."""
     numbers = engine.collect(engine.read([Path(folder) / INTERACTIONS], [name]))[name]
     return np.asarray(numbers.cast(nw.Int64).to_numpy())
+
+
+SHARES = ("completion", "watch_ratio")
+"""Columns that say how much of an item somebody took in, 1 being all."""
+
+
+def measures(folder: str | Path) -> dict[str, Array]:
+    """What the log has of how people took in items, ``[m]`` in the order of ``load``'s events, NaN where unknown: ``dwell`` in
+    seconds, and ``completion`` in [0, 1] (beyond 1, where somebody began again, it is 1).
+    """
+    log = engine.read([Path(folder) / INTERACTIONS])
+    share = next((name for name in SHARES if name in log.collect_schema()), None)
+    names = {"dwell": "dwell"} | ({} if share is None else {"completion": share})
+    chosen = log.select(nw.col(name).alias(kind) for kind, name in names.items())
+    table = engine.collect(engine.numbers(chosen, list(names)))
+    read = {kind: table[kind].fill_null(np.nan).to_numpy() for kind in names}
+    if "completion" in read:
+        read["completion"] = np.clip(read["completion"], 0, 1)
+    return {kind: values for kind, values in read.items() if not np.isnan(values).all()}
 
 
 def load(folder: str | Path, content: Sequence[str] | None = None) -> Interactions:

@@ -12,6 +12,7 @@ from typing import Any
 
 from penchant import artifact, evaluation
 from penchant.data import catalog, dataset
+from penchant.interests import topics
 from penchant.live.learning import Update, update
 from penchant.live.ledger import Item, Ledger
 from penchant.live.service import Service
@@ -97,8 +98,8 @@ def update_model(model: str | Path, store: str, *, k: int = 10, seed: int = 0, p
 
 
 class Following:
-    """While a service runs: exchanges its model when another stands in the folder, lets it grow, and learns from the
-    store now and then.
+    """While a service runs: exchanges its model when another stands in the folder, lets it grow, learns from the store now
+    and then, and has its topics made.
 
     Learning is a process of its own (``penchant update``), so that requests don't wait for it. What goes wrong is logged, and
     the service goes on as it is.
@@ -109,6 +110,7 @@ class Following:
         self._seen = artifact.read_config(model)["id"]
         self._stopping = threading.Event()
         self._learning: subprocess.Popen[bytes] | None = None
+        self._find_topics()
         self._thread = threading.Thread(target=self._run, name="following", daemon=True)
         self._thread.start()
 
@@ -138,6 +140,9 @@ class Following:
             words = ["update", str(self._model), "--store", self._store, "--json"]
             self._learning = subprocess.Popen([sys.executable, "-m", "penchant", *words])  # noqa: S603 - our own words
 
+    def _find_topics(self) -> None:
+        self._service.insight.begin(self._service.living.model, topics.beside(self._model))
+
     def look(self) -> bool:
         """Exchange the model if another is in the folder; returns whether."""
         if not self._model.exists():  # the instant between two
@@ -147,6 +152,7 @@ class Following:
             return False
         self._seen = found  # one that can't be loaded is tried once
         self._service.exchange(artifact.load(self._model), _lineage(self._model))
+        self._find_topics()
         log.info("the model %s answers from now on", found)
         return True
 

@@ -60,7 +60,7 @@ def update(model: str | Path, ledger: Ledger, *, k: int = 10, seed: int = 0, pro
     champion, lineage = artifact.load(folder), artifact.read_lineage(folder)
     known = learned_before(ledger, lineage)
     with TemporaryDirectory(dir=folder.absolute().parent, prefix=".update-") as work:
-        log, numbers = _dataset(ledger, Path(work), progress)
+        log, numbers = read_store(ledger, Path(work), progress)
         new = numbers > known
         if new.sum() < FEWEST:
             raise PenchantError(f"the store has {new.sum():,} events that {folder} hasn't learned; an update needs {FEWEST:,}")
@@ -141,7 +141,7 @@ def _as_if_live(model: Model, learned: Sequences, before: Sequences) -> None:
             model.unlearn(before)
 
 
-def _dataset(ledger: Ledger, work: Path, progress: Progress) -> tuple[Interactions, Int]:
+def read_store(ledger: Ledger, work: Path, progress: Progress) -> tuple[Interactions, Int]:
     """The store's events and items, prepared as any log is, and each event's number in the store."""
     progress("reading the store", 0, 0)
     events, items = work / "events.csv", work / "items.csv"
@@ -152,18 +152,18 @@ def _dataset(ledger: Ledger, work: Path, progress: Progress) -> tuple[Interactio
     with items.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["item_id", "title", "categories", "labels"])
-        writer.writerows([i.item_id, i.text, "|".join(i.categories), _words(i.labels)] for i in ledger.items())
+        writer.writerows([i.item_id, i.text, "|".join(i.categories), labels_text(i.labels)] for i in ledger.items())
     described = items if ledger.counts()["items"] else None
     dataset.write_dataset(dataset.read(events, items=described, time_unit="us"), work / "dataset", progress=progress)
     return dataset.load(work / "dataset"), dataset.column(work / "dataset", NUMBER)
 
 
-def _words(labels: Any) -> str:
+def labels_text(labels: Any) -> str:
     """All strings in some JSON, one after another."""
     if isinstance(labels, str):
         return labels
     inside = labels.values() if isinstance(labels, Mapping) else labels if isinstance(labels, Sequence) else ()
-    return " ".join(word for word in map(_words, inside) if word)
+    return " ".join(word for word in map(labels_text, inside) if word)
 
 
 # The folder, and the one before.

@@ -368,6 +368,15 @@ class Ledger:
             )
             return [_item(row) for row in rows]
 
+    def texts(self, items: Sequence[str]) -> dict[str, str]:
+        """The text of some items, of those that have one."""
+        with self.database.reading() as connection:
+            rows = connection.execute(
+                "SELECT item_id, text FROM items WHERE text != '' AND item_id IN (SELECT value FROM json_each(?))",
+                [json.dumps(items)],
+            )
+            return dict(rows.fetchall())
+
     def items_changed(self, number: int) -> tuple[list[Item], int]:
         """All items changed after a number, deleted ones too, and the number up to which that is all."""
         with self.database.reading() as connection:

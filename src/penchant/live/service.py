@@ -22,8 +22,11 @@ from typing import Any
 import numpy as np
 
 from penchant import sequences as seq
+from penchant.interests.profiles import Profile, profile, shares_of_memories
+from penchant.interests.reasons import RECENT, Reason, reasons
 from penchant.live import events as checks
 from penchant.live.events import Event
+from penchant.live.interests import Insight, past_of
 from penchant.live.ledger import Appended, Happened, Item, Ledger, User
 from penchant.live.memory import Memory, learned_before
 from penchant.live.shelf import Shelf
@@ -31,7 +34,7 @@ from penchant.live.states import MEMORY, PEOPLE_AT_ONCE, States, sequences_of
 from penchant.live.worker import Worker
 from penchant.models.base import Model
 from penchant.ranking import Excluded, recommend
-from penchant.types import UNKNOWN, Growing, Int, PenchantError, UserState
+from penchant.types import NEVER, UNKNOWN, Growing, Int, PenchantError, UnknownError, UserState
 
 log = logging.getLogger(__name__)
 
@@ -45,10 +48,6 @@ PEOPLE_WARM = 5_000
 """So many people's states, those who asked last, are ready when another model takes over; others' are made when they ask."""
 MEMORY_PAUSE = 0.25
 """Seconds between two looks at the log for events to learn."""
-
-
-class UnknownError(PenchantError):
-    """There is no such user or item."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +80,11 @@ class Ask:
         for user in () if self.user_id is None else (self.user_id,):
             checks.check_id(user, "user_id")
         checks.check(self.events, self.now)
+
+    def happened(self) -> list[Happened]:
+        """The ``events`` in order, as models read them."""
+        told = (Happened(e.timestamp, e.named().event_id, e.item_id, e.event_type, 0) for e in self.events)
+        return sorted(told, key=lambda e: (e.timestamp, e.event_id))
 
 
 @dataclass(frozen=True)
@@ -136,6 +140,7 @@ class Service:
     def __init__(self, ledger: Ledger, model: Model, lineage: Mapping[str, Any], *, memory: int = MEMORY) -> None:
         self.ledger = ledger
         self.figures = Figures()
+        self.insight = Insight(ledger)
         self._most_memory = memory
         self._lists: OrderedDict[str, frozenset[str]] = OrderedDict()
         self._lists_lock = threading.Lock()
@@ -161,6 +166,7 @@ class Service:
     def close(self) -> None:
         """Answer all that waits, keep the states, then stop."""
         self._stopping.set()
+        self.insight.close()
         self._answers.close()
         self._remembering.join()
         try:
@@ -221,6 +227,33 @@ class Service:
             Ask(now, events=(only,), n=n, offset=offset, exclude=(item_id,), recommendation_id=recommendation_id)
         )
 
+    def reasons(self, ask: Ask, items: Sequence[str]) -> list[Reason]:
+        """Why these items are recommended for an ``Ask``: as many reasons as items the model knows, in order. Takes longer than
+        the list itself, so it is done in the caller's thread.
+        """
+        model = self.living.model
+        past = [] if ask.user_id is None else self.ledger.histories([(ask.user_id, NEVER, "")])[0]
+        history = sequences_of(model, ["someone"], [[*past, *ask.happened()]])
+        codes = model.items.codes(items)
+        titles = self.ledger.texts([model.items[code] for code in seq.known_only(history).item[-RECENT:].tolist()])
+        return reasons(model, history, codes[codes != UNKNOWN], ask.now, lambda item: titles.get(item) or item)
+
+    def interests(self, user_id: str, now: int) -> Profile:
+        """A user's profile; somebody never seen has one too. ``NotYetError`` while topics are made, ``UnknownError`` where
+        there are none.
+        """
+        checks.check_id(user_id, "user_id")
+        topics = self.insight.found()
+
+        def memories() -> tuple[Any, Any] | None:
+            living = self.living
+            states, _ = living.states.of([user_id])
+            return shares_of_memories(living.model, states, topics)
+
+        both = self._answers.submit(memories).result()
+        past = past_of(self.ledger.events(user_id=user_id), topics)
+        return profile(topics, past, user_id, now, None if both is None else (both[0][0], both[1][0]))
+
     def _answer(self, jobs: Sequence[Ask | Callable[[], Any]]) -> list[Any]:
         """All that waits, in one pass of the model: one for those who want explanations, one for the others."""
         answers: dict[int, Any] = {place: job() for place, job in enumerate(jobs) if not isinstance(job, Ask)}
@@ -266,13 +299,7 @@ class Service:
         seen = [seen_by[place] if place < strangers else np.zeros(0, np.int32) for place in places.tolist()]
         rows = [row for row, ask in enumerate(asks) if ask.events]
         if rows:
-            told = [
-                sorted(
-                    (Happened(e.timestamp, e.named().event_id, e.item_id, e.event_type, 0) for e in asks[row].events),
-                    key=lambda e: (e.timestamp, e.event_id),
-                )
-                for row in rows
-            ]
+            told = [asks[row].happened() for row in rows]
             batch = seq.pad(sequences_of(model, [str(row) for row in rows], told), np.arange(len(rows)))
             after = model.advance(states[np.array(rows)], batch)
             order = np.arange(len(asks))

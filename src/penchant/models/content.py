@@ -31,6 +31,7 @@ class ContentNeighbours(SimilarItems):
     """Items like the last ones by the cosine of their content vectors."""
 
     name = "content"
+    evidence = "content"
     settings_type = ContentSettings
     settings: ContentSettings
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 from scipy.sparse import coo_array, csr_array, diags_array, vstack
@@ -74,6 +74,9 @@ class LastItems(Model):
 class ItemToItem(LastItems):
     """The sparse matrix and the score; subclasses say how they learn, weigh ages and set the prior."""
 
+    evidence: ClassVar[str] = "memory"
+    """What the part of a score is called that past items add to."""
+
     _events: Int
     """How often each item occurred, ``[V] int64``."""
     _matrix: csr_array
@@ -106,10 +109,23 @@ class ItemToItem(LastItems):
         return memory
 
     def parts(self, state: UserState, now: Int, item: Int) -> dict[str, Float]:
-        """Two parts: ``memory`` and ``popularity``."""
+        """Two parts: ``evidence`` and ``popularity``."""
         memory, background = self._memory_and_background(state.arrays["recent"])
         background = np.broadcast_to(background, memory.shape)
-        return {"memory": np.take_along_axis(memory, item, axis=1), "popularity": np.take_along_axis(background, item, axis=1)}
+        return {
+            self.evidence: np.take_along_axis(memory, item, axis=1),
+            "popularity": np.take_along_axis(background, item, axis=1),
+        }
+
+    def addends(self, history: Int, item: Int) -> Float:
+        """What each of the last events of ``history[m]`` adds to the scores of ``item[k]``: ``[min(m, window), k]``."""
+        recent = history[-self._window :]
+        added = np.zeros((len(recent), len(item)), np.float32)
+        for row, (before, weight) in enumerate(zip(recent.tolist(), self._age_weights[: len(recent)][::-1], strict=True)):
+            columns, values = self._changed.get(before) or _row(self._matrix, before)
+            there = np.isin(item, columns)
+            added[row, there] = weight * values[np.searchsorted(columns, item[there])]
+        return added
 
     def _memory_and_background(self, recent: Int) -> tuple[Float, Float]:
         """``Σ_j w_j · M[h_j]`` as ``[n, V]``, and what is added to it, ``[V]`` or ``[n, V]``."""
@@ -340,6 +356,7 @@ class ItemKNN(SimilarItems):
     """Items liked by the same people (cosine of who had them), the nearest ones (Sarwar et al. 2001)."""
 
     name = "item_knn"
+    evidence = "neighbours"
     settings_type = NeighbourSettings
     settings: NeighbourSettings
 

@@ -5,6 +5,9 @@
     POST   /api/session/recommend               the same for events that aren't stored
     GET    /api/item-to-item/{item_id}          what goes with an item
     PUT    /api/user/{target}/merge/{source}    an anonymous session becomes an account
+    GET    /api/user/{user_id}/interests        what a user always liked and wants now, habits, and how that moved
+    GET    /api/topics, /api/items/map          kinds of items; where items lie among them
+    GET    /api/figures/…                       pictures of both, as Plotly's JSON
     DELETE /api/user/{user_id}                  erasure, with a receipt
     GET    /api/feedback, /api/items, /api/users, /api/user/{user_id}/feedback/{event_type}
     POST, GET, PATCH, DELETE of /api/item(s) and /api/user(s)
@@ -19,7 +22,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import uuid4
 
 from fastapi import Body, Depends, FastAPI, Header, Path, Query, Request
@@ -29,13 +32,16 @@ from prometheus_client import CollectorRegistry, generate_latest
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
+from penchant.interests import pictures
+from penchant.interests.reasons import Reason
 from penchant.live.database import StoreError
 from penchant.live.events import LONGEST_ID, MOST_EVENTS
-from penchant.live.service import MOST_RECOMMENDED, MOST_WORDS, Ask, Recommended, Service, UnknownError
+from penchant.live.interests import NotYetError
+from penchant.live.service import MOST_RECOMMENDED, MOST_WORDS, Ask, Recommended, Service
 from penchant.live.worker import OverloadedError
 from penchant.server import shapes
 from penchant.server.observing import Observed, ServiceFigures
-from penchant.types import NEVER, PenchantError
+from penchant.types import NEVER, PenchantError, UnknownError
 
 log = logging.getLogger("penchant.server")
 
@@ -78,6 +84,7 @@ def create_app(service: Service, clock: Callable[[], int] = now) -> FastAPI:
     _add_recommendations(app, service, clock)
     _add_feedback(app, service, clock)
     _add_items(app, service)
+    _add_interests(app, service, clock)
     _add_users(app, service)
     _add_health(app, service, registry)
     return app
@@ -91,6 +98,8 @@ def _add_errors(app: FastAPI) -> None:
     async def refused(_: Request, error: PenchantError) -> JSONResponse:
         if isinstance(error, UnknownError):
             return answer(404, str(error))
+        if isinstance(error, NotYetError):
+            return answer(503, str(error))
         if isinstance(error, OverloadedError | StoreError):
             log.error("%s", error)
             return answer(503, str(error))
@@ -166,7 +175,10 @@ Users = Annotated[list[shapes.UserIn], Body(max_length=MOST_EVENTS)]
 
 def _add_recommendations(app: FastAPI, service: Service, clock: Callable[[], int]) -> None:
     async def answered(wish: Ask, gorse: int, *, scored: bool) -> Response:
-        return _list(await asyncio.wrap_future(service.recommend(wish)), gorse, scored=scored)
+        found = await asyncio.wrap_future(service.recommend(wish))
+        if wish.explain and not gorse:
+            return _list(found, gorse, scored=scored, why=await run_in_threadpool(service.reasons, wish, found.items))
+        return _list(found, gorse, scored=scored)
 
     def ask(filters: dict[str, Any], **more: Any) -> Ask:
         return Ask(**filters | more | {"now": clock() if filters["now"] is None else filters["now"]})
@@ -200,7 +212,7 @@ def _add_recommendations(app: FastAPI, service: Service, clock: Callable[[], int
         return _list(found, gorse, scored=True)
 
 
-def _list(found: Recommended, gorse: int, *, scored: bool) -> Response:
+def _list(found: Recommended, gorse: int, *, scored: bool, why: Sequence[Reason] = ()) -> Response:
     if gorse:
         pairs = zip(found.items, found.scores, strict=True)
         body: Any = [{"Id": item, "Score": score} for item, score in pairs] if scored else list(found.items)
@@ -212,6 +224,10 @@ def _list(found: Recommended, gorse: int, *, scored: bool) -> Response:
     if found.parts:
         for place, item in enumerate(items):
             item["parts"] = {name: part[place] for name, part in found.parts.items()}
+    reason_of = {reason.item_id: reason for reason in why}
+    for item in items:
+        if item["item_id"] in reason_of:
+            item["reason"] = reason_of[item["item_id"]].to_json()
     head = {"recommendation_id": found.recommendation_id, "model": found.model, "known": found.known}
     return JSONResponse(head | {"items": items})
 
@@ -324,6 +340,48 @@ def _add_items(app: FastAPI, service: Service) -> None:
         """Recommend an item no more, and forget what is known of it. Its events stay: they are people's histories."""
         known = await asyncio.wrap_future(service.delete_item(item_id))
         return JSONResponse({"RowAffected" if gorse else "deleted": int(known)})
+
+
+Language = Annotated[Literal["en", "zh"], Query()]
+Theme = Annotated[Literal["light", "dark"], Query()]
+APicture = Literal["interests", "beside", "habits", "drift"]
+MapLimit = Annotated[int, Query(alias="limit", ge=1, le=MOST_EVENTS)]
+
+
+def _add_interests(app: FastAPI, service: Service, clock: Callable[[], int]) -> None:
+    @app.get("/api/user/{user_id}/interests", response_model=shapes.InterestsOut, tags=["interests"])
+    async def interests(user_id: AnId, language: Language = "en") -> Response:
+        """What a user has always liked and wants right now, how far the two are apart, habits, and how it moved. Of somebody
+        never seen: what everybody likes, with ``known`` false. 503 while topics are made.
+        """
+        found = await run_in_threadpool(service.interests, user_id, clock())
+        return JSONResponse(found.to_json(language))
+
+    @app.get("/api/topics", response_model=list[shapes.TopicOut], tags=["interests"])
+    async def topics(language: Language = "en") -> Response:
+        """The kinds of items there are, each with its terms, typical items, and a rule that explains it. 503 while they are
+        made.
+        """
+        return JSONResponse(service.insight.found().to_json(language))
+
+    @app.get("/api/items/map", response_model=shapes.MapOut, tags=["interests"])
+    async def items_map(limit: MapLimit = pictures.POINTS) -> Response:
+        """Where items lie in two dimensions, and their topics: of a large catalogue a sample, always the same."""
+        return JSONResponse(await run_in_threadpool(service.insight.found().map_json, limit))
+
+    @app.get("/api/figures/map", tags=["interests"])
+    async def map_figure(limit: MapLimit = pictures.POINTS, language: Language = "en", theme: Theme = "light") -> Response:
+        """The map of items, as Plotly's JSON."""
+        topics = service.insight.found()
+        return JSONResponse(await run_in_threadpool(pictures.topic_map, topics, most=limit, language=language, theme=theme))
+
+    @app.get("/api/figures/{picture}/{user_id}", tags=["interests"])
+    async def figure(picture: APicture, user_id: AnId, language: Language = "en", theme: Theme = "light") -> Response:
+        """A picture of a user's interests, as Plotly's JSON: the river (``interests``), long-term beside right now
+        (``beside``), ``habits``, or ``drift``.
+        """
+        found = await run_in_threadpool(service.interests, user_id, clock())
+        return JSONResponse(pictures.OF_PEOPLE[picture](found, language=language, theme=theme))
 
 
 def _add_users(app: FastAPI, service: Service) -> None:

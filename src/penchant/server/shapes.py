@@ -210,13 +210,30 @@ class GorseScore(BaseModel):
     Score: float
 
 
+class BecauseOut(BaseModel):
+    """A past item that speaks for a recommended one, and its share among those that do."""
+
+    item_id: str
+    title: str
+    weight: float
+
+
+class ReasonOut(BaseModel):
+    """Why an item is recommended: shares of the parts of its score, the past items that weigh most, a sentence by language."""
+
+    shares: dict[str, float]
+    because: list[BecauseOut]
+    sentence: dict[str, str]
+
+
 class RecommendedItem(BaseModel):
-    """An item of a list; ``parts`` sum to the score, and are there with ``explain=true``."""
+    """An item of a list; with ``explain=true`` it has a ``reason``, and ``parts`` that sum to the score."""
 
     item_id: str
     score: float
     rank: int
     parts: dict[str, float] | None = None
+    reason: ReasonOut | None = None
 
 
 class RecommendationOut(BaseModel):
@@ -226,6 +243,91 @@ class RecommendationOut(BaseModel):
     model: str
     known: bool = Field(description="whether it rests on anything the person did")
     items: list[RecommendedItem]
+
+
+class InterestOut(BaseModel):
+    """A topic's shares in what a person always liked and wants right now; half of what they did with it is younger than
+    ``half_life_days``.
+    """
+
+    topic: int
+    name: str
+    long_term: float
+    short_term: float
+    half_life_days: float | None
+
+
+class HabitsOut(BaseModel):
+    """Shares of events by hour and weekday (UTC, Monday first), and what sessions are like."""
+
+    hours: list[float]
+    weekdays: list[float]
+    sessions: int
+    session_minutes: float | None
+    events_per_session: float | None
+    completion: float | None
+    dwell_seconds: float | None
+
+
+class RiverOut(BaseModel):
+    """Topic shares over time; times are ISO 8601, or numbers of events where the log has no times."""
+
+    times: list[str | int]
+    long_term: list[list[float]]
+    short_term: list[list[float]]
+
+
+class SegmentOut(BaseModel):
+    """A kind of people."""
+
+    name: str
+    rule: str
+
+
+class InterestsOut(BaseModel):
+    """A person's interests. ``source`` says whether the shares come from the network's memories or from the history."""
+
+    user_id: str
+    known: bool
+    events: int
+    topics: list[InterestOut]
+    drift: float = Field(description="Jensen-Shannon distance of long-term and short-term, 0 to 1")
+    habits: HabitsOut
+    river: RiverOut
+    source: str
+    segment: SegmentOut | None
+    words: dict[str, str]
+
+
+class TypicalOut(BaseModel):
+    """An item by which a topic is known."""
+
+    item_id: str
+    title: str
+
+
+class TopicOut(BaseModel):
+    """A kind of items; ``fidelity`` is the balanced accuracy of the rule's tree on items it wasn't learned from."""
+
+    topic: int
+    name: str
+    terms: list[str]
+    items: int
+    typical: list[TypicalOut]
+    rule: str
+    fidelity: float | None
+
+
+class MapOut(BaseModel):
+    """Items in two dimensions, column by column: ``shown`` of them ``of`` so many."""
+
+    item_id: list[str]
+    title: list[str]
+    x: list[float]
+    y: list[float]
+    topic: list[int]
+    shown: int
+    of: int
 
 
 def event_out(event: Event) -> dict[str, Any]:

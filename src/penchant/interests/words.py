@@ -1,0 +1,111 @@
+"""What is said of interests in English and Chinese: sentences, labels, and how items' words are read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from penchant.types import PenchantError
+
+LANGUAGES = ("en", "zh")
+_WORD = re.compile(r"[\u3400-\u9fff]{2,}|[^\W\d_\u3400-\u9fff][^\W_\u3400-\u9fff]*(?:['’-][^\W_\u3400-\u9fff]+)*")
+_NOTHING_SAID = frozenset(
+    re.findall(
+        r"\w+",
+        "a an the of and or for in on at to with by from as is it its into out up your you my his her their our this that not "
+        "no was are be all one two de la le les el los las der die das und et y i ii iii iv "
+        "oz ounce ounces fl fluid ml inch pack count set",
+    )
+)
+_CODE = re.compile(r"[a-z]{0,2}\d+")
+_LABELS: Mapping[str, tuple[str, str]] = {
+    "long_term": ("long-term", "长期"),
+    "short_term": ("right now", "当前"),
+    "memory": ("what follows what", "前后关联"),
+    "neighbours": ("liked by the same people", "同好"),
+    "content": ("alike by its words", "内容相似"),
+    "popularity": ("popular", "热门"),
+    "recent_popularity": ("popular lately", "近期热门"),
+    "bias": ("popular in training", "总体偏好"),
+    "river": ("Interests over time", "兴趣随时间的变化"),
+    "map": ("Items by topic", "物品的主题分布"),
+    "hours": ("Hour of the day (UTC)", "一天中的时段（UTC）"),
+    "weekdays": ("Day of the week", "星期"),
+    "habits": ("Habits", "习惯"),
+    "beside": ("Long-term beside right now", "长期与当前对照"),
+    "drift": ("Drift over time", "兴趣漂移"),
+    "drift_now": ("drift", "兴趣漂移"),
+    "share": ("share", "占比"),
+    "share_of_events": ("share of events", "事件占比"),
+    "other": ("other topics", "其他主题"),
+    "drift_axis": ("distance of long-term and right now", "长期与当前的差距"),
+    "events": ("events", "事件数"),
+    "events_per_week": ("events a week", "每周事件数"),
+    "days_since_last": ("days since the last event", "距上次事件天数"),
+    "events_per_session": ("events a session", "每次会话事件数"),
+    "evening": ("share of events from 18 to 24 UTC", "18至24时（UTC）的事件占比"),
+    "weekend": ("share of events at weekends", "周末事件占比"),
+    "repeats": ("share of repeats", "重复占比"),
+    "completion": ("completion", "完成度"),
+    "dwell": ("seconds stayed", "停留秒数"),
+    "long": ("share of {}", "{}的占比"),
+    "topic": ("topic {}", "主题 {}"),
+}
+WEEKDAYS: Mapping[str, Sequence[str]] = {
+    "en": ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"),
+    "zh": ("周一", "周二", "周三", "周四", "周五", "周六", "周日"),
+}
+
+
+def check_language(language: str) -> None:
+    """Raise ``PenchantError`` for a language that nothing is said in."""
+    if language not in LANGUAGES:
+        raise PenchantError(f"language is {language[:20]!r}, but must be one of {', '.join(LANGUAGES)}")
+
+
+def label(name: str, language: str = "en") -> str:
+    """What a thing is called; its own name where nothing else is known.
+
+    >>> label("short_term", "zh")
+    '当前'
+    """
+    check_language(language)
+    words = _LABELS.get(name)
+    return words[LANGUAGES.index(language)] if words else name
+
+
+def feature(name: str, language: str = "en") -> str:
+    """What a feature of people or items is called: ``long:Drama`` is the share of Drama."""
+    kind, _, rest = name.partition(":")
+    return label("long", language).format(rest) if kind == "long" and rest else label(name, language)
+
+
+def terms(value: str) -> list[str]:
+    """The words of a text that can name something: no numbers, codes, or words every text has.
+
+    >>> terms("The Lord of the Rings, a173")
+    ['lord', 'rings']
+    """
+    found = (word.lower() for word in _WORD.findall(value))
+    return [word for word in found if len(word) > 1 and word not in _NOTHING_SAID and not _CODE.fullmatch(word)]
+
+
+def share(value: float) -> str:
+    """A share as people read it."""
+    return f"{value:.0%}"
+
+
+def quoted(title: str, language: str = "en") -> str:
+    """A title set off from the words around it."""
+    return f"《{title}》" if language == "zh" else f"“{title}”"
+
+
+def listed(words: Iterable[str], language: str = "en") -> str:
+    """Some things in a row.
+
+    >>> listed(["a", "b", "c"]), listed(["a", "b"], "zh")
+    ('a, b and c', 'a和b')
+    """
+    some = list(words)
+    comma, last = (", ", " and ") if language == "en" else ("、", "和")
+    return last.join([comma.join(some[:-1]), some[-1]]) if len(some) > 1 else "".join(some)
