@@ -202,10 +202,11 @@ def shares_of_memories(model: Model, state: UserState, topics: Topics) -> tuple[
     if not isinstance(network, LongShortNetwork) or not {f"{prefix}long", f"{prefix}short"} <= arrays.keys():
         return None
     weights = network.weights()
-    codes = topics.items.codes(model.items.ids)
-    known = np.flatnonzero(codes != UNKNOWN)
-    membership = topics.membership[codes[known]]
-    embedding, bias = weights["embedding"][known], weights["bias"][known]
+    membership, embedding, bias = topics.membership, weights["embedding"], weights["bias"]
+    if topics.items != model.items:
+        codes = topics.items.codes(model.items.ids)
+        known = np.flatnonzero(codes != UNKNOWN)
+        membership, embedding, bias = membership[codes[known]], embedding[known], bias[known]
 
     def shares(interest: Float) -> Float:
         scores = interest @ embedding.T + bias
