@@ -16,28 +16,24 @@ Ids that hold a slash can't stand in a path.
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
-from uuid import uuid4
 
 from fastapi import Body, Depends, FastAPI, Header, Path, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from fastapi.routing import APIRoute
 from prometheus_client import CollectorRegistry, generate_latest
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
-from penchant.live.database import StoreError
 from penchant.live.events import LONGEST_ID, MOST_EVENTS
 from penchant.live.service import MOST_RECOMMENDED, MOST_WORDS, Ask, Recommended, Service, UnknownError
-from penchant.live.worker import OverloadedError
 from penchant.server import shapes
+from penchant.server.hot import Hot, fresh_id, list_out, refusal
 from penchant.server.observing import Observed, ServiceFigures
 from penchant.types import NEVER, PenchantError
-
-log = logging.getLogger("penchant.server")
 
 AnId = Annotated[str, Path(min_length=1, max_length=LONGEST_ID)]
 Many = Annotated[int, Query(ge=1, le=MOST_RECOMMENDED)]
@@ -72,7 +68,6 @@ def create_app(service: Service, clock: Callable[[], int] = now) -> FastAPI:
     )
     registry = CollectorRegistry()
     registry.register(ServiceFigures(service, time.time()))
-    app.add_middleware(Observed, registry=registry)
     app.state.service, app.state.clock = service, clock
     _add_errors(app)
     _add_recommendations(app, service, clock)
@@ -80,6 +75,9 @@ def create_app(service: Service, clock: Callable[[], int] = now) -> FastAPI:
     _add_items(app, service)
     _add_users(app, service)
     _add_health(app, service, registry)
+    routes = {route.path: route for route in app.routes if isinstance(route, APIRoute)}
+    app.add_middleware(Hot, service=service, clock=clock, routes=routes)
+    app.add_middleware(Observed, registry=registry)  # the last added comes first
     return app
 
 
@@ -89,12 +87,7 @@ def _add_errors(app: FastAPI) -> None:
 
     @app.exception_handler(PenchantError)
     async def refused(_: Request, error: PenchantError) -> JSONResponse:
-        if isinstance(error, UnknownError):
-            return answer(404, str(error))
-        if isinstance(error, OverloadedError | StoreError):
-            log.error("%s", error)
-            return answer(503, str(error))
-        return answer(400, str(error))
+        return answer(*refusal(error))
 
     @app.exception_handler(RequestValidationError)
     async def malformed(_: Request, error: RequestValidationError) -> JSONResponse:
@@ -153,7 +146,7 @@ async def _filters(
         "exclude": tuple(exclude),
         "categories": tuple(categories),
         "newer_than": _moment("newer_than", newer_than),
-        "recommendation_id": uuid4().hex,
+        "recommendation_id": fresh_id(),
     }
 
 
@@ -196,7 +189,7 @@ def _add_recommendations(app: FastAPI, service: Service, clock: Callable[[], int
     @app.get("/api/item/{item_id}/neighbors", response_model=ALIST, tags=["recommend"])
     async def similar(item_id: AnId, gorse: Gorse, n: Many = 10, offset: Offset = 0) -> Response:
         """What goes with an item: what the model recommends to someone who had just this one."""
-        found = await asyncio.wrap_future(service.similar(item_id, clock(), n, offset, uuid4().hex))
+        found = await asyncio.wrap_future(service.similar(item_id, clock(), n, offset, fresh_id()))
         return _list(found, gorse, scored=True)
 
 
@@ -205,15 +198,7 @@ def _list(found: Recommended, gorse: int, *, scored: bool) -> Response:
         pairs = zip(found.items, found.scores, strict=True)
         body: Any = [{"Id": item, "Score": score} for item, score in pairs] if scored else list(found.items)
         return JSONResponse(body, headers={"X-Recommendation-Id": found.recommendation_id})
-    items: list[dict[str, Any]] = [
-        {"item_id": item, "score": score, "rank": rank}
-        for rank, (item, score) in enumerate(zip(found.items, found.scores, strict=True), 1)
-    ]
-    if found.parts:
-        for place, item in enumerate(items):
-            item["parts"] = {name: part[place] for name, part in found.parts.items()}
-    head = {"recommendation_id": found.recommendation_id, "model": found.model, "known": found.known}
-    return JSONResponse(head | {"items": items})
+    return JSONResponse(list_out(found))
 
 
 def _add_feedback(app: FastAPI, service: Service, clock: Callable[[], int]) -> None:

@@ -7,7 +7,6 @@ import logging
 import time
 from collections.abc import Iterator
 from typing import Any
-from uuid import uuid4
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -17,6 +16,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from penchant.live.service import Service
+from penchant.server.hot import fresh_id
 
 log = logging.getLogger("penchant.server")
 LARGEST_BODY = 8 << 20
@@ -114,7 +114,7 @@ class Observed:
             return
         headers = dict(scope["headers"])
         given = headers.get(b"x-request-id", b"").decode("latin-1")
-        request_id = given if given.isalnum() and given.isascii() and len(given) <= LONGEST_REQUEST_ID else uuid4().hex
+        request_id = given if given.isalnum() and given.isascii() and len(given) <= LONGEST_REQUEST_ID else fresh_id()
         started, status, taken = time.perf_counter(), 499, 0  # 499: the client was gone before the answer
 
         async def sending(message: Message) -> None:
