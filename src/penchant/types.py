@@ -78,7 +78,8 @@ class Vocabulary:
 
     def codes(self, ids: Sequence[str]) -> Int:
         """Codes ``[len(ids)] int32`` of many ids, ``UNKNOWN`` where an id isn't here."""
-        return np.fromiter((self.code(i) for i in ids), np.int32, len(ids))
+        codes = self._codes
+        return np.array([codes.get(i, UNKNOWN) for i in ids], np.int32)
 
     def translation(self, other: Vocabulary) -> Int:
         """``[len(self) + 1] int32``: this vocabulary's codes in ``other``; the last entry maps ``UNKNOWN`` to itself."""

@@ -24,9 +24,10 @@ WAIT = 10.0
 """Seconds that one process waits for another that writes."""
 REQUESTS_AT_ONCE = 256
 CACHE_KB = 32 << 10
+PAGE = 4096
 LONG_WAL, LONGEST_WAL = 4_000, 32_000
-"""Pages of 4 KB in the write-ahead log above which they are brought into the file: beside writing, and by the writer itself.
-Doing it for every thousand pages, SQLite's default, took half of all time: a page written often is brought over once."""
+"""Pages in the write-ahead log after which they are brought into the file: beside writing, whenever so many have come, and by
+the writer itself. Doing it for every thousand pages, SQLite's default, took half of all time: a page written often is brought over once."""
 TABLES = """
 -- A person's events lie together, so storing one changes one page of them, and a history is read from few.
 CREATE TABLE meta (key TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
@@ -66,6 +67,7 @@ class Database:
         self._together, self._committed = together, committed
         self._local = threading.local()
         self._readers: list[sqlite3.Connection] = []
+        self._brought = 0
         with self._naming_faults():
             self._writing = self._connect()
             try:
@@ -80,6 +82,7 @@ class Database:
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute(f"PRAGMA cache_size = -{CACHE_KB}")
         connection.execute(f"PRAGMA wal_autocheckpoint = {LONGEST_WAL}")
+        connection.execute(f"PRAGMA journal_size_limit = {LONG_WAL * PAGE}")  # so that its size tells how much is in it
         connection.execute("PRAGMA secure_delete = ON")  # what is erased is overwritten
         return connection
 
@@ -153,7 +156,10 @@ class Database:
         wait.
         """
         wal = self.path.with_name(f"{self.path.name}-wal")
-        if wal.exists() and wal.stat().st_size > LONG_WAL * 4096:
+        size = wal.stat().st_size if wal.exists() else 0
+        self._brought = min(self._brought, size)
+        if size - self._brought > LONG_WAL * PAGE:
+            self._brought = size
             with self._naming_faults():
                 connection = sqlite3.connect(self.path, timeout=WAIT, isolation_level=None)
                 try:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from itertools import count
 from typing import Annotated, Any
 from uuid import uuid4
@@ -22,7 +23,7 @@ from penchant.live.database import StoreError
 from penchant.live.events import LONGEST_ID, MOST_EVENTS, Event
 from penchant.live.service import MOST_RECOMMENDED, Ask, Recommended, Service, UnknownError
 from penchant.live.worker import OverloadedError
-from penchant.server.shapes import microseconds
+from penchant.server.shapes import GORSE, microseconds
 from penchant.types import PenchantError
 
 log = logging.getLogger("penchant.server")
@@ -48,25 +49,23 @@ def refusal(error: PenchantError) -> tuple[int, str]:
     return 400, str(error)
 
 
-class _Event(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    """``shapes.EventIn`` as it nearly always comes."""
-
-    user_id: Id
-    item_id: Id
-    timestamp: str | float | None = None
-    event_type: Id = "event"
-    value: float = 1.0
-    event_id: Id | None = None
-    session_id: Id | None = None
-    recommendation_id: Id | None = None
+_FIELDS: list[Any] = [
+    ("user_id", Id),
+    ("item_id", Id),
+    ("timestamp", str | float | None, None),
+    ("event_type", Id, "event"),
+    ("value", float, 1.0),
+    *((name, Id | None, None) for name in ("event_id", "session_id", "recommendation_id")),
+]
+"""``shapes.EventIn`` as it nearly always comes: a field more, or one in the other spelling, and it isn't plain."""
 
 
-class _GorseEvent(_Event, rename={"user_id": "UserId", "item_id": "ItemId", "timestamp": "Timestamp", "event_type": "FeedbackType", "value": "Value"}):  # noqa: E501
-    """The same in Gorse's spelling."""
+def _reader(names: Mapping[str, str]) -> msgspec.json.Decoder[Any]:
+    plain = msgspec.defstruct("Event", _FIELDS, rename=names, forbid_unknown_fields=True, gc=False)
+    return msgspec.json.Decoder(Annotated[list[plain], msgspec.Meta(max_length=MOST_EVENTS)])  # type: ignore[valid-type]
 
 
-_EVENTS = msgspec.json.Decoder(Annotated[list[_Event], msgspec.Meta(max_length=MOST_EVENTS)])
-_GORSE_EVENTS = msgspec.json.Decoder(Annotated[list[_GorseEvent], msgspec.Meta(max_length=MOST_EVENTS)])
+_EVENTS, _GORSE_EVENTS = _reader({}), _reader(GORSE)
 _ENCODER = msgspec.json.Encoder()
 
 
@@ -153,11 +152,8 @@ class Hot:
             await self._app(scope, receive_again, send)
             return
         scope["route"] = self._feedback_route
-        try:
-            done = await asyncio.wrap_future(stored)
-        except PenchantError as error:
-            status, sentence = refusal(error)
-            await _answer(send, {"error": sentence}, status)
+        done = await _done(stored, send)
+        if done is None:
             return
         if b"x-api-key" in headers or b"x-api-version" in headers:
             await _answer(send, {"RowAffected": done.accepted})
@@ -179,13 +175,19 @@ class Hot:
             await self._app(scope, receive, send)
             return
         scope["route"] = self._list_route
-        try:
-            found = await asyncio.wrap_future(asked)
-        except PenchantError as error:
-            status, sentence = refusal(error)
-            await _answer(send, {"error": sentence}, status)
-            return
-        await _answer(send, list_out(found))
+        found = await _done(asked, send)
+        if found is not None:
+            await _answer(send, list_out(found))
+
+
+async def _done(future: Future[Any], send: Send) -> Any:
+    """What a future comes to; where it fails the refusal is sent, and there is nothing."""
+    try:
+        return await asyncio.wrap_future(future)
+    except PenchantError as error:
+        status, sentence = refusal(error)
+        await _answer(send, {"error": sentence}, status)
+        return None
 
 
 async def _answer(send: Send, content: dict[str, Any], status: int = 200) -> None:

@@ -106,6 +106,14 @@ class Observed:
         self._requests = Counter("penchant_requests", "Requests", ["method", "path", "status"], registry=registry)
         self._seconds = Histogram("penchant_request_seconds", "Seconds", ["method", "path"], registry=registry, buckets=BUCKETS)
         self._going = Gauge("penchant_requests_in_progress", "Requests being answered", registry=registry)
+        self._known: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+
+    def _figures(self, method: str, path: str, status: int) -> tuple[Counter, Histogram]:
+        """Those of one kind of request, looked up once: there are few kinds."""
+        if (method, path, status) not in self._known:
+            of = self._requests.labels(method, path, status), self._seconds.labels(method, path)
+            self._known[method, path, status] = of
+        return self._known[method, path, status]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -145,8 +153,9 @@ class Observed:
             seconds = time.perf_counter() - started
             route = scope.get("route")
             path = getattr(route, "path", "none of ours")
-            self._requests.labels(scope["method"], path, status).inc()
-            self._seconds.labels(scope["method"], path).observe(seconds)
+            requests, took = self._figures(scope["method"], path, status)
+            requests.inc()
+            took.observe(seconds)
             if log.isEnabledFor(logging.INFO):
                 fields = {
                     "request_id": request_id,

@@ -259,7 +259,7 @@ def user_out(user: User) -> dict[str, Any]:
     return {"user_id": user.user_id, "labels": user.labels, "comment": user.comment}
 
 
-_GORSE = {
+GORSE = {
     "user_id": "UserId",
     "item_id": "ItemId",
     "timestamp": "Timestamp",
@@ -280,9 +280,9 @@ _GORSE = {
 def in_gorse(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Fields in Gorse's spelling, without those it doesn't have; lists of fields too."""
     return {
-        _GORSE[name]: [in_gorse(entry) for entry in value] if name in ("events", "items", "users") else value
+        GORSE[name]: [in_gorse(entry) for entry in value] if name in ("events", "items", "users") else value
         for name, value in fields.items()
-        if name in _GORSE
+        if name in GORSE
     }
 
 

@@ -106,7 +106,7 @@ class Runtime(ABC):
     def score(self, state: Arrays, now: Int) -> Float:
         """``interest · item + bias``, ``[n, V] float32``."""
         interest = sum(self.interest(state, now).values())
-        scores: Float = np.pad(interest, ((0, 0), (0, 1)), constant_values=1) @ self.output
+        scores: Float = np.concatenate([interest, np.ones((len(interest), 1), np.float32)], axis=1) @ self.output
         return scores
 
     def parts(self, state: Arrays, now: Int, item: Int) -> dict[str, Float]:
