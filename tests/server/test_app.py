@@ -141,6 +141,9 @@ BAD: list[tuple[str, str, Any]] = [
     ("POST", "/api/feedback", b""),
     ("POST", "/api/feedback", [{"user_id": "a", "item_id": "x"}] * 10_001),
     ("POST", "/api/session/recommend", [{"item_id": "x"}] * 1_001),
+    ("POST", "/api/rank", {"user_id": "a", "items": []}),
+    ("POST", "/api/rank", {"user_id": "a", "items": ["x"] * 1001}),
+    ("POST", "/api/rank", {"user_id": "a", "items": ["x"]}),  # no model here ranks
     ("POST", "/api/item", {"item_id": "x", "labels": "\0" * 200_000}),
     ("POST", "/api/item", b'{"item_id": "x", "labels": ["\\udfff"]}'),
     ("POST", "/api/item", b'{"item_id": "x", "labels": NaN}'),

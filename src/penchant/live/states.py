@@ -53,10 +53,13 @@ class Entry:
 
 
 class States:
-    """The states of one model over one ledger. Used by one thread."""
+    """The states of one model over one ledger. Used by one thread. Those that aren't ``kept`` are never written: the store has
+    room for one state a person, that of the model that recommends.
+    """
 
-    def __init__(self, ledger: Ledger, model: Model, *, memory: int = MEMORY) -> None:
+    def __init__(self, ledger: Ledger, model: Model, *, memory: int = MEMORY, kept: bool = True) -> None:
         self.model = model
+        self._kept = kept
         self._ledger = ledger
         self._tail = ledger.follow()
         self._told_to = self._sure_from = -1  # of all between the two numbers we have been told
@@ -196,7 +199,7 @@ class States:
         old = self._entries.pop(user, None)
         self.bytes += entry.size - (old.size if old else 0)
         self._entries[user] = entry
-        if entry.changed:
+        if entry.changed and self._kept:
             self._changed[user] = entry
 
     def _shrink(self) -> None:

@@ -3,6 +3,7 @@
     POST   /api/feedback                        events, each stored once; answered when they are on disk
     GET    /api/recommend/{user_id}             what to recommend now, with the parts of each score if asked
     POST   /api/session/recommend               the same for events that aren't stored
+    POST   /api/rank                            will this user like these items
     GET    /api/item-to-item/{item_id}          what goes with an item
     PUT    /api/user/{target}/merge/{source}    an anonymous session becomes an account
     DELETE /api/user/{user_id}                  erasure, with a receipt
@@ -184,6 +185,14 @@ def _add_recommendations(app: FastAPI, service: Service, clock: Callable[[], int
         moment = clock() if filters["now"] is None else filters["now"]
         wish = ask(filters, events=tuple(event.event(moment) for event in events))
         return await answered(wish, gorse, scored=True)
+
+    @app.post("/api/rank", response_model=shapes.RankedOut, tags=["recommend"])
+    async def rank(wish: shapes.RankIn) -> Response:
+        """How likely a user is to like each of some items, likeliest first. Needs a model that ranks candidates (``penchant
+        serve --ranker``).
+        """
+        found = await asyncio.wrap_future(service.rank(wish.candidates(clock())))
+        return JSONResponse(shapes.ranked_out(found))
 
     @app.get("/api/item-to-item/{item_id}", response_model=ALIST, tags=["recommend"])
     @app.get("/api/item/{item_id}/neighbors", response_model=ALIST, tags=["recommend"])
