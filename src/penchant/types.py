@@ -429,5 +429,9 @@ class Learning(Protocol):
 class Growing(Learning, Protocol):
     """What models that learn offer if items can join their catalogue without training."""
 
+    @property
+    def growable(self) -> bool:
+        """Whether they can: to a blend, only if one of its members can take them in."""
+
     def grown(self, items: Sequence[str]) -> Self:
         """A copy with more items at the end of the catalogue, of which nothing was learned yet. It has states of its own."""

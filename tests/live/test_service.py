@@ -229,6 +229,26 @@ def test_an_item_nobody_knew_can_be_recommended_once_it_came_up(service: Service
     assert service.grow() == 0
 
 
+def test_an_item_nobody_knew_joins_the_flagship_too(tmp_path: Path, now: int, did: Did) -> None:
+    """Its network has no vector for it, and no words are known of it: what followed what carries it."""
+    model = create("longshort", width=8, epochs=1, batch_events=64).fit(example_histories(np.random.default_rng(1), users=30))
+    service = Service(Ledger(tmp_path / "store.db", create=True), model, {})
+    for user in ("ann", "bob", "eve"):
+        service.feedback([did(user, 3, 1), did(user, "brand new", 2), did(user, 9, 3)], now).result()
+    service.feedback([did("zoe", 3, 1)], now).result()
+    wait_until(lambda: service.lag == 0)
+    assert service.grow() == 1
+    assert "brand new" in ask(service, now, "zoe", n=10)
+    assert "brand new" not in ask(service, now, "max", n=10)  # of whom nothing says so
+    found = service.recommend(Ask(now, "zoe", n=41, explain=True, exclude_seen=False)).result()
+    sums = np.sum([part for part in found.parts.values()], axis=0)
+    np.testing.assert_allclose(sums, found.scores, rtol=1e-4, atol=1e-4)
+    service.feedback([did("zoe", "brand new", 2)], now).result()
+    ask(service, now, "zoe")
+    assert verify(service.ledger, service.living.model).differing == ()
+    service.close()
+
+
 def test_a_restart_knows_the_same_new_items(tmp_path: Path, now: int, did: Did) -> None:
     names = []
     for _ in range(2):

@@ -92,7 +92,7 @@ class Memory:
 
         Raises ``PenchantError`` where a model can't grow.
         """
-        if not isinstance(self.model, Growing):
+        if not (isinstance(self.model, Growing) and self.model.growable):
             raise PenchantError("the model can't grow without training")
         items = self.new_items()
         model = self.model.grown(items)

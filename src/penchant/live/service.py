@@ -196,7 +196,7 @@ class Service:
     def _bring_to_life(self, model: Model, lineage: Mapping[str, Any]) -> Living:
         memory = Memory(self.ledger, model, learned_before(self.ledger, lineage))
         memory.begin()
-        if memory.new_items() and isinstance(model, Growing):
+        if isinstance(model, Growing) and model.growable and memory.new_items():
             model, memory = memory.grown()
         return self._living(model, lineage, memory)
 
@@ -389,7 +389,7 @@ class Service:
         """
         with self._exchanging:
             old = self.living
-            if not old.memory.unknown or not isinstance(old.model, Growing):
+            if not (old.memory.unknown and isinstance(old.model, Growing) and old.model.growable):
                 return 0
             with self._memory_lock:
                 new = len(old.memory.new_items())
