@@ -11,7 +11,7 @@
     POST, GET, PATCH, DELETE of /api/item(s) and /api/user(s)
     GET    /health/live, /health/ready, /metrics, /docs
 
-Ids that hold a slash can't stand in a path.
+A slash within an id is written ``%2F`` in a path.
 """
 
 from __future__ import annotations
@@ -26,17 +26,18 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from fastapi.routing import APIRoute
 from prometheus_client import CollectorRegistry, generate_latest
+from pydantic import BeforeValidator
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from penchant.live.events import LONGEST_ID, MOST_EVENTS
 from penchant.live.service import MOST_RECOMMENDED, MOST_WORDS, Ask, Recommended, Service, UnknownError
 from penchant.server import shapes
-from penchant.server.hot import Hot, fresh_id, list_out, refusal
+from penchant.server.hot import SLASH, Hot, fresh_id, list_out, refusal
 from penchant.server.observing import Observed, ServiceFigures
 from penchant.types import NEVER, PenchantError
 
-AnId = Annotated[str, Path(min_length=1, max_length=LONGEST_ID)]
+AnId = Annotated[str, BeforeValidator(lambda word: word.replace(SLASH, "/")), Path(min_length=1, max_length=LONGEST_ID)]
 Many = Annotated[int, Query(ge=1, le=MOST_RECOMMENDED)]
 Offset = Annotated[int, Query(ge=0, le=MOST_RECOMMENDED)]
 Truth = Annotated[bool, Query()]

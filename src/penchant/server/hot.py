@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from itertools import count
 from typing import Annotated, Any
+from urllib.parse import unquote
 from uuid import uuid4
 
 import msgspec
@@ -30,6 +31,9 @@ log = logging.getLogger("penchant.server")
 
 FEEDBACK, LISTS = "/api/feedback", "/api/recommend/"
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=LONGEST_ID)]
+SLASH = "\ud800"
+"""Stands for a slash within an id, one that came as ``%2F``, until the path is taken apart: no text has this character."""
+_ENCODED = re.compile("%2f", re.IGNORECASE)
 _ONLY_N = re.compile(rb"n=([1-9][0-9]{0,3})")
 _PROCESS, _COUNT = uuid4().hex[:20], count()
 
@@ -119,6 +123,13 @@ class Hot:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or pass it on."""
+        raw = scope.get("raw_path", b"")
+        if b"%2" in raw and _ENCODED.search(raw.decode("latin-1")):
+            # A copy: whoever called us wouldn't understand such a path.
+            inner = scope | {"path": SLASH.join(map(unquote, _ENCODED.split(raw.decode("latin-1")))), "raw_path": b""}
+            await self(inner, receive, send)
+            scope["route"] = inner.get("route")
+            return
         path = scope.get("path", "")
         if path == FEEDBACK and scope["method"] in ("POST", "PUT"):
             await self._feedback(scope, receive, send)
@@ -161,11 +172,12 @@ class Hot:
             await _answer(send, {"accepted": done.accepted, "duplicates": done.duplicates})
 
     async def _list(self, scope: Scope, receive: Receive, send: Send) -> None:
-        user, query = scope["path"][len(LISTS) :], scope["query_string"]
+        path, query = scope["path"][len(LISTS) :], scope["query_string"]
+        user = path.replace(SLASH, "/")
         only_n = _ONLY_N.fullmatch(query)
         n = int(only_n[1]) if only_n else 10
         gorse = any(name in (b"x-api-key", b"x-api-version") for name, _ in scope["headers"])
-        plain = (only_n or not query) and n <= MOST_RECOMMENDED and user and "/" not in user and not gorse
+        plain = (only_n or not query) and n <= MOST_RECOMMENDED and path and "/" not in path and not gorse
         try:
             wish = Ask(self._clock(), user, n=n, recommendation_id=fresh_id())
             asked = self._service.recommend(wish) if plain else None

@@ -123,6 +123,7 @@ class Observed:
         headers = dict(scope["headers"])
         given = headers.get(b"x-request-id", b"").decode("latin-1")
         request_id = given if given.isalnum() and given.isascii() and len(given) <= LONGEST_REQUEST_ID else fresh_id()
+        asked = scope["path"]
         started, status, taken = time.perf_counter(), 499, 0  # 499: the client was gone before the answer
 
         async def sending(message: Message) -> None:
@@ -160,7 +161,7 @@ class Observed:
                 fields = {
                     "request_id": request_id,
                     "method": scope["method"],
-                    "path": scope["path"],
+                    "path": asked,
                     "status": status,
                     "ms": round(1000 * seconds, 2),
                 }
