@@ -121,7 +121,9 @@ def test_nothing_is_made_of_too_few_events(folder: Path, ledger: Ledger) -> None
 
 def test_two_updates_of_a_model_do_not_both_train(folder: Path, ledger: Ledger) -> None:
     changed_ways(ledger)
-    words = "import sys, pathlib, penchant.folders as f\nwith f.alone(pathlib.Path(sys.argv[1]), 'x'): print(1, flush=True); input()"
+    words = (
+        "import sys, pathlib as p, penchant.folders as f\nwith f.alone(p.Path(sys.argv[1]), 'x'): print(1, flush=True); input()"
+    )
     other = subprocess.Popen(
         [sys.executable, "-c", words, str(folder / "model")], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )

@@ -45,7 +45,7 @@ def test_histories_are_in_the_total_order(ledger: Ledger, did: Did) -> None:
 
 def test_what_is_behind_a_number_is_told_from_all_other_change(ledger: Ledger, did: Did) -> None:
     def behind(*asked: tuple[str, int]) -> list[list[str] | None]:
-        return [None if events is None else [e.item_id for e in events] for events in ledger.behind(asked)]
+        return [None if found is None else [event.item_id for event in found] for found in ledger.behind(asked)]
 
     ledger.append([did("ann", 1, 10)]).result()
     ledger.append([did("bob", 1, 10)]).result()
@@ -73,7 +73,10 @@ def test_who_follows_is_told_of_commits_in_order(ledger: Ledger, did: Did) -> No
     ledger.erase_user("bob").result()
     told = list(tail)
     assert [news.after for news in told] == [news.before for news in told[1:]] + [ledger.clock()]
-    items = [news.events and {user: [e.item_id for e in events] for user, events in news.events.items()} for news in told]
+    items = [
+        None if news.events is None else {user: [e.item_id for e in events] for user, events in news.events.items()}
+        for news in told
+    ]
     assert items == [{"ann": ["item 2"], "bob": ["item 1"]}, {"ann": ["item 3"]}, None]
     stored = {event.event_id: event for event in ledger.histories([("ann", NEVER, "")])[0]}
     assert all(stored[event.event_id] == event for news in told if news.events for event in news.events.get("ann", ()))

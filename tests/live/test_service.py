@@ -241,7 +241,7 @@ def test_an_item_nobody_knew_joins_the_flagship_too(tmp_path: Path, now: int, di
     assert "brand new" in ask(service, now, "zoe", n=10)
     assert "brand new" not in ask(service, now, "max", n=10)  # of whom nothing says so
     found = service.recommend(Ask(now, "zoe", n=41, explain=True, exclude_seen=False)).result()
-    sums = np.sum([part for part in found.parts.values()], axis=0)
+    sums = np.sum(list(found.parts.values()), axis=0)
     np.testing.assert_allclose(sums, found.scores, rtol=1e-4, atol=1e-4)
     service.feedback([did("zoe", "brand new", 2)], now).result()
     ask(service, now, "zoe")

@@ -25,12 +25,12 @@ VALUES = st.one_of(
 )
 NAMES = ("user_id", "item_id", "timestamp", "event_type", "value", "event_id", "session_id", "recommendation_id")
 GORSE = ("UserId", "ItemId", "Timestamp", "FeedbackType", "Value", "event_id", "Comment")
-EVENTS = st.one_of(*(
-    st.fixed_dictionaries(
-        {names[0]: WORDS, names[1]: WORDS}, optional={name: VALUES for name in (*names[2:], *more)}
+EVENTS = st.one_of(
+    *(
+        st.fixed_dictionaries({names[0]: WORDS, names[1]: WORDS}, optional=dict.fromkeys((*names[2:], *more), VALUES))
+        for names, more in ((NAMES, ()), (GORSE, ()), (NAMES, GORSE[2:]))
     )
-    for names, more in ((NAMES, ()), (GORSE, ()), (NAMES, GORSE[2:]))
-))
+)
 
 
 @settings(max_examples=300)

@@ -27,7 +27,8 @@ CACHE_KB = 32 << 10
 PAGE = 4096
 LONG_WAL, LONGEST_WAL = 4_000, 32_000
 """Pages in the write-ahead log after which they are brought into the file: beside writing, whenever so many have come, and by
-the writer itself. Doing it for every thousand pages, SQLite's default, took half of all time: a page written often is brought over once."""
+the writer itself. A page that is written often is brought over once; doing it for every thousand pages, SQLite's default, took
+half of all time."""
 TABLES = """
 -- A person's events lie together, so storing one changes one page of them, and a history is read from few.
 CREATE TABLE meta (key TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
@@ -94,7 +95,9 @@ class Database:
         if version > SCHEMA:
             raise PenchantError(f"{self.path}: has schema {version}, this Penchant reads {SCHEMA}; update Penchant")
         if self._tables() and version < SCHEMA:
-            raise PenchantError(f"{self.path}: was made by an older Penchant (schema {version}, now {SCHEMA}); make a new store")
+            raise PenchantError(
+                f"{self.path}: was made by an older Penchant (schema {version}, now {SCHEMA}); make a new store"
+            )
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("BEGIN IMMEDIATE")  # tells at once whether the file can be written
         if not self._tables():  # another process may have made them meanwhile

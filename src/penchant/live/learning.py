@@ -59,7 +59,10 @@ def update(model: str | Path, ledger: Ledger, *, k: int = 10, seed: int = 0, pro
     folder = Path(model)
     champion, lineage = artifact.load(folder), artifact.read_lineage(folder)
     known = learned_before(ledger, lineage)
-    with folders.alone(folder, "an update of this model"), TemporaryDirectory(dir=folder.absolute().parent, prefix=".update-") as work:
+    with (
+        folders.alone(folder, "an update of this model"),
+        TemporaryDirectory(dir=folder.absolute().parent, prefix=".update-") as work,
+    ):
         log, numbers = _dataset(ledger, Path(work), progress)
         new = numbers > known
         if new.sum() < FEWEST:

@@ -260,7 +260,8 @@ class Ledger:
             last = take(connection, len(log))
             for start in range(0, len(log), ROWS_AT_ONCE):
                 rows = _rows(log, slice(start, start + ROWS_AT_ONCE), last - len(log) + 1 + start)
-                connection.executemany(f"INSERT INTO events ({_COLUMNS}, seq) VALUES (?, ?, ?, ?, ?, ?, ?, NULL, ?)", rows)
+                into = f"INSERT INTO events ({_COLUMNS}, seq) VALUES (?, ?, ?, ?, ?, ?, ?, NULL, ?)"  # noqa: S608 - from here
+                connection.executemany(into, rows)
                 progress("storing events", min(start + ROWS_AT_ONCE, len(log)), len(log))
             connection.executemany(
                 "INSERT INTO users (user_id, reset) VALUES (?1, ?2) ON CONFLICT (user_id) DO UPDATE SET reset = ?2",
@@ -286,8 +287,8 @@ class Ledger:
             return _clock(connection)
 
     def behind(self, numbers: Sequence[tuple[str, int]]) -> list[list[Happened] | None]:
-        """Of each user the events with numbers above one, in order; ``None`` where the history has been changed otherwise since,
-        or there is no such user.
+        """Of each user the events with numbers above one, in order; ``None`` where the history has been changed otherwise
+        since, or there is no such user.
         """
         with self.database.reading() as connection:
             whole = connection.execute(
@@ -478,7 +479,9 @@ def _append(
     if new < len(events):  # which were there is only looked up where some were
         found = connection.execute("SELECT json_group_array(seq) FROM events WHERE seq > ?", [clock]).fetchone()[0]
         numbers = set(json.loads(found))
-    taken, by_user, number = [], {}, clock
+    taken: list[Appended] = []
+    by_user: dict[str, list[Happened]] = {}
+    number = clock
     for request in requests:
         accepted = 0
         for event in request:

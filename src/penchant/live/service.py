@@ -99,7 +99,7 @@ class Recommended:
 
 @dataclass(frozen=True)
 class Candidates:
-    """A question: will this user like these items, shown at ``now`` in this ``context``?"""
+    """Whether a user will like each of some items, shown at ``now`` in this ``context``."""
 
     now: int
     user_id: str
@@ -281,7 +281,9 @@ class Service:
             return self._ranking
         if isinstance(self.living.model, Interest):
             return self.living.states
-        raise PenchantError("no model here ranks candidates; start the server with --ranker MODEL, a folder of --model interest")
+        raise PenchantError(
+            "no model here ranks candidates; start the server with --ranker MODEL, a folder of --model interest"
+        )
 
     def _probabilities(self, asked: Candidates) -> Ranked:
         states = self._ranker()

@@ -233,11 +233,13 @@ class Blend(Model):
         total: dict[str, Float] = {}
         for weight, member, mine in self._speaking(state):
             new = item >= len(member.items)
-            for name, part in member.parts(mine, now, np.where(new, 0, item)).items():
-                total[name] = total.get(name, np.float32(0)) + np.float32(weight) * np.where(new, np.float32(0), part)
+            said = member.parts(mine, now, np.where(new, 0, item))
             if new.any():
                 average = member.score(mine, now).mean(axis=1, keepdims=True)
-                total["new_item"] = total.get("new_item", np.float32(0)) + np.float32(weight) * np.where(new, average, 0)
+                said = {name: np.where(new, np.float32(0), part) for name, part in said.items()}
+                said["new_item"] = np.where(new, average, np.float32(0))
+            for name, part in said.items():
+                total[name] = total.get(name, np.float32(0)) + np.float32(weight) * part
         return total
 
 

@@ -126,7 +126,8 @@ class Hot:
         raw = scope.get("raw_path", b"")
         if b"%2" in raw and _ENCODED.search(raw.decode("latin-1")):
             # A copy: whoever called us wouldn't understand such a path.
-            inner = scope | {"path": SLASH.join(map(unquote, _ENCODED.split(raw.decode("latin-1")))), "raw_path": b""}
+            path = SLASH.join(map(unquote, _ENCODED.split(raw.decode("latin-1"))))
+            inner = {**scope, "path": path, "raw_path": b""}
             await self(inner, receive, send)
             scope["route"] = inner.get("route")
             return

@@ -28,8 +28,9 @@ def lstm_step(gates: Float, c: Float) -> tuple[Float, Float]:
 def layer_norm(x: Float, weight: Float, bias: Float) -> Float:
     """Normalise the last axis to mean 0 and variance 1, then scale and shift (Ba et al. 2016)."""
     width = np.float32(x.shape[-1])
-    centred = x - np.add.reduce(x, axis=-1, keepdims=True) / width  # what ``mean`` does, without its checks
-    variance = np.add.reduce(centred * centred, axis=-1, keepdims=True) / width
+    mean = np.asarray(np.add.reduce(x, axis=-1, keepdims=True) / width, np.float32)  # ``np.mean``, without its checks
+    centred = x - mean
+    variance = np.asarray(np.add.reduce(centred * centred, axis=-1, keepdims=True) / width, np.float32)
     y: Float = centred / np.sqrt(variance + np.float32(1e-5)) * weight + bias
     return y
 
