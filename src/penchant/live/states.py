@@ -92,9 +92,13 @@ class States:
         distinct = list(dict.fromkeys(users))
         with self._ledger.database.reading():
             self._bring_up(distinct, self._ledger.clock())
-        nobody = Entry(self.model.initial(1), 0, np.zeros(0, np.int32))
-        self.found["nobody"] += sum(user not in self._entries for user in distinct)
-        entries = [self._entries.get(user, nobody) for user in users]
+        strangers = sum(user not in self._entries for user in distinct)
+        self.found["nobody"] += strangers
+        if strangers:
+            nobody = Entry(self.model.initial(1), 0, np.zeros(0, np.int32))
+            entries = [self._entries.get(user, nobody) for user in users]
+        else:
+            entries = [self._entries[user] for user in users]
         states = UserState.concatenate([entry.state for entry in entries])
         seen = [entry.seen for entry in entries]
         self._shrink()
