@@ -304,15 +304,16 @@ class Ledger:
         with self.database.reading() as connection:
             return _histories(connection, cursors)
 
-    def last_events(self, user_id: str, before: int, count: int) -> list[Happened]:
-        """Of a user the last ``count`` events with numbers up to ``before``, in order."""
+    def last_events(self, users: Sequence[str], before: int, count: int) -> list[list[Happened]]:
+        """Of each user the last ``count`` events with numbers up to ``before``, in order."""
         with self.database.reading() as connection:
-            rows = connection.execute(
-                "SELECT timestamp, event_id, item_id, event_type, seq FROM events WHERE user_id = ? AND seq <= ? "
-                "ORDER BY timestamp DESC, event_id DESC LIMIT ?",
-                [user_id, before, count],
-            ).fetchall()
-        return [Happened(*row) for row in reversed(rows)]
+            (found,) = connection.execute(
+                "SELECT json_group_array(json_array(place, timestamp, event_id, item_id, event_type, seq)) FROM ("
+                "SELECT j.key AS place, e.*, row_number() OVER (PARTITION BY j.key ORDER BY timestamp DESC, event_id DESC) AS back "
+                "FROM json_each(?1) j CROSS JOIN events e ON e.user_id = j.value AND e.seq <= ?2) WHERE back <= ?3",
+                [json.dumps(users), before, count],
+            ).fetchone()
+        return _in_rows(found, len(users))
 
     def since(self, number: int, most: int) -> list[tuple[str, Happened]]:
         """User and event of up to ``most`` events with numbers above ``number``, in the order they arrived."""
@@ -515,12 +516,17 @@ def _histories(connection: sqlite3.Connection, cursors: Sequence[Cursor]) -> lis
 
 def _read(connection: sqlite3.Connection, where: str, asked: Sequence[tuple[Any, ...]]) -> list[list[Happened]]:
     """Of each user asked for (first in ``j.value``) the events ``e`` of which something holds, in order."""
-    histories: list[list[Happened]] = [[] for _ in asked]
     (found,) = connection.execute(
         "SELECT json_group_array(json_array(j.key, timestamp, event_id, item_id, event_type, seq)) "  # noqa: S608 - from here
         f"FROM json_each(?) j CROSS JOIN events e ON e.user_id = j.value ->> 0 AND {where}",
         [json.dumps(asked)],
     ).fetchone()
+    return _in_rows(found, len(asked))
+
+
+def _in_rows(found: str, rows: int) -> list[list[Happened]]:
+    """Events as SQLite gave them, each with its row, as histories."""
+    histories: list[list[Happened]] = [[] for _ in range(rows)]
     for place, *event in json.loads(found):
         histories[place].append(Happened(*event))
     for history in histories:
