@@ -309,7 +309,8 @@ class Ledger:
         with self.database.reading() as connection:
             (found,) = connection.execute(
                 "SELECT json_group_array(json_array(place, timestamp, event_id, item_id, event_type, seq)) FROM ("
-                "SELECT j.key AS place, e.*, row_number() OVER (PARTITION BY j.key ORDER BY timestamp DESC, event_id DESC) AS back "
+                "SELECT j.key AS place, e.*, row_number() OVER "
+                "(PARTITION BY j.key ORDER BY timestamp DESC, event_id DESC) AS back "
                 "FROM json_each(?1) j CROSS JOIN events e ON e.user_id = j.value AND e.seq <= ?2) WHERE back <= ?3",
                 [json.dumps(users), before, count],
             ).fetchone()

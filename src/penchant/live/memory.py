@@ -110,8 +110,8 @@ class Memory:
         return model, memory
 
     def _before(self, user: str, new: Sequence[Happened], last: list[Happened]) -> list[Happened]:
-        """The events learned already that new ones follow: the ``last`` ones, or all of the user's where one of the new came late,
-        or where unknown items among the last let the model look further back.
+        """The events learned already that new ones follow: the ``last`` ones, or all of the user's where one of the new came
+        late, or where unknown items among the last let the model look further back.
         """
         late = bool(last) and _place(last[-1]) > min(_place(event) for event in new)
         if not late and all(self.model.items.code(event.item_id) != UNKNOWN for event in last):
