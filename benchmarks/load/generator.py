@@ -61,7 +61,7 @@ async def paced(rate: float, until: float, work: Callable[[], Awaitable[None]]) 
     while time.perf_counter() < until:
         await work()
         done += 1
-        await asyncio.sleep(max(0.0, begun + done / rate - time.perf_counter()))
+        await asyncio.sleep(max(0.0, min(until, begun + done / rate) - time.perf_counter()))
 
 
 def event(chance: random.Random, items: list[str], user: str | None = None) -> dict[str, Any]:

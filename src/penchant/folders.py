@@ -11,6 +11,11 @@ from pathlib import Path
 
 from penchant.types import PenchantError
 
+try:
+    import fcntl
+except ModuleNotFoundError:  # Windows, where nothing is locked
+    fcntl = None  # type: ignore[assignment]
+
 
 @contextmanager
 def writing(out: Path, files: Collection[str]) -> Iterator[Path]:
@@ -81,6 +86,25 @@ def check_replaceable(out: Path, files: Collection[str]) -> None:
             raise PenchantError(f"{out}: exists and {what} {odd}, so it is not replaced; name another folder or remove it")
     elif out.exists():
         raise PenchantError(f"{out}: is a file; name a folder")
+
+
+@contextmanager
+def alone(folder: Path, what: str) -> Iterator[None]:
+    """While the block runs no other process is in such a block of the same folder; it raises ``PenchantError``, saying ``what``
+    is going on. The system lets go of it whenever the process ends.
+    """
+    if fcntl is None:
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise PenchantError(f"{folder}: {what} already goes on in another process; wait for its end") from error
+        yield
+    finally:
+        os.close(handle)
 
 
 def _alive(process: int) -> bool:

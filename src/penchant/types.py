@@ -82,7 +82,8 @@ class Vocabulary:
 
     def codes(self, ids: Sequence[str]) -> Int:
         """Codes ``[len(ids)] int32`` of many ids, ``UNKNOWN`` where an id isn't here."""
-        return np.fromiter((self.code(i) for i in ids), np.int32, len(ids))
+        codes = self._codes
+        return np.array([codes.get(i, UNKNOWN) for i in ids], np.int32)
 
     def translation(self, other: Vocabulary) -> Int:
         """``[len(self) + 1] int32``: this vocabulary's codes in ``other``; the last entry maps ``UNKNOWN`` to itself."""
@@ -431,6 +432,10 @@ class Learning(Protocol):
 @runtime_checkable
 class Growing(Learning, Protocol):
     """What models that learn offer if items can join their catalogue without training."""
+
+    @property
+    def growable(self) -> bool:
+        """Whether they can: to a blend, only if one of its members can take them in."""
 
     def grown(self, items: Sequence[str]) -> Self:
         """A copy with more items at the end of the catalogue, of which nothing was learned yet. It has states of its own."""

@@ -12,6 +12,7 @@ from penchant.live.events import Event
 from penchant.live.ledger import Ledger
 from penchant.models import create
 from penchant.models.base import Model
+from penchant.models.interest import Interest, InterestSettings, shapes
 from penchant.models.neural.model import LSTM
 from penchant.models.neural.runtime import RUNTIMES, common_shapes
 from penchant.testing import example_histories
@@ -63,4 +64,15 @@ def lstm() -> Model:
     model.event_types = ("event",)
     shapes = common_shapes(40, 1, timed=True, settings=model.settings) | RUNTIMES["lstm"].shapes(model.settings, timed=True)
     model.set_weights({name: chance.normal(size=shape).astype(np.float32) for name, shape in shapes.items()})
+    return model
+
+
+@pytest.fixture(scope="session")
+def head(lstm: Model) -> Interest:
+    """A ranker over it, as if trained on clicks and likes in three tabs."""
+    model, chance = Interest(InterestSettings(width=8, hidden=6, ring=4)), np.random.default_rng(3)
+    model.take_base(lstm, lstm.items, lstm.event_types)
+    form = model.form_for(("click", "like"), {"tab": ("1", "2", "3")})
+    weights = {name: chance.normal(size=shape).astype(np.float32) for name, shape in shapes(form, model.settings).items()}
+    model.set_head(form, weights, (np.ones(2, np.float32), np.zeros(2, np.float32)))
     return model

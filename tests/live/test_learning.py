@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -115,6 +117,23 @@ def test_nothing_is_made_of_too_few_events(folder: Path, ledger: Ledger) -> None
     with pytest.raises(PenchantError, match="0 events"):
         learning.update(folder / "model", ledger)
     assert sorted(folder.iterdir()) == before
+
+
+def test_two_updates_of_a_model_do_not_both_train(folder: Path, ledger: Ledger) -> None:
+    changed_ways(ledger)
+    words = (
+        "import sys, pathlib as p, penchant.folders as f\nwith f.alone(p.Path(sys.argv[1]), 'x'): print(1, flush=True); input()"
+    )
+    other = subprocess.Popen(
+        [sys.executable, "-c", words, str(folder / "model")], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert other.stdout
+    other.stdout.readline()
+    with pytest.raises(PenchantError, match="already goes on"):
+        learning.update(folder / "model", ledger)
+    other.kill()  # and what it held is free
+    other.communicate()
+    assert learning.update(folder / "model", ledger).promoted
 
 
 def test_a_service_takes_the_new_model_and_the_old_one_again(folder: Path, ledger: Ledger) -> None:

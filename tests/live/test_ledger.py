@@ -43,31 +43,43 @@ def test_histories_are_in_the_total_order(ledger: Ledger, did: Did) -> None:
     ]
 
 
-def test_marks_tell_growth_from_all_other_change(ledger: Ledger, did: Did) -> None:
+def test_what_is_behind_a_number_is_told_from_all_other_change(ledger: Ledger, did: Did) -> None:
+    def behind(*asked: tuple[str, int]) -> list[list[str] | None]:
+        return [None if found is None else [event.item_id for event in found] for found in ledger.behind(asked)]
+
     ledger.append([did("ann", 1, 10)]).result()
     ledger.append([did("bob", 1, 10)]).result()
-    begun, bob = ledger.marks(["ann", "bob"])
-    ledger.append([did("ann", 2, 20)]).result()
-    grown = ledger.marks(["ann"])[0]
-    assert begun
-    assert grown
-    assert grown.changed > begun.changed
-    assert grown.reset == begun.reset
-    ledger.append([did("ann", 3, 15)]).result()
-    late = ledger.marks(["ann"])[0]
-    assert late
-    assert late.reset == late.changed > grown.changed
-    ledger.append([did("ann", 4, 30), did("ann", 5, 5)]).result()  # one behind the end and one before it
-    mixed = ledger.marks(["ann"])[0]
-    assert mixed
-    assert mixed.reset == mixed.changed > late.changed
+    begun = ledger.clock()
+    ledger.append([did("ann", 2, 20), did("ann", 3, 15)]).result()
+    assert behind(("ann", begun), ("bob", begun), ("nobody", begun)) == [["item 3", "item 2"], [], None]
+    grown = ledger.clock()
     assert ledger.erase_events("ann", "item 9").result() == (ledger.histories([("ann", NEVER, "")])[0],) * 2
-    assert ledger.marks(["ann"])[0] == mixed  # nothing was there to delete
+    assert behind(("ann", grown)) == [[]]  # nothing was there to delete
     ledger.erase_events("ann", "item 3").result()
-    erased = ledger.marks(["ann"])[0]
-    assert erased
-    assert erased.reset > mixed.reset
-    assert ledger.marks(["bob", "nobody"]) == [bob, None]
+    assert behind(("ann", grown), ("ann", ledger.clock()), ("bob", begun)) == [None, [], []]
+    ledger.merge("ann", "bob").result()
+    ledger.erase_user("bob").result()
+    ledger.append([did("bob", 2, 1)]).result()
+    assert behind(("bob", begun), ("bob", ledger.clock())) == [None, []]  # another bob
+
+
+def test_who_follows_is_told_of_commits_in_order(ledger: Ledger, did: Did) -> None:
+    ledger.append([did("ann", 1, 1)]).result()
+    tail = ledger.follow()
+    first, second = did("ann", 2, 2), did("bob", 1, 1)
+    ledger.append([first, second]).result()
+    ledger.append([first, did("ann", 3, 3)]).result()
+    ledger.append([first]).result()  # which changes nothing
+    ledger.erase_user("bob").result()
+    told = list(tail)
+    assert [news.after for news in told] == [news.before for news in told[1:]] + [ledger.clock()]
+    items = [
+        None if news.events is None else {user: [e.item_id for e in events] for user, events in news.events.items()}
+        for news in told
+    ]
+    assert items == [{"ann": ["item 2"], "bob": ["item 1"]}, {"ann": ["item 3"]}, None]
+    stored = {event.event_id: event for event in ledger.histories([("ann", NEVER, "")])[0]}
+    assert all(stored[event.event_id] == event for news in told if news.events for event in news.events.get("ann", ()))
 
 
 def test_states_are_compared_before_they_are_set(ledger: Ledger, did: Did) -> None:
@@ -146,9 +158,7 @@ def test_a_dataset_is_loaded_into_an_empty_store_only(ledger: Ledger) -> None:
     assert meta["dataset"] == log.content_hash
     assert meta["loaded"] == 3
     assert ledger.count_since(meta["loaded"]) == 0
-    mark = ledger.marks(["bob"])[0]
-    assert mark
-    assert mark.changed == 3
+    assert ledger.behind([("bob", 2), ("bob", 3)]) == [None, []]  # no state from before
     with pytest.raises(PenchantError, match="has events"):
         ledger.load(log)
 

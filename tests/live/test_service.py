@@ -14,14 +14,15 @@ import pytest
 from penchant import sequences as seq
 from penchant.live.events import Event
 from penchant.live.ledger import Item, Ledger, User
-from penchant.live.service import Ask, Service
-from penchant.live.states import verify
+from penchant.live.service import Ask, Candidates, Service
+from penchant.live.states import sequences_of, verify
 from penchant.models import create
 from penchant.models.base import Model
+from penchant.models.interest import Interest
 from penchant.models.validation import seen_items
 from penchant.ranking import recommend
 from penchant.testing import example_histories, log_of
-from penchant.types import PenchantError, UnknownError
+from penchant.types import NEVER, PenchantError, UnknownError
 
 Did = Callable[..., Event]
 
@@ -228,6 +229,26 @@ def test_an_item_nobody_knew_can_be_recommended_once_it_came_up(service: Service
     assert service.grow() == 0
 
 
+def test_an_item_nobody_knew_joins_the_flagship_too(tmp_path: Path, now: int, did: Did) -> None:
+    """Its network has no vector for it, and no words are known of it: what followed what carries it."""
+    model = create("longshort", width=8, epochs=1, batch_events=64).fit(example_histories(np.random.default_rng(1), users=30))
+    service = Service(Ledger(tmp_path / "store.db", create=True), model, {})
+    for user in ("ann", "bob", "eve"):
+        service.feedback([did(user, 3, 1), did(user, "brand new", 2), did(user, 9, 3)], now).result()
+    service.feedback([did("zoe", 3, 1)], now).result()
+    wait_until(lambda: service.lag == 0)
+    assert service.grow() == 1
+    assert "brand new" in ask(service, now, "zoe", n=10)
+    assert "brand new" not in ask(service, now, "max", n=10)  # of whom nothing says so
+    found = service.recommend(Ask(now, "zoe", n=41, explain=True, exclude_seen=False)).result()
+    sums = np.sum(list(found.parts.values()), axis=0)
+    np.testing.assert_allclose(sums, found.scores, rtol=1e-4, atol=1e-4)
+    service.feedback([did("zoe", "brand new", 2)], now).result()
+    ask(service, now, "zoe")
+    assert verify(service.ledger, service.living.model).differing == ()
+    service.close()
+
+
 def test_a_restart_knows_the_same_new_items(tmp_path: Path, now: int, did: Did) -> None:
     names = []
     for _ in range(2):
@@ -287,3 +308,54 @@ def wait_until(holds: Callable[[], bool], seconds: float = 5) -> None:
     while not holds():
         assert time.monotonic() < end, "it never came to hold"
         time.sleep(0.02)
+
+
+def test_candidates_are_ranked_from_the_state_as_it_is_now(
+    tmp_path: Path, transitions: Model, head: Interest, now: int, did: Did
+) -> None:
+    service = Service(Ledger(tmp_path / "ranked.db", create=True), transitions, {}, ranker=head)
+    items = ("item 3", "item 7", "unheard of")
+    stranger = service.rank(Candidates(now, "ann", items, {"tab": "2"})).result()
+    assert stranger.known is False
+    for happened in (did("ann", 3, 1), did("ann", 5, 2), did("ann", 4, 1.5)):  # the last one late
+        service.feedback([happened], now).result()
+        found = service.rank(Candidates(now, "ann", items, {"tab": "2"})).result()
+        events = service.ledger.histories([("ann", NEVER, "")])
+        state = head.encode(sequences_of(head, ["ann"], events))
+        tab = head.codes({"tab": ["2"] * 3})["tab"][None]
+        expected = head.probabilities(state, np.array([now]), head.items.codes(items)[None], {"tab": tab})
+        order = np.argsort(-expected["click"][0])
+        assert found.items == tuple(items[place] for place in order)
+        for target in ("click", "like"):
+            np.testing.assert_allclose(found.probabilities[target], expected[target][0, order], atol=1e-5)
+        assert found.known
+        assert found.probabilities != stranger.probabilities
+        ask(service, now)
+    other = service.rank(Candidates(now, "ann", items, {"tab": "1"})).result()
+    assert other.probabilities != found.probabilities
+    service.erase("ann")
+    assert service.rank(Candidates(now, "ann", items, {"tab": "2"})).result() == stranger
+    for wrong in (Candidates(now, "ann", ()), Candidates(now, "ann", items, {"place": "1"}), Candidates(now, " ", items)):
+        with pytest.raises(PenchantError):
+            service.rank(wrong)
+    service.close()
+
+
+def test_a_ranker_may_be_the_model_itself_and_leaves_the_stored_states_alone(
+    tmp_path: Path, transitions: Model, head: Interest, now: int, did: Did
+) -> None:
+    path = tmp_path / "alone.db"
+    alone = Service(Ledger(path, create=True), head, {})
+    alone.feedback([did("ann", 3)], now).result()
+    said = alone.rank(Candidates(now, "ann", ("item 1", "item 2"))).result()
+    alone.close()
+    beside = Service(Ledger(path), transitions, {}, ranker=head)
+    ask(beside, now)
+    assert beside.rank(Candidates(now, "ann", ("item 1", "item 2"))).result() == said
+    beside.close()
+    ledger = Ledger(path)
+    assert [state and state.state_id for state in ledger.states(["ann"])] == [transitions.state_id]
+    none = Service(ledger, transitions, {})
+    with pytest.raises(PenchantError, match="--ranker"):
+        none.rank(Candidates(now, "ann", ("item 1",)))
+    none.close()

@@ -101,6 +101,20 @@ def test_people_come_become_one_and_leave(running: Running) -> None:
     assert client.get("/api/user/ann").json() == {"user_id": "ann", "labels": {"age": 30}, "comment": "d"}
 
 
+def test_ids_may_hold_slashes(running: Running) -> None:
+    client = running.client
+    user, item = "a/b", "shop/tea?#"
+    client.post("/api/feedback", json=[{"user_id": user, "item_id": "item 3"}, {"user_id": user, "item_id": item}])
+    client.post("/api/item", json={"item_id": item, "text": "Tea"})
+    assert {e["item_id"] for e in client.get("/api/user/a%2Fb/feedback").json()} == {"item 3", item}
+    assert client.get("/api/item/shop%2Ftea%3F%23").json()["text"] == "Tea"
+    for path in ("/api/recommend/a%2fb", "/api/recommend/a%2fb?offset=0"):
+        assert client.get(path).json()["known"] is True
+    assert client.get("/api/recommend/a/b").json()["known"] is False  # user a, category b
+    assert client.delete("/api/feedback/a%2Fb/shop%2Ftea%3F%23").json() == {"deleted": 1}
+    assert client.delete("/api/user/a%2Fb").json()["events"] == 1
+
+
 def test_everything_can_be_listed_page_by_page(running: Running) -> None:
     client = running.client
     events = [{"user_id": f"u{number % 3}", "item_id": f"item {number}", "event_id": str(number)} for number in range(10)]
@@ -141,6 +155,9 @@ BAD: list[tuple[str, str, Any]] = [
     ("POST", "/api/feedback", b""),
     ("POST", "/api/feedback", [{"user_id": "a", "item_id": "x"}] * 10_001),
     ("POST", "/api/session/recommend", [{"item_id": "x"}] * 1_001),
+    ("POST", "/api/rank", {"user_id": "a", "items": []}),
+    ("POST", "/api/rank", {"user_id": "a", "items": ["x"] * 1001}),
+    ("POST", "/api/rank", {"user_id": "a", "items": ["x"]}),  # no model here ranks
     ("POST", "/api/item", {"item_id": "x", "labels": "\0" * 200_000}),
     ("POST", "/api/item", b'{"item_id": "x", "labels": ["\\udfff"]}'),
     ("POST", "/api/item", b'{"item_id": "x", "labels": NaN}'),

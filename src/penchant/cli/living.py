@@ -30,6 +30,7 @@ def _serve(options: argparse.Namespace) -> None:
             dataset_folder=options.dataset,
             split=options.split,
             memory=options.memory << 20,
+            ranker=options.ranker,
             progress=progress,
         )
 
@@ -56,6 +57,7 @@ def _serve_arguments(made: argparse.ArgumentParser) -> None:
     made.add_argument("--host", default="127.0.0.1", help="address to listen at (default %(default)s: this machine only)")
     made.add_argument("--port", type=int, default=8080, help="0 takes a free one (default %(default)s)")
     made.add_argument("--memory", type=int, default=256, metavar="MB", help="for states in memory (default %(default)s)")
+    made.add_argument("--ranker", metavar="MODEL", help="a folder of --model interest, to answer POST /api/rank")
     made.add_argument(
         "--update-every",
         type=arguments.seconds,

@@ -17,29 +17,29 @@ from typing import Any
 from penchant.live.worker import Worker
 from penchant.types import PenchantError
 
-SCHEMA = 1
+SCHEMA = 2
 APPLICATION = 0x50656E63
 """Marks the file as ours ("Penc")."""
 WAIT = 10.0
 """Seconds that one process waits for another that writes."""
 REQUESTS_AT_ONCE = 256
 CACHE_KB = 32 << 10
+PAGE = 4096
 LONG_WAL, LONGEST_WAL = 4_000, 32_000
-"""Pages of 4 KB in the write-ahead log above which they are brought into the file: beside writing, and by the writer itself.
-Doing it for every thousand pages, SQLite's default, took half of all time: a page written often is brought over once."""
+"""Pages in the write-ahead log after which they are brought into the file: beside writing, whenever so many have come, and by
+the writer itself. A page that is written often is brought over once; doing it for every thousand pages, SQLite's default, took
+half of all time."""
 TABLES = """
+-- A person's events lie together, so storing one changes one page of them, and a history is read from few.
 CREATE TABLE meta (key TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
 INSERT INTO meta VALUES ('clock', 0), ('store', lower(hex(randomblob(8))));
 CREATE TABLE events (
-    seq INTEGER PRIMARY KEY, user_id TEXT NOT NULL, timestamp INTEGER NOT NULL, event_id TEXT NOT NULL, item_id TEXT NOT NULL,
-    event_type TEXT NOT NULL, value REAL, session_id TEXT, recommendation_id TEXT
-);
-CREATE UNIQUE INDEX one_event ON events (user_id, event_id);
--- A history is read from this index alone.
-CREATE INDEX in_order ON events (user_id, timestamp, event_id, item_id, event_type);
+    user_id TEXT NOT NULL, event_id TEXT NOT NULL, timestamp INTEGER NOT NULL, item_id TEXT NOT NULL, event_type TEXT NOT NULL,
+    seq INTEGER NOT NULL, value REAL, session_id TEXT, recommendation_id TEXT, PRIMARY KEY (user_id, event_id)
+) WITHOUT ROWID;
+CREATE UNIQUE INDEX arrival ON events (seq);
 CREATE TABLE users (
-    user_id TEXT PRIMARY KEY, changed INTEGER NOT NULL, reset INTEGER NOT NULL,
-    timestamp INTEGER NOT NULL, event_id TEXT NOT NULL, labels TEXT NOT NULL DEFAULT '[]', comment TEXT NOT NULL DEFAULT ''
+    user_id TEXT PRIMARY KEY, reset INTEGER NOT NULL, labels TEXT NOT NULL DEFAULT '[]', comment TEXT NOT NULL DEFAULT ''
 ) WITHOUT ROWID;
 CREATE TABLE states (user_id TEXT PRIMARY KEY, state_id TEXT NOT NULL, as_of INTEGER NOT NULL, state BLOB NOT NULL);
 CREATE TABLE items (
@@ -57,15 +57,18 @@ class StoreError(PenchantError):
 
 
 class Database:
-    """One file of this schema. ``together`` is what the writing thread makes of all jobs that wait, within one transaction."""
+    """One file of this schema. ``together`` is what the writing thread makes of all jobs that wait, within one transaction;
+    ``committed`` is called when that is on disk, before anybody is answered.
+    """
 
-    def __init__(self, path: Path, together: Together, *, create: bool) -> None:
+    def __init__(self, path: Path, together: Together, committed: Callable[[], None], *, create: bool) -> None:
         self.path = path
         if not create and not path.exists():
             raise PenchantError(f"{path}: there is no such store; penchant serve makes one")
-        self._together = together
+        self._together, self._committed = together, committed
         self._local = threading.local()
         self._readers: list[sqlite3.Connection] = []
+        self._brought = 0
         with self._naming_faults():
             self._writing = self._connect()
             try:
@@ -80,6 +83,7 @@ class Database:
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute(f"PRAGMA cache_size = -{CACHE_KB}")
         connection.execute(f"PRAGMA wal_autocheckpoint = {LONGEST_WAL}")
+        connection.execute(f"PRAGMA journal_size_limit = {LONG_WAL * PAGE}")  # so that its size tells how much is in it
         connection.execute("PRAGMA secure_delete = ON")  # what is erased is overwritten
         return connection
 
@@ -89,7 +93,11 @@ class Database:
         if self._tables() and application != APPLICATION:
             raise PenchantError(f"{self.path}: is a database, but not a store of Penchant; name another file")
         if version > SCHEMA:
-            raise PenchantError(f"{self.path}: has schema {version}, this Penchant reads up to {SCHEMA}; update Penchant")
+            raise PenchantError(f"{self.path}: has schema {version}, this Penchant reads {SCHEMA}; update Penchant")
+        if self._tables() and version < SCHEMA:
+            raise PenchantError(
+                f"{self.path}: was made by an older Penchant (schema {version}, now {SCHEMA}); make a new store"
+            )
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("BEGIN IMMEDIATE")  # tells at once whether the file can be written
         if not self._tables():  # another process may have made them meanwhile
@@ -143,6 +151,7 @@ class Database:
                 if self._writing.in_transaction:
                     self._writing.execute("ROLLBACK")
                 raise
+        self._committed()
         return answers
 
     def checkpoint(self) -> None:
@@ -150,7 +159,10 @@ class Database:
         wait.
         """
         wal = self.path.with_name(f"{self.path.name}-wal")
-        if wal.exists() and wal.stat().st_size > LONG_WAL * 4096:
+        size = wal.stat().st_size if wal.exists() else 0
+        self._brought = min(self._brought, size)
+        if size - self._brought > LONG_WAL * PAGE:
+            self._brought = size
             with self._naming_faults():
                 connection = sqlite3.connect(self.path, timeout=WAIT, isolation_level=None)
                 try:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from penchant import artifact, evaluation
+from penchant.candidates import load_ranker
 from penchant.data import catalog, dataset
 from penchant.interests import topics
 from penchant.live.learning import Update, update
@@ -49,14 +50,16 @@ def open_service(
     dataset_folder: str | Path | None = None,
     split: str | None = None,
     memory: int = MEMORY,
+    ranker: str | Path | None = None,
     progress: Progress = quiet,
 ) -> Service:
     """A service over a store, which is made if it isn't there. A dataset is loaded if the store has no events yet; with
     ``split``, of it only what lies before that split's test part, so that ``penchant replay`` can bring the rest.
 
-    ``memory`` bounds the states that are kept in memory, in bytes.
+    ``memory`` bounds the states that are kept in memory, in bytes; ``ranker`` is the folder of a model that ranks candidates.
     """
     loaded, lineage = artifact.load(model), _lineage(model)
+    ranks = None if ranker is None else load_ranker(ranker)
     ledger = open_store(store, create=True)
     try:
         if dataset_folder is not None and ledger.counts()["events"]:
@@ -66,7 +69,7 @@ def open_service(
             if split is not None:
                 events = events.where(~evaluation.held_out(events, evaluation.split(events, split)))
             ledger.load(events, _items(Path(dataset_folder)), progress)
-        return Service(ledger, loaded, lineage, memory=memory)
+        return Service(ledger, loaded, lineage, memory=memory, ranker=ranks)
     except BaseException:
         ledger.close()
         raise

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from penchant import artifact, evaluation
+from penchant import artifact, evaluation, folders
 from penchant import sequences as seq
 from penchant.data import dataset
 from penchant.live.ledger import Ledger
@@ -59,7 +59,10 @@ def update(model: str | Path, ledger: Ledger, *, k: int = 10, seed: int = 0, pro
     folder = Path(model)
     champion, lineage = artifact.load(folder), artifact.read_lineage(folder)
     known = learned_before(ledger, lineage)
-    with TemporaryDirectory(dir=folder.absolute().parent, prefix=".update-") as work:
+    with (
+        folders.alone(folder, "an update of this model"),
+        TemporaryDirectory(dir=folder.absolute().parent, prefix=".update-") as work,
+    ):
         log, numbers = read_store(ledger, Path(work), progress)
         new = numbers > known
         if new.sum() < FEWEST:

@@ -1,9 +1,10 @@
 """The event log that is the truth: what has been answered is on disk, once; who and what is known beside events.
 
-Every change takes numbers from one counter, so a number says *when* something became true in this store. A user's row has the
-number of the last change (``changed``) and of the last one that wasn't just an event behind all others of that user
-(``reset``). Whoever keeps something derived from a history, like a state, knows by the two whether it is whole, has to read
-on, or has to begin again; so several processes may work on one store.
+Every change takes numbers from one counter, so a number says *when* something became true in this store, and each event has
+one. A user's row has the number of the last change that wasn't an event (``reset``). Whoever keeps something derived from a
+history, like a state, and the number as of which it is whole, finds by the two what came since, or that it has to begin again;
+so several processes may work on one store. What this process commits itself it also tells those who ``follow`` it, so that they
+needn't look.
 
 A group commit runs a fixed number of SQL statements however many events there are, rows travelling as JSON: each statement
 gives up Python's lock once, not once a row, and other threads don't come between.
@@ -13,9 +14,12 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import weakref
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass, replace
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +30,8 @@ from penchant.live.events import Event
 from penchant.types import NEVER, Interactions, PenchantError, Progress, quiet
 
 ROWS_AT_ONCE = 50_000
+NEWS_KEPT, MOST_NEWS = 200, 1000
+"""Commits that a follower may fall behind, and events of one that are told of: more are found in the log."""
 
 
 @dataclass(frozen=True)
@@ -34,14 +40,6 @@ class Appended:
 
     accepted: int
     duplicates: int
-
-
-@dataclass(frozen=True)
-class Mark:
-    """When a user's history last changed, and when it last changed other than by growing at its end."""
-
-    changed: int
-    reset: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +51,21 @@ class Happened:
     item_id: str
     event_type: str
     seq: int
+
+
+@dataclass(frozen=True)
+class News:
+    """What a commit of this process did: all changes with numbers above ``before`` up to ``after``. They were these events of
+    these users, and nothing else; ``None``: whatever it was.
+    """
+
+    before: int
+    after: int
+    events: Mapping[str, Sequence[Happened]] | None
+
+
+Tail = deque[News]
+"""News that a follower hasn't taken yet, the oldest first. It is bounded: the oldest are dropped, which the numbers tell."""
 
 
 @dataclass(frozen=True)
@@ -99,13 +112,39 @@ class Ledger:
     """
 
     def __init__(self, path: str | Path, *, create: bool = False) -> None:
-        self.database = Database(Path(path), _together, create=create)
+        self._followers: tuple[weakref.ref[Tail], ...] = ()
+        self._news: list[News] = []
+        self.database = Database(Path(path), self._together, self._tell, create=create)
 
     def close(self) -> None:
         """Write what waits, then close."""
         self.database.close()
 
+    def follow(self) -> Tail:
+        """What this process commits from now on, told before anybody is answered, as long as somebody has a hold of it."""
+        tail: Tail = deque(maxlen=NEWS_KEPT)
+        self._followers = (*(follower for follower in self._followers if follower() is not None), weakref.ref(tail))
+        return tail
+
     # Writing.
+
+    def _together(self, connection: sqlite3.Connection, jobs: Sequence[Sequence[Event] | Change]) -> list[Any]:
+        """All events of all requests at once, then the other changes: requests that wait at one time have no order."""
+        before = _clock(connection)
+        accepted, new = _append(connection, [job for job in jobs if not callable(job)], before)
+        appended = iter(accepted)
+        between = _clock(connection) if new else before
+        answers = [job(connection) if callable(job) else next(appended) for job in jobs]
+        after = _clock(connection) if any(map(callable, jobs)) else between
+        told = [News(before, between, new if sum(map(len, new.values())) <= MOST_NEWS else None), News(between, after, None)]
+        self._news = [news for news in told if news.after > news.before]
+        return answers
+
+    def _tell(self) -> None:
+        for follower in self._followers:
+            tail = follower()
+            if tail is not None:
+                tail.extend(self._news)
 
     def append(self, events: Sequence[Event]) -> Future[Appended]:
         """Store events that are named and checked; those there already (same user and event id) stay as they are."""
@@ -134,9 +173,9 @@ class Ledger:
         def put(connection: sqlite3.Connection) -> int:
             number = take(connection)
             connection.executemany(
-                "INSERT INTO users VALUES (?1, ?2, ?2, ?3, '', ?4, ?5) "
+                "INSERT INTO users VALUES (?, ?, ?, ?) "
                 "ON CONFLICT (user_id) DO UPDATE SET labels = excluded.labels, comment = excluded.comment",
-                [(u.user_id, number, NEVER, json.dumps(u.labels), u.comment) for u in users],
+                [(u.user_id, number, json.dumps(u.labels), u.comment) for u in users],
             )
             return len(users)
 
@@ -182,8 +221,7 @@ class Ledger:
             theirs, mine = _histories(connection, [(target, NEVER, ""), (source, NEVER, "")])
             connection.execute("UPDATE OR IGNORE events SET user_id = ? WHERE user_id = ?", [target, source])
             _erase(connection, source)
-            number = take(connection)
-            connection.execute("INSERT OR IGNORE INTO users VALUES (?1, ?2, ?2, ?3, '', '[]', '')", [target, number, NEVER])
+            connection.execute("INSERT OR IGNORE INTO users (user_id, reset) VALUES (?, 0)", [target])
             _reset(connection, target)
             return theirs, mine, _histories(connection, [(target, NEVER, "")])[0]
 
@@ -222,13 +260,12 @@ class Ledger:
             last = take(connection, len(log))
             for start in range(0, len(log), ROWS_AT_ONCE):
                 rows = _rows(log, slice(start, start + ROWS_AT_ONCE), last - len(log) + 1 + start)
-                connection.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL)", rows)
+                into = f"INSERT INTO events ({_COLUMNS}, seq) VALUES (?, ?, ?, ?, ?, ?, ?, NULL, ?)"  # noqa: S608 - from here
+                connection.executemany(into, rows)
                 progress("storing events", min(start + ROWS_AT_ONCE, len(log)), len(log))
-            ends = np.flatnonzero(np.append(log.user[1:] != log.user[:-1], True))
             connection.executemany(
-                "INSERT INTO users VALUES (?1, ?2, ?2, ?3, ?4, '[]', '') ON CONFLICT (user_id) DO UPDATE "
-                "SET changed = ?2, reset = ?2, timestamp = ?3, event_id = ?4",
-                [(log.users[int(log.user[e])], last, int(log.timestamp[e]), str(log.event_id[e])) for e in ends],
+                "INSERT INTO users (user_id, reset) VALUES (?1, ?2) ON CONFLICT (user_id) DO UPDATE SET reset = ?2",
+                [(log.users[code], last) for code in np.unique(log.user).tolist()],
             )
             _put_items(connection, items)
             connection.executemany("INSERT INTO meta VALUES (?, ?)", [("loaded", last), ("dataset", log.content_hash)])
@@ -244,33 +281,40 @@ class Ledger:
         with self.database.reading() as connection:
             return dict(connection.execute("SELECT key, value FROM meta").fetchall())
 
-    def marks(self, users: Sequence[str]) -> list[Mark | None]:
-        """When each user's history changed; ``None`` for one the store doesn't know."""
+    def clock(self) -> int:
+        """The number of the last change."""
         with self.database.reading() as connection:
-            (found,) = connection.execute(
-                "SELECT json_group_array(json_array(j.key, u.changed, u.reset)) FROM json_each(?) j "
-                "CROSS JOIN users u ON u.user_id = j.value",
-                [json.dumps(users)],
-            ).fetchone()
-        marks: list[Mark | None] = [None] * len(users)
-        for place, changed, reset in json.loads(found):
-            marks[place] = Mark(changed, reset)
-        return marks
+            return _clock(connection)
+
+    def behind(self, numbers: Sequence[tuple[str, int]]) -> list[list[Happened] | None]:
+        """Of each user the events with numbers above one, in order; ``None`` where the history has been changed otherwise
+        since, or there is no such user.
+        """
+        with self.database.reading() as connection:
+            whole = connection.execute(
+                "SELECT json_group_array(j.key) FROM json_each(?) j CROSS JOIN users u ON u.user_id = j.value ->> 0 "
+                "AND u.reset <= j.value ->> 1",
+                [json.dumps(numbers)],
+            ).fetchone()[0]
+            found = _read(connection, "e.seq > j.value ->> 1", numbers)
+        return [events if place in set(json.loads(whole)) else None for place, events in enumerate(found)]
 
     def histories(self, cursors: Sequence[Cursor]) -> list[list[Happened]]:
         """Of each user the events behind a place, in order; all of them behind ``(NEVER, "")``."""
         with self.database.reading() as connection:
             return _histories(connection, cursors)
 
-    def last_events(self, user_id: str, before: int, count: int) -> list[Happened]:
-        """Of a user the last ``count`` events with numbers up to ``before``, in order."""
+    def last_events(self, users: Sequence[str], before: int, count: int) -> list[list[Happened]]:
+        """Of each user the last ``count`` events with numbers up to ``before``, in order."""
         with self.database.reading() as connection:
-            rows = connection.execute(
-                "SELECT timestamp, event_id, item_id, event_type, seq FROM events WHERE user_id = ? AND seq <= ? "
-                "ORDER BY timestamp DESC, event_id DESC LIMIT ?",
-                [user_id, before, count],
-            ).fetchall()
-        return [Happened(*row) for row in reversed(rows)]
+            (found,) = connection.execute(
+                "SELECT json_group_array(json_array(place, timestamp, event_id, item_id, event_type, seq)) FROM ("
+                "SELECT j.key AS place, e.*, row_number() OVER "
+                "(PARTITION BY j.key ORDER BY timestamp DESC, event_id DESC) AS back "
+                "FROM json_each(?1) j CROSS JOIN events e ON e.user_id = j.value AND e.seq <= ?2) WHERE back <= ?3",
+                [json.dumps(users), before, count],
+            ).fetchone()
+        return _in_rows(found, len(users))
 
     def since(self, number: int, most: int) -> list[tuple[str, Happened]]:
         """User and event of up to ``most`` events with numbers above ``number``, in the order they arrived."""
@@ -311,10 +355,11 @@ class Ledger:
             return int(connection.execute("SELECT count(*) FROM events WHERE seq > ?", [number]).fetchone()[0])
 
     def states(self, users: Sequence[str]) -> list[StoredState | None]:
-        """The states kept for some users."""
+        """The states kept for some users, where their histories have only grown since."""
         with self.database.reading() as connection:
             rows = connection.execute(
-                "SELECT user_id, state_id, as_of, state FROM states WHERE user_id IN (SELECT value FROM json_each(?))",
+                "SELECT s.user_id, state_id, as_of, state FROM json_each(?) j CROSS JOIN states s ON s.user_id = j.value "
+                "CROSS JOIN users u ON u.user_id = j.value AND u.reset <= as_of",
                 [json.dumps(users)],
             )
             found = {row[0]: StoredState(*row) for row in rows}
@@ -326,8 +371,8 @@ class Ledger:
         """Up to ``most`` events (-1: all) in the total order, behind a place; of one user or type, or of all."""
         with self.database.reading() as connection:
             rows = connection.execute(
-                "SELECT user_id, item_id, timestamp, event_type, value, event_id, session_id, recommendation_id FROM events "
-                "WHERE (user_id, timestamp, event_id) > (?, ?, ?) AND (?4 IS NULL OR user_id = ?4) "
+                f"SELECT {_COLUMNS} FROM events WHERE user_id >= ?1 "  # noqa: S608 - from here
+                "AND (user_id, timestamp, event_id) > (?1, ?2, ?3) AND (?4 IS NULL OR user_id <= ?4) "
                 "AND (?5 IS NULL OR event_type = ?5) ORDER BY user_id, timestamp, event_id LIMIT ?6",
                 [*(after if user_id is None else (user_id, NEVER, "")), user_id, event_type, most],
             )
@@ -412,99 +457,94 @@ def _put_items(connection: sqlite3.Connection, items: Sequence[Item]) -> int:
     return len(items)
 
 
-def _together(connection: sqlite3.Connection, jobs: Sequence[Sequence[Event] | Change]) -> list[Any]:
-    """All events of all requests at once, then the other changes: requests that wait at one time have no order among them."""
-    appended = iter(_append(connection, [job for job in jobs if not callable(job)]))
-    return [job(connection) if callable(job) else next(appended) for job in jobs]
+_COLUMNS = "user_id, item_id, timestamp, event_type, value, event_id, session_id, recommendation_id"
+"""Of an event, in the order of ``Event``."""
 
 
-def _append(connection: sqlite3.Connection, requests: Sequence[Sequence[Event]]) -> list[Appended]:
-    distinct: dict[tuple[str, str], Event] = {}
-    owner: dict[tuple[str, str], int] = {}
-    for number, events in enumerate(requests):
-        for event in events:
-            key = (event.user_id, event.event_id)
-            if distinct.setdefault(key, event) is event:
-                owner.setdefault(key, number)
-    accepted = [0] * len(requests)
-    new = _unknown(connection, distinct)
-    for event in new:
-        accepted[owner[event.user_id, event.event_id]] += 1
+def _clock(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("SELECT value FROM meta WHERE key = 'clock'").fetchone()[0])
+
+
+def _append(
+    connection: sqlite3.Connection, requests: Sequence[Sequence[Event]], clock: int
+) -> tuple[list[Appended], dict[str, list[Happened]]]:
+    """Store events; what became of each request's, and the new ones by user."""
+    events = [event for request in requests for event in request]
+    if not events:
+        return [Appended(0, 0)] * len(requests), {}
+    before = connection.total_changes
+    rows = json.dumps([_fields(event) for event in events])
+    connection.execute(
+        f"INSERT INTO events ({_COLUMNS}, seq) SELECT {_VALUES}, ?2 + key FROM json_each(?1) WHERE true "  # noqa: S608 - from here
+        "ON CONFLICT (user_id, event_id) DO NOTHING",
+        [rows, clock + 1],
+    )
+    new = connection.total_changes - before
     if new:
-        last = take(connection, len(new))
-        rows = [
-            (e.user_id, e.timestamp, e.event_id, e.item_id, e.event_type, e.value, e.session_id, e.recommendation_id)
-            for e in new
-        ]
-        fields = ", ".join(f"value ->> {field}" for field in range(8))
+        take(connection, len(events))
         connection.execute(
-            f"INSERT INTO events SELECT ?2 + key, {fields} FROM json_each(?1)",  # noqa: S608 - numbers only
-            [json.dumps(rows), last - len(new) + 1],
+            "INSERT INTO users (user_id, reset) SELECT value ->> 0, ?2 FROM json_each(?1) WHERE true ON CONFLICT DO NOTHING",
+            [rows, clock + 1],
         )
-        _grow(connection, new, last)
-    return [Appended(taken, len(events) - taken) for events, taken in zip(requests, accepted, strict=True)]
+    numbers: Collection[int] = range(clock + 1, clock + 1 + len(events))
+    if new < len(events):  # which were there is only looked up where some were
+        found = connection.execute("SELECT json_group_array(seq) FROM events WHERE seq > ?", [clock]).fetchone()[0]
+        numbers = set(json.loads(found))
+    taken: list[Appended] = []
+    by_user: dict[str, list[Happened]] = {}
+    number = clock
+    for request in requests:
+        accepted = 0
+        for event in request:
+            number += 1
+            if number in numbers:
+                accepted += 1
+                happened = Happened(event.timestamp, event.event_id, event.item_id, event.event_type, number)
+                by_user.setdefault(event.user_id, []).append(happened)
+        taken.append(Appended(accepted, len(request) - accepted))
+    return taken, by_user
 
 
-def _unknown(connection: sqlite3.Connection, distinct: Mapping[tuple[str, str], Event]) -> list[Event]:
-    """Of the events those that aren't stored."""
-    (found,) = connection.execute(
-        "SELECT json_group_array(j.key) FROM json_each(?) j "
-        "WHERE EXISTS (SELECT 1 FROM events WHERE user_id = j.value ->> 0 AND event_id = j.value ->> 1)",
-        [json.dumps(list(distinct))],
-    ).fetchone()
-    known = set(json.loads(found))
-    return [event for place, event in enumerate(distinct.values()) if place not in known]
-
-
-def _grow(connection: sqlite3.Connection, new: Sequence[Event], number: int) -> None:
-    """Keep users' marks and ends: who got an event before the end is reset, who is new begins."""
-    first: dict[str, tuple[int, str]] = {}
-    last: dict[str, tuple[int, str]] = {}
-    for event in new:
-        place = (event.timestamp, event.event_id)
-        first[event.user_id] = min(first.get(event.user_id, place), place)
-        last[event.user_id] = max(last.get(event.user_id, place), place)
-    connection.execute(
-        "UPDATE users SET reset = ?2 FROM json_each(?1) j WHERE users.user_id = j.value ->> 0 "
-        "AND (users.timestamp, users.event_id) > (j.value ->> 1, j.value ->> 2)",
-        [json.dumps([(user, *place) for user, place in first.items()]), number],
-    )
-    connection.execute(
-        "INSERT INTO users SELECT value ->> 0, ?2, ?2, value ->> 1, value ->> 2, '[]', '' FROM json_each(?1) WHERE true "
-        "ON CONFLICT (user_id) DO UPDATE SET changed = ?2, "
-        "timestamp = iif((excluded.timestamp, excluded.event_id) > (timestamp, event_id), excluded.timestamp, timestamp), "
-        "event_id = iif((excluded.timestamp, excluded.event_id) > (timestamp, event_id), excluded.event_id, event_id)",
-        [json.dumps([(user, *place) for user, place in last.items()]), number],
-    )
+_fields = attrgetter(*_COLUMNS.split(", "))
+_VALUES = ", ".join(f"value ->> {field}" for field in range(8))
 
 
 def _erase(connection: sqlite3.Connection, user_id: str) -> None:
     for table in ("events", "states", "users"):
         connection.execute(f"DELETE FROM {table} WHERE user_id = ?", [user_id])  # noqa: S608 - from here
+    take(connection)
 
 
 def _reset(connection: sqlite3.Connection, user_id: str) -> None:
-    """Mark a history that was changed other than at its end."""
-    end = connection.execute(
-        "SELECT timestamp, event_id FROM events WHERE user_id = ? ORDER BY timestamp DESC, event_id DESC LIMIT 1", [user_id]
-    ).fetchone()
-    connection.execute(
-        "UPDATE users SET changed = ?2, reset = ?2, timestamp = ?3, event_id = ?4 WHERE user_id = ?1",
-        [user_id, take(connection), *(end or (NEVER, ""))],
-    )
+    """Mark a history that was changed other than by new events."""
+    connection.execute("UPDATE users SET reset = ?2 WHERE user_id = ?1", [user_id, take(connection)])
 
 
 def _histories(connection: sqlite3.Connection, cursors: Sequence[Cursor]) -> list[list[Happened]]:
-    histories: list[list[Happened]] = [[] for _ in cursors]
+    return _read(connection, "(e.timestamp, e.event_id) > (j.value ->> 1, j.value ->> 2)", cursors)
+
+
+def _read(connection: sqlite3.Connection, where: str, asked: Sequence[tuple[Any, ...]]) -> list[list[Happened]]:
+    """Of each user asked for (first in ``j.value``) the events ``e`` of which something holds, in order."""
     (found,) = connection.execute(
-        "SELECT json_group_array(json_array(place, timestamp, event_id, item_id, event_type, seq)) FROM ("
-        "SELECT j.key AS place, e.* FROM json_each(?) j CROSS JOIN events e ON e.user_id = j.value ->> 0 "
-        "AND (e.timestamp, e.event_id) > (j.value ->> 1, j.value ->> 2) ORDER BY j.key, e.timestamp, e.event_id)",
-        [json.dumps(cursors)],
+        "SELECT json_group_array(json_array(j.key, timestamp, event_id, item_id, event_type, seq)) "  # noqa: S608 - from here
+        f"FROM json_each(?) j CROSS JOIN events e ON e.user_id = j.value ->> 0 AND {where}",
+        [json.dumps(asked)],
     ).fetchone()
+    return _in_rows(found, len(asked))
+
+
+def _in_rows(found: str, rows: int) -> list[list[Happened]]:
+    """Events as SQLite gave them, each with its row, as histories."""
+    histories: list[list[Happened]] = [[] for _ in range(rows)]
     for place, *event in json.loads(found):
         histories[place].append(Happened(*event))
+    for history in histories:
+        history.sort(key=_place)  # by code points where times are equal, as everywhere
     return histories
+
+
+_place = attrgetter("timestamp", "event_id")
 
 
 def _rows(log: Interactions, rows: slice, number: int) -> Iterator[tuple[Any, ...]]:
@@ -515,4 +555,4 @@ def _rows(log: Interactions, rows: slice, number: int) -> Iterator[tuple[Any, ..
     )
     for place, (user, moment, event_id, item, kind, value, session) in enumerate(columns):
         kept = None if value != value else value
-        yield number + place, log.users[user], moment, event_id, log.items[item], log.event_types[kind], kept, str(session)
+        yield log.users[user], log.items[item], moment, log.event_types[kind], kept, event_id, str(session), number + place

@@ -67,7 +67,8 @@ class Memory:
             new: dict[str, list[Happened]] = {}
             for user, event in arrived:
                 new.setdefault(user, []).append(event)
-            before = {user: self._before(user, events, self.model.reach) for user, events in new.items()}
+            last = self._ledger.last_events(list(new), self.learned, self.model.reach)
+            before = {user: self._before(user, new[user], some) for user, some in zip(new, last, strict=True)}
             late = {user for user in new if before[user] and _place(before[user][-1]) > min(map(_place, new[user]))}
             timely = {user: _in_order(events) for user, events in new.items() if user not in late}
             if timely:
@@ -92,7 +93,7 @@ class Memory:
 
         Raises ``PenchantError`` where a model can't grow.
         """
-        if not isinstance(self.model, Growing):
+        if not (isinstance(self.model, Growing) and self.model.growable):
             raise PenchantError("the model can't grow without training")
         items = self.new_items()
         model = self.model.grown(items)
@@ -108,11 +109,10 @@ class Memory:
         memory.refused += not memory._learn(memory._sequences(learned), self._sequences(learned))
         return model, memory
 
-    def _before(self, user: str, new: Sequence[Happened], reach: int) -> list[Happened]:
-        """The events learned already that new ones follow: the last ones, or all of the user's where one of the new came late,
-        or where unknown items among the last let the model look further back.
+    def _before(self, user: str, new: Sequence[Happened], last: list[Happened]) -> list[Happened]:
+        """The events learned already that new ones follow: the ``last`` ones, or all of the user's where one of the new came
+        late, or where unknown items among the last let the model look further back.
         """
-        last = self._ledger.last_events(user, self.learned, reach)
         late = bool(last) and _place(last[-1]) > min(_place(event) for event in new)
         if not late and all(self.model.items.code(event.item_id) != UNKNOWN for event in last):
             return last

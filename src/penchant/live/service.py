@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -33,6 +33,7 @@ from penchant.live.shelf import Shelf
 from penchant.live.states import MEMORY, PEOPLE_AT_ONCE, States, sequences_of
 from penchant.live.worker import Worker
 from penchant.models.base import Model
+from penchant.models.interest import Interest
 from penchant.ranking import Excluded, recommend
 from penchant.types import NEVER, UNKNOWN, Growing, Int, PenchantError, UnknownError, UserState
 
@@ -100,6 +101,39 @@ class Recommended:
     """Whether the answer rests on anything the person did."""
 
 
+@dataclass(frozen=True)
+class Candidates:
+    """Whether a user will like each of some items, shown at ``now`` in this ``context``."""
+
+    now: int
+    user_id: str
+    items: tuple[str, ...]
+    context: Mapping[str, str] = field(default_factory=dict)
+
+    def check(self, places: Collection[str]) -> None:
+        """Raise ``PenchantError`` where it can't be answered by a model that knows these columns of context."""
+        checks.check_id(self.user_id, "user_id")
+        if not 1 <= len(self.items) <= MOST_RECOMMENDED:
+            raise PenchantError(f"items: there are {len(self.items):,}, but 1 to {MOST_RECOMMENDED:,} are ranked at a time")
+        for item in self.items:
+            checks.check_id(item, "items")
+        for name in self.context:
+            if name not in places:
+                knows = ", ".join(places) or "none"
+                raise PenchantError(f"context: the model wasn't trained with {name[:80]!r}; the columns it knows: {knows}")
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """An answer: of each item, likeliest first by the first target, the probability of each target."""
+
+    model: str
+    items: tuple[str, ...]
+    probabilities: Mapping[str, tuple[float, ...]]
+    known: bool
+    """Whether the answer rests on anything the person did."""
+
+
 @dataclass
 class Figures:
     """What happened since the start."""
@@ -135,15 +169,27 @@ class Living:
 
 
 class Service:
-    """One model over one ledger. Close it when done; the ledger is closed with it."""
+    """One model over one ledger. Close it when done; the ledger is closed with it.
 
-    def __init__(self, ledger: Ledger, model: Model, lineage: Mapping[str, Any], *, memory: int = MEMORY) -> None:
+    A ``ranker`` beside it tells what people will like among given items; the model itself does, if it is one.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        model: Model,
+        lineage: Mapping[str, Any],
+        *,
+        memory: int = MEMORY,
+        ranker: Interest | None = None,
+    ) -> None:
         self.ledger = ledger
         self.figures = Figures()
         self.insight = Insight(ledger)
         self._most_memory = memory
         self._lists: OrderedDict[str, frozenset[str]] = OrderedDict()
         self._lists_lock = threading.Lock()
+        self._ranking = None if ranker is None else States(ledger, ranker, memory=memory, kept=False)
         self.living = self._bring_to_life(model, lineage)
         self._answers: Worker[Ask | Callable[[], Any], Any] = Worker("answers", self._answer, at_once=ASKS_AT_ONCE)
         self._stopping = threading.Event()
@@ -155,7 +201,7 @@ class Service:
     def _bring_to_life(self, model: Model, lineage: Mapping[str, Any]) -> Living:
         memory = Memory(self.ledger, model, learned_before(self.ledger, lineage))
         memory.begin()
-        if memory.new_items() and isinstance(model, Growing):
+        if isinstance(model, Growing) and model.growable and memory.new_items():
             model, memory = memory.grown()
         return self._living(model, lineage, memory)
 
@@ -254,6 +300,40 @@ class Service:
         past = past_of(self.ledger.events(user_id=user_id), topics)
         return profile(topics, past, user_id, now, None if both is None else (both[0][0], both[1][0]))
 
+    def rank(self, candidates: Candidates) -> Future[Ranked]:
+        """How likely a user is to like each of some items. ``PenchantError`` where it can't be answered, or no model here can.
+
+        Of an item the model doesn't know, and of somebody new, it says what it says of such.
+        """
+        model = self._ranker().model
+        candidates.check(model.form.places if isinstance(model, Interest) else ())
+        return self._answers.submit(lambda: self._probabilities(candidates))
+
+    def _ranker(self) -> States:
+        if self._ranking is not None:
+            return self._ranking
+        if isinstance(self.living.model, Interest):
+            return self.living.states
+        raise PenchantError(
+            "no model here ranks candidates; start the server with --ranker MODEL, a folder of --model interest"
+        )
+
+    def _probabilities(self, asked: Candidates) -> Ranked:
+        states = self._ranker()
+        model = states.model
+        assert isinstance(model, Interest)
+        state, (seen,) = states.of([asked.user_id])
+        where = model.codes({name: [asked.context.get(name, "")] for name in model.form.places})
+        context = {name: np.repeat(code[None], len(asked.items), axis=1) for name, code in where.items()}
+        said = model.probabilities(state, np.array([asked.now], np.int64), model.items.codes(asked.items)[None], context)
+        order = np.argsort(-next(iter(said.values()))[0], kind="stable")
+        return Ranked(
+            model.id,
+            tuple(asked.items[place] for place in order),
+            {target: tuple(p[0, order].tolist()) for target, p in said.items()},
+            len(seen) > 0,
+        )
+
     def _answer(self, jobs: Sequence[Ask | Callable[[], Any]]) -> list[Any]:
         """All that waits, in one pass of the model: one for those who want explanations, one for the others."""
         answers: dict[int, Any] = {place: job() for place, job in enumerate(jobs) if not isinstance(job, Ask)}
@@ -292,6 +372,8 @@ class Service:
         """The state behind each ask and what its person has seen: from the ledger, then what the ask itself brings."""
         model = living.model
         users = [ask.user_id for ask in asks if ask.user_id is not None]
+        if len(users) == len(asks) and not any(ask.events for ask in asks):
+            return living.states.of(users)
         known, seen_by = living.states.of(users) if users else (model.initial(0), [])
         stored, strangers = iter(range(len(users))), len(users)
         places = np.array([strangers if ask.user_id is None else next(stored) for ask in asks])
@@ -338,7 +420,7 @@ class Service:
         """
         with self._exchanging:
             old = self.living
-            if not old.memory.unknown or not isinstance(old.model, Growing):
+            if not (old.memory.unknown and isinstance(old.model, Growing) and old.model.growable):
                 return 0
             with self._memory_lock:
                 new = len(old.memory.new_items())
@@ -389,7 +471,7 @@ class Service:
             if gone is None:
                 raise UnknownError(f"there is no user {user_id[:80]!r}")
             memory.revise([gone], [[]])
-            self._answers.submit(lambda: self.living.states.forget(user_id)).result()
+            self._answers.submit(lambda: self._forget(user_id)).result()
         return {
             "user_id": user_id,
             "events": len(gone),
@@ -397,6 +479,11 @@ class Service:
             "in_training_data": sum(event.seq <= memory.since for event in gone),
             "model": self.living.name,
         }
+
+    def _forget(self, user_id: str) -> None:
+        self.living.states.forget(user_id)
+        if self._ranking is not None:
+            self._ranking.forget(user_id)
 
     def erase_events(self, user_id: str, item_id: str, event_type: str | None = None) -> int:
         """Delete a user's events of an item (of one type, or all); returns how many."""
@@ -418,7 +505,7 @@ class Service:
         with self._revising() as memory:
             theirs, mine, after = self.ledger.merge(target, source).result()
             memory.revise([theirs, mine], [after])
-            self._answers.submit(lambda: self.living.states.forget(source)).result()
+            self._answers.submit(lambda: self._forget(source)).result()
         return len(after) - len(theirs)
 
     def put_users(self, users: Sequence[User]) -> Future[int]:

@@ -1,9 +1,10 @@
 """People's states: in memory as far as they fit, on disk behind that, made from the log where neither has them whole.
 
-A state is kept with the number of the store up to which it holds all there was (``as_of``). If the user's history hasn't
-changed since, it is current; if it only grew, the new events advance it; if it was changed in any other way (an event came
-late, one was deleted, two users became one), or the state is of another model or can't be read, it is made anew from the whole
-history. So nothing is lost with a state, and no writer has to tell anybody: the log says what is true, also to other processes.
+A state is kept with the number of the store up to which it holds all there was (``as_of``). Events that came since advance it
+if they lie behind it; if one came late, or the history was changed in any other way (an event deleted, two users made one), or
+the state is of another model or can't be read, it is made anew from the whole history. What this process writes it is told of,
+so that for people it has in memory it need only see that nobody else wrote; what others wrote it finds in the log.
+So nothing is lost with a state: the log says what is true, to all processes alike.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from penchant import sequences as seq
-from penchant.live.ledger import Happened, Ledger, Mark, StoredState
+from penchant.live.ledger import Happened, Ledger, StoredState
 from penchant.models.base import Model
 from penchant.types import NEVER, UNKNOWN, Int, PenchantError, Progress, Sequences, UserState, Vocabulary, quiet, text
 
@@ -28,18 +29,23 @@ WRITE_BEHIND = 1024
 """So many changed states are written together, at the latest when they leave the memory or the service stops."""
 PEOPLE_AT_ONCE = 512
 """People compared at a time: fewer than ``WRITE_BEHIND``, so that a comparison writes nothing."""
+MOST_PENDING = 64
+"""Events that wait for their user to ask; with more, the state is let go of and made from the log then."""
 TOLERANCE = 1e-5
 """How far a state may be from its re-encoding, relative to its size: float32."""
 
 
 @dataclass
 class Entry:
-    """One user's state, the number it is as of, and the codes of all items seen (ascending)."""
+    """One user's state, the number as of which it is whole together with the events that are ``pending``, and the codes of all
+    items seen (ascending).
+    """
 
     state: UserState
     as_of: int
     seen: Int
     changed: bool = True
+    pending: list[Happened] = field(default_factory=list)
     size: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -47,11 +53,16 @@ class Entry:
 
 
 class States:
-    """The states of one model over one ledger. Used by one thread."""
+    """The states of one model over one ledger. Used by one thread. Those that aren't ``kept`` are never written: the store has
+    room for one state a person, that of the model that recommends.
+    """
 
-    def __init__(self, ledger: Ledger, model: Model, *, memory: int = MEMORY) -> None:
+    def __init__(self, ledger: Ledger, model: Model, *, memory: int = MEMORY, kept: bool = True) -> None:
         self.model = model
+        self._kept = kept
         self._ledger = ledger
+        self._tail = ledger.follow()
+        self._told_to = self._sure_from = -1  # of all between the two numbers we have been told
         self._memory = memory
         self._entries: OrderedDict[str, Entry] = OrderedDict()
         self._changed: dict[str, Entry] = {}
@@ -80,61 +91,95 @@ class States:
         """
         distinct = list(dict.fromkeys(users))
         with self._ledger.database.reading():
-            marks = dict(zip(distinct, self._ledger.marks(distinct), strict=True))
-            known = {user: mark for user, mark in marks.items() if mark is not None}
-            for user in marks.keys() - known.keys():  # perhaps erased by another process
-                self.forget(user)
-            self._bring_up(known)
-        nobody = Entry(self.model.initial(1), 0, np.zeros(0, np.int32))
-        self.found["nobody"] += len(marks) - len(known)
-        entries = [self._entries[user] if user in known else nobody for user in users]
+            self._bring_up(distinct, self._ledger.clock())
+        strangers = sum(user not in self._entries for user in distinct)
+        self.found["nobody"] += strangers
+        if strangers:
+            nobody = Entry(self.model.initial(1), 0, np.zeros(0, np.int32))
+            entries = [self._entries.get(user, nobody) for user in users]
+        else:
+            entries = [self._entries[user] for user in users]
         states = UserState.concatenate([entry.state for entry in entries])
         seen = [entry.seen for entry in entries]
         self._shrink()
         return states, seen
 
-    def _bring_up(self, known: dict[str, Mark]) -> None:
-        growing: dict[str, Entry] = {}
-        cold: list[str] = []
-        for user, mark in known.items():
-            entry = self._entries.get(user)
-            if entry is None or entry.as_of < mark.reset:
-                cold.append(user)
-            elif entry.as_of < mark.changed:
-                growing[user] = entry
+    def _listen(self, clock: int) -> bool:
+        """Take in what we are told up to a moment; whether we have been told of everything up to it."""
+        while self._tail and self._tail[0].after <= clock:
+            news = self._tail.popleft()
+            if news.before != self._told_to:
+                self._sure_from = news.before
+            self._told_to = news.after
+            if news.events is None:
+                self._sure_from = news.after
+                continue
+            for user, events in news.events.items():
+                entry = self._entries.get(user)
+                if entry is not None and entry.as_of < news.after:
+                    entry.pending += events
+                    if len(entry.pending) > MOST_PENDING:
+                        self.forget(user)
+        return self._told_to == clock
+
+    def _bring_up(self, users: Sequence[str], clock: int) -> None:
+        """Make the states of these users whole, as of now."""
+        told = self._listen(clock)
+        mine = {user: self._entries[user] for user in users if user in self._entries}
+        doubtful = [user for user, entry in mine.items() if not told or entry.as_of < self._sure_from]
+        behind = self._ledger.behind([(user, mine[user].as_of) for user in doubtful]) if doubtful else []
+        for user, events in zip(doubtful, behind, strict=True):
+            if events is None:
+                del mine[user]
             else:
+                mine[user].pending, mine[user].as_of = events, clock
+        cold = [user for user in users if user not in mine]
+        growing: dict[str, Entry] = {}
+        for user, entry in mine.items():
+            if not entry.pending:
+                entry.as_of = clock
                 self.found["current"] += 1
                 self._entries.move_to_end(user)
-        if growing:
-            self.found["advanced"] += len(growing)
-            behind = self._ledger.histories([(user, *_cursor(entry.state)) for user, entry in growing.items()])
-            self._advance(growing, behind, known)
+            elif min(map(_place, entry.pending)) > _cursor(entry.state):
+                growing[user] = entry
+            else:
+                cold.append(user)  # one came late
+        self.found["advanced"] += len(growing)
+        self._advance(growing, clock)
         if cold:
-            self._read_in(cold, known)
+            self._read_in(cold, clock)
 
-    def _read_in(self, cold: Sequence[str], known: dict[str, Mark]) -> None:
+    def _read_in(self, cold: Sequence[str], clock: int) -> None:
         """States from disk where they are good, from the whole history where not; either way the history tells what was
-        seen.
+        seen. Who has none isn't kept.
         """
         histories = dict(zip(cold, self._ledger.histories([(user, NEVER, "") for user in cold]), strict=True))
         good: dict[str, Entry] = {}
         for user, kept in zip(cold, self._ledger.states(cold), strict=True):
-            state = self._readable(kept, known[user])
-            if kept is not None and state is not None:
-                past = [e for e in histories[user] if (e.timestamp, e.event_id) <= _cursor(state)]
-                good[user] = Entry(state, kept.as_of, self._codes(past), changed=False)
+            state = self._readable(kept)
+            if kept is not None and state is not None and histories[user]:
+                past = [event for event in histories[user] if _place(event) <= _cursor(state)]
+                later = histories[user][len(past) :]
+                if all(e.seq <= kept.as_of for e in past) and all(e.seq > kept.as_of for e in later):
+                    good[user] = Entry(state, kept.as_of, self._codes(past), changed=False, pending=later)
         self.found["stored"] += len(good)
-        self.found["rebuilt"] += len(cold) - len(good)
-        behind = [[e for e in histories[user] if (e.timestamp, e.event_id) > _cursor(good[user].state)] for user in good]
-        self._advance(good, behind, known)
-        lost = [user for user in cold if user not in good]
+        for user, entry in good.items():
+            if not entry.pending:
+                entry.as_of = clock
+                self._keep(user, entry)
+        self._advance({user: entry for user, entry in good.items() if entry.pending}, clock)
+        lost = [user for user in cold if user not in good and histories[user]]
+        self.found["rebuilt"] += len(lost)
         if lost:
             states = self.model.encode(sequences_of(self.model, lost, [histories[user] for user in lost]))
             for row, user in enumerate(lost):
-                self._keep(user, Entry(states[np.array([row])], known[user].changed, self._codes(histories[user])))
+                self._keep(user, Entry(states[row : row + 1], clock, self._codes(histories[user])))
+        for user in cold:
+            if not histories[user]:
+                self.forget(user)
 
-    def _readable(self, kept: StoredState | None, mark: Mark) -> UserState | None:
-        if kept is None or kept.state_id != self.model.state_id or kept.as_of < mark.reset:
+    def _readable(self, kept: StoredState | None) -> UserState | None:
+        if kept is None or kept.state_id != self.model.state_id:
             return None
         try:
             state = UserState.from_bytes(kept.state)
@@ -142,25 +187,23 @@ class States:
             return None
         return state if state.model_id == self.model.state_id and len(state) == 1 else None
 
-    def _advance(self, entries: dict[str, Entry], behind: Sequence[Sequence[Happened]], known: dict[str, Mark]) -> None:
+    def _advance(self, entries: dict[str, Entry], clock: int) -> None:
         """Take in the events behind the states."""
-        for user, entry, events in zip(entries, entries.values(), behind, strict=True):
-            if not events:
-                self._keep(user, Entry(entry.state, known[user].changed, entry.seen, entry.changed))
-        some = [(user, entry, events) for (user, entry), events in zip(entries.items(), behind, strict=True) if events]
-        if some:
-            before = UserState.concatenate([entry.state for _, entry, _ in some])
-            histories = sequences_of(self.model, [user for user, _, _ in some], [events for _, _, events in some])
-            after = self.model.advance(before, seq.pad(histories, np.arange(len(some))))
-            for row, (user, entry, events) in enumerate(some):
-                seen = np.union1d(entry.seen, self._codes(events))
-                self._keep(user, Entry(after[np.array([row])], known[user].changed, seen))
+        if not entries:
+            return
+        before = UserState.concatenate([entry.state for entry in entries.values()])
+        events = [sorted(entry.pending, key=_place) for entry in entries.values()]
+        histories = sequences_of(self.model, list(entries), events)
+        after = self.model.advance(before, seq.pad(histories, np.arange(len(entries))))
+        for row, ((user, entry), happened) in enumerate(zip(entries.items(), events, strict=True)):
+            seen = _with(entry.seen, self._codes(happened))
+            self._keep(user, Entry(after[row : row + 1], clock, seen))
 
     def _keep(self, user: str, entry: Entry) -> None:
         old = self._entries.pop(user, None)
         self.bytes += entry.size - (old.size if old else 0)
         self._entries[user] = entry
-        if entry.changed:
+        if entry.changed and self._kept:
             self._changed[user] = entry
 
     def _shrink(self) -> None:
@@ -210,6 +253,17 @@ def sequences_of(model: Model, users: Sequence[str], histories: Sequence[Sequenc
         clock="real",
         content_hash="ledger",
     )
+
+
+def _with(seen: Int, codes: Int) -> Int:
+    """Ascending codes with some more, put in their places: a union would sort everything for the one that is new."""
+    places = np.searchsorted(seen, codes)
+    new = np.append(seen, np.int32(UNKNOWN))[places] != codes
+    return np.insert(seen, places[new], codes[new])
+
+
+def _place(event: Happened) -> tuple[int, str]:
+    return event.timestamp, event.event_id
 
 
 def _cursor(state: UserState) -> tuple[int, str]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from penchant import metrics
 from penchant import sequences as seq
-from penchant.models.base import Model, Settings
+from penchant.models.base import Model, Settings, known_events
 from penchant.models.validation import people_at_once, seen_items
 from penchant.ranking import masked_scores, top_k
 from penchant.types import (
@@ -23,6 +23,7 @@ from penchant.types import (
     Batch,
     Cases,
     Float,
+    Growing,
     Int,
     Learning,
     Monitor,
@@ -30,6 +31,7 @@ from penchant.types import (
     Progress,
     Sequences,
     UserState,
+    Vocabulary,
     quiet,
 )
 
@@ -146,6 +148,25 @@ class Blend(Model):
             member.unlearn(histories)
         self._has_learned()
 
+    @property
+    def growable(self) -> bool:
+        """Whether one of the members is."""
+        return any(isinstance(member, Growing) and member.growable for member in self.members.values())
+
+    def grown(self, items: Sequence[str]) -> Self:
+        """A copy with more items at the end of the catalogue, for a service: the next training makes a model that is saved.
+
+        Members that can grow do; the others keep their catalogue, and say of a new item what they say of items on average, so
+        that it is recommended for what the others have seen of it.
+        """
+        larger = type(self)(self.settings)
+        larger.items, larger.event_types = Vocabulary((*self.items.ids, *items)), self.event_types
+        larger.history, larger.coefficients = self.history, self.coefficients
+        for name, member in self.members.items():
+            grows = isinstance(member, Growing) and member.growable
+            larger.members[name] = member.grown(items) if grows else member  # type: ignore[attr-defined]
+        return larger
+
     def _learning(self) -> list[Learning]:
         return [member for member in self.members.values() if isinstance(member, Learning)]
 
@@ -181,7 +202,14 @@ class Blend(Model):
         return self._joined({name: member.initial(n).arrays for name, member in self.members.items()})
 
     def _advance(self, arrays: Arrays, batch: Batch) -> Arrays:
-        return self._joined({n: m._advance(_of(arrays, n), batch) for n, m in self.members.items()})
+        return self._joined({n: m._advance(_of(arrays, n), self._known_to(m, batch)) for n, m in self.members.items()})
+
+    def _known_to(self, member: Model, batch: Batch) -> Batch:
+        """The events of items in a member's catalogue, which is the beginning of the blend's."""
+        size = len(member.items)
+        if size == len(self.items):
+            return batch
+        return known_events(replace(batch, item=np.where(batch.item < size, batch.item, np.int32(UNKNOWN))))
 
     def _speaking(self, state: UserState) -> Iterator[tuple[float, Model, UserState]]:
         for (name, member), weight in zip(self.members.items(), self.coefficients.tolist(), strict=True):
@@ -193,14 +221,24 @@ class Blend(Model):
         total = np.zeros((len(state), len(self.items)), np.float32)
         for weight, member, mine in self._speaking(state):
             scores = member.score(mine, now)
-            total += scores if weight == 1 else np.multiply(scores, np.float32(weight), out=scores)
+            scores = scores if weight == 1 else np.multiply(scores, np.float32(weight), out=scores)
+            size = len(member.items)
+            total[:, :size] += scores
+            if size < len(self.items):
+                total[:, size:] += scores.mean(axis=1, keepdims=True)
         return total
 
     def parts(self, state: UserState, now: Int, item: Int) -> dict[str, Float]:
         """The members' parts, weighted; those of one name summed."""
         total: dict[str, Float] = {}
         for weight, member, mine in self._speaking(state):
-            for name, part in member.parts(mine, now, item).items():
+            new = item >= len(member.items)
+            said = member.parts(mine, now, np.where(new, 0, item))
+            if new.any():
+                average = member.score(mine, now).mean(axis=1, keepdims=True)
+                said = {name: np.where(new, np.float32(0), part) for name, part in said.items()}
+                said["new_item"] = np.where(new, average, np.float32(0))
+            for name, part in said.items():
                 total[name] = total.get(name, np.float32(0)) + np.float32(weight) * part
         return total
 

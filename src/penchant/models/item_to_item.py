@@ -211,6 +211,11 @@ class Transitions(ItemToItem):
         """The window."""
         return self.settings.window
 
+    @property
+    def growable(self) -> bool:
+        """Always."""
+        return True
+
     def grown(self, items: Sequence[str]) -> Self:
         """A copy with more items at the end of the catalogue, which nothing followed yet."""
         larger, weights = type(self)(self.settings), dict(self.weights())

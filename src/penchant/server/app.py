@@ -3,6 +3,7 @@
     POST   /api/feedback                        events, each stored once; answered when they are on disk
     GET    /api/recommend/{user_id}             what to recommend now, with the parts of each score if asked
     POST   /api/session/recommend               the same for events that aren't stored
+    POST   /api/rank                            will this user like these items
     GET    /api/item-to-item/{item_id}          what goes with an item
     PUT    /api/user/{target}/merge/{source}    an anonymous session becomes an account
     GET    /api/user/{user_id}/interests        what a user always liked and wants now, habits, and how that moved
@@ -13,39 +14,35 @@
     POST, GET, PATCH, DELETE of /api/item(s) and /api/user(s)
     GET    /health/live, /health/ready, /metrics, /docs
 
-Ids that hold a slash can't stand in a path.
+A slash within an id is written ``%2F`` in a path.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Literal
-from uuid import uuid4
 
 from fastapi import Body, Depends, FastAPI, Header, Path, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from fastapi.routing import APIRoute
 from prometheus_client import CollectorRegistry, generate_latest
+from pydantic import BeforeValidator
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from penchant.interests import pictures
 from penchant.interests.reasons import Reason
-from penchant.live.database import StoreError
 from penchant.live.events import LONGEST_ID, MOST_EVENTS
-from penchant.live.interests import NotYetError
 from penchant.live.service import MOST_RECOMMENDED, MOST_WORDS, Ask, Recommended, Service
-from penchant.live.worker import OverloadedError
 from penchant.server import shapes
+from penchant.server.hot import SLASH, Hot, fresh_id, list_out, refusal
 from penchant.server.observing import Observed, ServiceFigures
 from penchant.types import NEVER, PenchantError, UnknownError
 
-log = logging.getLogger("penchant.server")
-
-AnId = Annotated[str, Path(min_length=1, max_length=LONGEST_ID)]
+AnId = Annotated[str, BeforeValidator(lambda word: word.replace(SLASH, "/")), Path(min_length=1, max_length=LONGEST_ID)]
 Many = Annotated[int, Query(ge=1, le=MOST_RECOMMENDED)]
 Offset = Annotated[int, Query(ge=0, le=MOST_RECOMMENDED)]
 Truth = Annotated[bool, Query()]
@@ -78,7 +75,6 @@ def create_app(service: Service, clock: Callable[[], int] = now) -> FastAPI:
     )
     registry = CollectorRegistry()
     registry.register(ServiceFigures(service, time.time()))
-    app.add_middleware(Observed, registry=registry)
     app.state.service, app.state.clock = service, clock
     _add_errors(app)
     _add_recommendations(app, service, clock)
@@ -87,6 +83,9 @@ def create_app(service: Service, clock: Callable[[], int] = now) -> FastAPI:
     _add_interests(app, service, clock)
     _add_users(app, service)
     _add_health(app, service, registry)
+    routes = {route.path: route for route in app.routes if isinstance(route, APIRoute)}
+    app.add_middleware(Hot, service=service, clock=clock, routes=routes)
+    app.add_middleware(Observed, registry=registry)  # the last added comes first
     return app
 
 
@@ -96,14 +95,7 @@ def _add_errors(app: FastAPI) -> None:
 
     @app.exception_handler(PenchantError)
     async def refused(_: Request, error: PenchantError) -> JSONResponse:
-        if isinstance(error, UnknownError):
-            return answer(404, str(error))
-        if isinstance(error, NotYetError):
-            return answer(503, str(error))
-        if isinstance(error, OverloadedError | StoreError):
-            log.error("%s", error)
-            return answer(503, str(error))
-        return answer(400, str(error))
+        return answer(*refusal(error))
 
     @app.exception_handler(RequestValidationError)
     async def malformed(_: Request, error: RequestValidationError) -> JSONResponse:
@@ -162,7 +154,7 @@ async def _filters(
         "exclude": tuple(exclude),
         "categories": tuple(categories),
         "newer_than": _moment("newer_than", newer_than),
-        "recommendation_id": uuid4().hex,
+        "recommendation_id": fresh_id(),
     }
 
 
@@ -204,11 +196,19 @@ def _add_recommendations(app: FastAPI, service: Service, clock: Callable[[], int
         wish = ask(filters, events=tuple(event.event(moment) for event in events))
         return await answered(wish, gorse, scored=True)
 
+    @app.post("/api/rank", response_model=shapes.RankedOut, tags=["recommend"])
+    async def rank(wish: shapes.RankIn) -> Response:
+        """How likely a user is to like each of some items, likeliest first. Needs a model that ranks candidates (``penchant
+        serve --ranker``).
+        """
+        found = await asyncio.wrap_future(service.rank(wish.candidates(clock())))
+        return JSONResponse(shapes.ranked_out(found))
+
     @app.get("/api/item-to-item/{item_id}", response_model=ALIST, tags=["recommend"])
     @app.get("/api/item/{item_id}/neighbors", response_model=ALIST, tags=["recommend"])
     async def similar(item_id: AnId, gorse: Gorse, n: Many = 10, offset: Offset = 0) -> Response:
         """What goes with an item: what the model recommends to someone who had just this one."""
-        found = await asyncio.wrap_future(service.similar(item_id, clock(), n, offset, uuid4().hex))
+        found = await asyncio.wrap_future(service.similar(item_id, clock(), n, offset, fresh_id()))
         return _list(found, gorse, scored=True)
 
 
@@ -217,19 +217,12 @@ def _list(found: Recommended, gorse: int, *, scored: bool, why: Sequence[Reason]
         pairs = zip(found.items, found.scores, strict=True)
         body: Any = [{"Id": item, "Score": score} for item, score in pairs] if scored else list(found.items)
         return JSONResponse(body, headers={"X-Recommendation-Id": found.recommendation_id})
-    items: list[dict[str, Any]] = [
-        {"item_id": item, "score": score, "rank": rank}
-        for rank, (item, score) in enumerate(zip(found.items, found.scores, strict=True), 1)
-    ]
-    if found.parts:
-        for place, item in enumerate(items):
-            item["parts"] = {name: part[place] for name, part in found.parts.items()}
+    body = list_out(found)
     reason_of = {reason.item_id: reason for reason in why}
-    for item in items:
+    for item in body["items"]:
         if item["item_id"] in reason_of:
             item["reason"] = reason_of[item["item_id"]].to_json()
-    head = {"recommendation_id": found.recommendation_id, "model": found.model, "known": found.known}
-    return JSONResponse(head | {"items": items})
+    return JSONResponse(body)
 
 
 def _add_feedback(app: FastAPI, service: Service, clock: Callable[[], int]) -> None:

@@ -7,7 +7,6 @@ import logging
 import time
 from collections.abc import Iterator
 from typing import Any
-from uuid import uuid4
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -17,6 +16,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from penchant.live.service import Service
+from penchant.server.hot import fresh_id
 
 log = logging.getLogger("penchant.server")
 LARGEST_BODY = 8 << 20
@@ -106,6 +106,14 @@ class Observed:
         self._requests = Counter("penchant_requests", "Requests", ["method", "path", "status"], registry=registry)
         self._seconds = Histogram("penchant_request_seconds", "Seconds", ["method", "path"], registry=registry, buckets=BUCKETS)
         self._going = Gauge("penchant_requests_in_progress", "Requests being answered", registry=registry)
+        self._known: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+
+    def _figures(self, method: str, path: str, status: int) -> tuple[Counter, Histogram]:
+        """Those of one kind of request, looked up once: there are few kinds."""
+        if (method, path, status) not in self._known:
+            of = self._requests.labels(method, path, status), self._seconds.labels(method, path)
+            self._known[method, path, status] = of
+        return self._known[method, path, status]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -114,7 +122,8 @@ class Observed:
             return
         headers = dict(scope["headers"])
         given = headers.get(b"x-request-id", b"").decode("latin-1")
-        request_id = given if given.isalnum() and given.isascii() and len(given) <= LONGEST_REQUEST_ID else uuid4().hex
+        request_id = given if given.isalnum() and given.isascii() and len(given) <= LONGEST_REQUEST_ID else fresh_id()
+        asked = scope["path"]
         started, status, taken = time.perf_counter(), 499, 0  # 499: the client was gone before the answer
 
         async def sending(message: Message) -> None:
@@ -145,13 +154,14 @@ class Observed:
             seconds = time.perf_counter() - started
             route = scope.get("route")
             path = getattr(route, "path", "none of ours")
-            self._requests.labels(scope["method"], path, status).inc()
-            self._seconds.labels(scope["method"], path).observe(seconds)
+            requests, took = self._figures(scope["method"], path, status)
+            requests.inc()
+            took.observe(seconds)
             if log.isEnabledFor(logging.INFO):
                 fields = {
                     "request_id": request_id,
                     "method": scope["method"],
-                    "path": scope["path"],
+                    "path": asked,
                     "status": status,
                     "ms": round(1000 * seconds, 2),
                 }

@@ -17,6 +17,7 @@ from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field
 from penchant.data.times import RANGES, TO_MICROSECONDS
 from penchant.live.events import LONGEST_ID, Event
 from penchant.live.ledger import Cursor, Item, User
+from penchant.live.service import MOST_RECOMMENDED, Candidates, Ranked
 from penchant.types import PenchantError
 
 LONGEST_TEXT = 100_000
@@ -123,6 +124,20 @@ class EventIn(SessionEventIn):
     """
 
     user_id: Id = Field(validation_alias=_either("user_id", "UserId"))
+
+
+class RankIn(_In):
+    """Items that a user might be shown now, in one ``context``: columns the model was trained with, as ``{"tab": "1"}``."""
+
+    user_id: Id = Field(validation_alias=_either("user_id", "UserId"))
+    items: list[Id] = Field(min_length=1, max_length=MOST_RECOMMENDED)
+    context: dict[Id, Id] = Field({}, max_length=100)
+    at: Time = Field(None, description="the moment asked about; without it, now")
+
+    def candidates(self, now: int) -> Candidates:
+        """The question, at ``now`` if it names no moment."""
+        moment = microseconds(self.at)
+        return Candidates(now if moment is None else moment, self.user_id, tuple(self.items), self.context)
 
 
 class ItemIn(_In):
@@ -330,6 +345,31 @@ class MapOut(BaseModel):
     of: int
 
 
+class RankedItem(BaseModel):
+    """An item and the probability of each thing the model was trained to tell, ``click`` for example."""
+
+    item_id: str
+    rank: int
+    probabilities: dict[str, float]
+
+
+class RankedOut(BaseModel):
+    """The items, likeliest first by the first of the probabilities."""
+
+    model: str
+    known: bool = Field(description="whether it rests on anything the person did")
+    items: list[RankedItem]
+
+
+def ranked_out(found: Ranked) -> dict[str, Any]:
+    """Ranked candidates as they are sent back."""
+    items = [
+        {"item_id": item, "rank": place + 1, "probabilities": {name: p[place] for name, p in found.probabilities.items()}}
+        for place, item in enumerate(found.items)
+    ]
+    return {"model": found.model, "known": found.known, "items": items}
+
+
 def event_out(event: Event) -> dict[str, Any]:
     """An event as it is sent back."""
     return {
@@ -361,7 +401,7 @@ def user_out(user: User) -> dict[str, Any]:
     return {"user_id": user.user_id, "labels": user.labels, "comment": user.comment}
 
 
-_GORSE = {
+GORSE = {
     "user_id": "UserId",
     "item_id": "ItemId",
     "timestamp": "Timestamp",
@@ -382,9 +422,9 @@ _GORSE = {
 def in_gorse(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Fields in Gorse's spelling, without those it doesn't have; lists of fields too."""
     return {
-        _GORSE[name]: [in_gorse(entry) for entry in value] if name in ("events", "items", "users") else value
+        GORSE[name]: [in_gorse(entry) for entry in value] if name in ("events", "items", "users") else value
         for name, value in fields.items()
-        if name in _GORSE
+        if name in GORSE
     }
 
 

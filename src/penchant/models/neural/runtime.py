@@ -105,8 +105,8 @@ class Runtime(ABC):
 
     def score(self, state: Arrays, now: Int) -> Float:
         """``interest · item + bias``, ``[n, V] float32``."""
-        interest = sum(self.interest(state, now).values())
-        scores: Float = np.pad(interest, ((0, 0), (0, 1)), constant_values=1) @ self.output
+        one = np.ones((len(now), 1), np.float32)
+        scores: Float = np.concatenate([sum(self.interest(state, now).values()), one], axis=1) @ self.output
         return scores
 
     def parts(self, state: Arrays, now: Int, item: Int) -> dict[str, Float]:
