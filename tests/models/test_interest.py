@@ -24,7 +24,7 @@ from penchant.models.interest import (
     totals,
     totals_before,
 )
-from penchant.models.neural.interest_training import Head, calibrate, lessons, predict, train_head
+from penchant.models.neural.interest_training import Head, calibrate, lessons, predict, train_head, vectors_at
 from penchant.testing import check_recommender
 from penchant.types import UNKNOWN, Cases, Content, Impressions, Monitor, PenchantError, Sequences, Vocabulary, text
 
@@ -262,7 +262,7 @@ class WithAnyHead(Interest):
         chance = np.random.default_rng(0)
         weights = {n: 0.3 * chance.normal(size=shape).astype(np.float32) for n, shape in shapes(form, self.settings).items()}
         weights |= {
-            "counted": np.tile(np.float32([4, 2, 1]), (form.items + 1, 1)),
+            "counted": np.tile(np.array([4, 2, 1], np.float32), (form.items + 1, 1)),
             "usual": np.full(2, 0.4, np.float32),
         }
         self.set_head(form, weights, (np.ones(2, np.float32), np.zeros(2, np.float32)))
@@ -287,7 +287,8 @@ def test_only_a_network_carries_a_head() -> None:
 def test_rows_share_a_reading_and_lose_nothing(base: Model) -> None:
     log = histories()
     model, head, part = trained(base)
-    rows = lessons(model, model.form, log, part, np.zeros((len(part), 3), np.float32), Monitor())
+    vectors = vectors_at(model, log, part, Monitor())
+    rows = lessons(model, model.form, log, part, np.zeros((len(part), 3), np.float32), vectors)
     assert rows.first[0] == 0
     assert (rows.first[1:] == rows.last[:-1]).all()
     assert rows.last[-1] == len(part)

@@ -283,21 +283,17 @@ class Interest(Model):
         """How the candidates ``item[k]`` go with one person's interest, number by number, ``[k, a]``."""
         weights = self.weights_of_head
         query = weights["table"][item] @ self._t("query")
-        interest = None
         if seen is not None:
             interest = self._attended(query, *seen)
             if len(short):
                 interest += weights["short.weight"] @ short
-        if len(long):
-            lasting = weights["long.weight"] @ long
-            if interest is None:
-                interest = lasting
-            else:
-                split = len(long) + len(short)
-                gate = weights["gate.weight"][0]
+            if len(long):
+                split, gate = len(long) + len(short), weights["gate.weight"][0]
                 about = gate[:split] @ np.concatenate([long, short]) + weights["gate.bias"][0]
                 g = cells.sigmoid(query @ gate[split:] + about)[:, None]
-                interest = g * lasting + (np.float32(1) - g) * interest
+                interest = g * (weights["long.weight"] @ long) + (np.float32(1) - g) * interest
+        else:
+            interest = weights["long.weight"] @ long
         matched: Float = query * interest
         return matched
 

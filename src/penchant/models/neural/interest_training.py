@@ -71,19 +71,29 @@ class Lessons:
         return len(self.first)
 
 
+def vectors_at(model: Interest, histories: Sequences, impressions: Impressions, monitor: Monitor) -> tuple[Float, Float]:
+    """The long- and short-term interest beneath just before each impression, ``[N, …]`` each."""
+    long, short = (np.zeros((len(impressions), width), np.float32) for width in model.form_for((), {}).vectors)
+    if long.shape[1] or short.shape[1]:
+        for rows, state in states_at(model, histories, impressions, progress=monitor.progress):
+            long[rows], short[rows] = model.vectors(state.arrays, impressions.timestamp[rows])
+    return long, short
+
+
 def lessons(
-    model: Interest, form: Form, histories: Sequences, impressions: Impressions, stood: Float, monitor: Monitor
+    model: Interest,
+    form: Form,
+    histories: Sequences,
+    impressions: Impressions,
+    stood: Float,
+    vectors: tuple[Float, Float],
 ) -> Lessons:
-    """What the head learns from impressions, the model beneath having read the events before each."""
-    ring = model.settings.ring
+    """What the head learns from impressions: ``stood`` is what was known of the items, ``vectors`` what of the people."""
+    ring, (long, short) = model.settings.ring, vectors
     upto = events_before(histories, impressions)
     starts = np.append(histories.offsets, histories.offsets[-1])[np.minimum(impressions.user, len(histories))]
     floor = np.maximum(upto - ring, starts)
     n = len(impressions)
-    long, short = np.zeros((n, form.vectors[0]), np.float32), np.zeros((n, form.vectors[1]), np.float32)
-    if any(form.vectors):
-        for rows, state in states_at(model, histories, impressions, progress=monitor.progress):
-            long[rows], short[rows] = model.vectors(state.arrays, impressions.timestamp[rows])
     seen = np.zeros((len(histories.item) + 1, form.kinds), np.int32)
     np.cumsum(histories.event_type[:, None] == np.arange(form.kinds), axis=0, out=seen[1:])
     since = [starts] * model.settings.long + [floor] * model.settings.short
@@ -249,20 +259,20 @@ class Head(nn.Module):
         """The interest of each impression's person at its moment, times the candidate, ``[n, a]``."""
         if not (self.settings.short or self.form.vectors[0]):
             return None
-        query, interest = self.query(candidate), None
+        query = self.query(candidate)
         long, short = torch.from_numpy(all_.long[step.rows]), torch.from_numpy(all_.short[step.rows])
+        interest: Tensor
         if self.settings.short:
             interest = self._attended(query, step, table)
             if short.shape[1]:
                 interest = interest + self.short(short)
-        if long.shape[1]:
-            lasting = self.long(long)
-            if interest is None:
-                interest = lasting
-            else:
+            if long.shape[1]:
                 g = torch.sigmoid(self.gate(torch.cat([long, short, query], 1)))
-                interest = g * lasting + (1 - g) * interest
-        return query * interest
+                interest = g * self.long(long) + (1 - g) * interest
+        else:
+            interest = self.long(long)
+        matched: Tensor = query * interest
+        return matched
 
     def _attended(self, query: Tensor, step: Step, table: Tensor) -> Tensor:
         # Items are projected once a step, however many events are of them.
@@ -291,12 +301,16 @@ def train_head(
     others: Sequence[Impressions],
     content: Content | None,
     monitor: Monitor,
+    read: Sequence[tuple[Float, Float]] | None = None,
 ) -> list[npt.NDArray[np.float64]]:
     """Fit the head of ``model``, which stands on a trained base, in place; the epoch with the least log loss of the first
     target on ``valid`` stays, and calibration is learned there. ``history`` holds what each epoch measured.
 
     What came of showing items is counted as it was known: in ``train`` before each impression, for ``valid`` over ``train``,
-    in the model and for the ``others`` over both. Returns the logits ``[N, targets]`` of ``valid`` and of the ``others``.
+    in the model and for the ``others`` over both. ``read`` are the ``vectors_at`` ``train``, ``valid`` and the ``others``,
+    where they are known already (several heads over one base).
+
+    Returns the logits ``[N, targets]`` of ``valid`` and of each of the ``others``.
     """
     settings = model.settings
     places = {name: tuple(np.unique(values).tolist()) for name, values in train.context.items()}
@@ -304,15 +318,19 @@ def train_head(
     form = model.form_for(targets, places)
     usual = np.array([(label.sum() + 0.5) / (len(label) + 1) for label in train.labels.values()], np.float32)
     counted = totals(train, targets)
-    learn = lessons(model, form, histories, train, standing(totals_before(train, targets), usual), monitor)
-    judge = lessons(model, form, histories, valid, standing(counted, usual)[valid.item], monitor)
+    vectors = read or [vectors_at(model, histories, part, monitor) for part in (train, valid, *others)]
+    learn = lessons(model, form, histories, train, standing(totals_before(train, targets), usual), vectors[0])
+    judge = lessons(model, form, histories, valid, standing(counted, usual)[valid.item], vectors[1])
     head = Head(form, settings, content)
     said = _fit(head, learn, judge, model, monitor)
     counted = counted + totals(valid, targets)
     weights = head.weights() | {"counted": counted, "usual": usual}
     model.set_head(form, weights, calibrate(said, judge.labels))
     now = standing(counted, usual)
-    later = [predict(head, lessons(model, form, histories, part, now[part.item], monitor)) for part in others]
+    later = [
+        predict(head, lessons(model, form, histories, part, now[part.item], at))
+        for part, at in zip(others, vectors[2:], strict=True)
+    ]
     return [said, *later]
 
 
@@ -335,11 +353,8 @@ def _fit(head: Head, learn: Lessons, judge: Lessons, model: Interest, monitor: M
         measured["logloss"] = float(np.mean(np.logaddexp(0, answers[:, 0]) - label * answers[:, 0]))
         measured["auc"] = auc(answers[:, 0], label)
         model.history.append(measured)
-        monitor.progress(
-            f"epoch {epoch + 1}: loss {measured['loss']:.4f}, valid log loss {measured['logloss']:.4f}, AUC {measured['auc']:.4f}",
-            0,
-            0,
-        )
+        told = f"loss {measured['loss']:.4f}, valid log loss {measured['logloss']:.4f}, AUC {measured['auc']:.4f}"
+        monitor.progress(f"epoch {epoch + 1}: {told}", 0, 0)
         stale += 1
         if measured["logloss"] < best:
             best, stale, state, said = measured["logloss"], 0, copy.deepcopy(head.state_dict()), answers
