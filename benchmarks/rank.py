@@ -55,12 +55,14 @@ ABLATIONS: dict[str, dict[str, Any]] = {
 }
 METRICS = {
     "auc": "AUC",
-    "auc_within": "AUC within people",
-    "auc_within_still": "the same, asked once",
+    "auc_within_still": "within people, asked once",
+    "auc_within": "within people, as it goes on",
     "logloss": "log loss",
     "calibration_error": "calibration error",
     "ndcg@5": "NDCG@5",
 }
+SIMPLE = ("popularity by hour", "logistic regression", "gradient boosting, no history", "gradient boosting")
+ROWS = ("interest, no history", "interest, long only", "interest, short only", "interest, both memories")
 WHOLE = "interest, both memories"
 SEEDS = (1, 2, 3)
 RESAMPLES = 300
@@ -134,8 +136,10 @@ def counts_before(key: Array, label: Array, moment: Array, asked: Array) -> Arra
     return np.stack([total[end] - total[start], end - start], axis=1)
 
 
-def by_hand(log: Interactions, shown: Impressions, until: int) -> tuple[Array, Array]:
-    """Numbers ``[N, …]`` and kinds ``[N, …]`` that were known when each item was shown, and at ``until``."""
+def by_hand(log: Interactions, shown: Impressions, until: int) -> tuple[Array, Array, Array]:
+    """Numbers ``[N, m]`` and kinds ``[N, …]`` that were known when each item was shown, and at ``until``; and which of the
+    numbers, ``[m] bool``, are of the person.
+    """
     items = pl.read_parquet(SOURCE / "item_features.parquet").sort("video_id")
     place = Vocabulary(tuple(str(v) for v in items["video_id"].to_list())).codes(log.items.ids)
     code = {
@@ -149,8 +153,9 @@ def by_hand(log: Interactions, shown: Impressions, until: int) -> tuple[Array, A
         "item": item, "user": user, "user, tab": user * 100 + tab, "user, tag": user * 1000 + code["tag"][item],
         "user, author": user * 10_000 + code["author_id"][item], "author": code["author_id"][item], "tag": code["tag"][item],
     }  # fmt: skip
-    numbers = []
-    for key in keys.values():
+    numbers, personal = [], []
+    for name, key in keys.items():
+        personal += 6 * [name.startswith("user")]
         for target in ("click", "long_view"):
             had, seen = counts_before(key, shown.labels[target], moment, np.minimum(moment, until)).T
             numbers += [had, seen, (had + 1) / (seen + 3)]
@@ -159,6 +164,7 @@ def by_hand(log: Interactions, shown: Impressions, until: int) -> tuple[Array, A
     long = np.array([kind in ("watched_long", "watched_liked") for kind in log.event_types])[log.event_type]
     for some in (past, past & long):
         numbers.append(np.bincount(log.item[some], minlength=len(log.items))[item])
+        personal += [False, *4 * [True]]
         for values in (np.zeros(len(log.items), np.int64), np.arange(len(log.items)), code["tag"], code["author_id"]):
             width = int(values.max()) + 1
             had = np.sort(log.user[some].astype(np.int64) * width + values[log.item[some]])
@@ -167,12 +173,13 @@ def by_hand(log: Interactions, shown: Impressions, until: int) -> tuple[Array, A
     duration = items["video_duration"].fill_null(0).to_numpy()[place][item]
     age = np.array([int(v) for v in shown.context["age"]])
     kinds = [tab, hour, code["tag"][item], code["upload_type"][item], code["video_type"][item]]
-    return np.stack([*numbers, duration, age], axis=1).astype(float), np.stack(kinds, axis=1)
+    of_person = np.array([*personal, False, False])
+    return np.stack([*numbers, duration, age], axis=1).astype(float), np.stack(kinds, axis=1), of_person
 
 
 def simple_methods(log: Interactions, shown: Impressions, part: Array) -> dict[str, Callable[[str], tuple[Array, Array]]]:
     """What each says of the test rows, by target, and what it says by what was known when the test began."""
-    numbers, kinds = by_hand(log, shown, int(shown.timestamp.max()))
+    numbers, kinds, personal = by_hand(log, shown, int(shown.timestamp.max()))
     still = by_hand(log, shown, int(shown.timestamp[part == 2].min()))[0]
     learned, held = part == 0, part == 2
 
@@ -193,13 +200,18 @@ def simple_methods(log: Interactions, shown: Impressions, part: Array) -> dict[s
         model = LogisticRegression(max_iter=300).fit(x[learned], shown.labels[target][learned])
         return model.predict_proba(x[held])[:, 1], model.predict_proba(then[held])[:, 1]
 
-    def boosting(target: str) -> tuple[Array, Array]:
-        x, then = (np.hstack([n, kinds]) for n in (numbers, still))
+    def boosting(target: str, some: slice | Array = slice(None)) -> tuple[Array, Array]:
+        x, then = (np.hstack([n[:, some], kinds]) for n in (numbers, still))
         model = HistGradientBoostingClassifier(max_iter=150, learning_rate=0.05, min_samples_leaf=50, random_state=0)
         model.fit(x[learned], shown.labels[target][learned])
         return model.predict_proba(x[held])[:, 1], model.predict_proba(then[held])[:, 1]
 
-    return {"popularity by hour": popularity, "gradient boosting": boosting, "logistic regression": logistic}
+    return {
+        "popularity by hour": popularity,
+        "gradient boosting": boosting,
+        "gradient boosting, no history": lambda target: boosting(target, ~personal),
+        "logistic regression": logistic,
+    }
 
 
 def _logarithm(numbers: Array) -> Array:
@@ -435,7 +447,7 @@ def measure_head(
 
 def measure_simple(log: Interactions, shown: Impressions, parts: tuple[Impressions, ...], work: Path, measured: Any) -> None:
     """The simple methods that aren't measured yet, target by target."""
-    if all(target in measured.get("logistic regression", {}) for target in TARGETS):
+    if all(target in measured.get(name, {}) for name in SIMPLE for target in TARGETS):
         return
     part = np.searchsorted([p.timestamp.min() for p in parts[1:]], shown.timestamp, side="right")
     for name, method in simple_methods(log, shown, part).items():
@@ -501,9 +513,9 @@ def _write(measured: dict[str, Any]) -> None:
     print(*[(n, v["click"]["values"]) for n, v in measured.items() if "click" in v], sep="\n", flush=True)
 
 
-def _line(name: str, found: dict[str, Any], metrics: list[str]) -> str:
+def _line(name: str, found: Mapping[str, Any]) -> str:
     cells = []
-    for metric in metrics:
+    for metric in METRICS:
         low, high = found["intervals"].get(metric, (None, None))
         cells.append(f"{found['values'][metric]:.4f}" + ("" if low is None else f" [{low:.3f}, {high:.3f}]"))
     return f"| {name} | {' | '.join(cells)} |"
@@ -511,56 +523,11 @@ def _line(name: str, found: dict[str, Any], metrics: list[str]) -> str:
 
 def write_page(measured: dict[str, Any]) -> None:
     """docs/rank.md."""
-    count = measured["impressions"]
-    lines = [
-        "# Will this person like this item?",
-        "",
-        "Made by `python -m benchmarks.rank` from `benchmarks/results/rank.json`. KuaiRand-Pure: two weeks of impressions",
-        f"of short videos, by time: the first {count['train']:,} are learned from, the next {count['valid']:,} choose the",
-        f"epoch and calibrate, the last {count['test']:,} are reported on. All methods know only what was known when a video",
-        "was shown; the item statistics of the data set are totals over the whole period, which the leak check refuses.",
-        "Gradient boosting and logistic regression read hand-made numbers (counts of clicks and long views of the item,",
-        "author, tag, person, person and tab, tag or author up to that moment, what the person and everybody had watched",
-        "before, duration, age) and five kinds (tab, hour, tag, upload type, video type); their numbers go on counting",
-        "during the test, as they would live, while the heads' weights stay. One seed.",
-        "",
-        "AUC within people: the mean over people who did both. NDCG@5: over a person's impressions less than an hour apart,",
-        "where some were 1 and some 0. 95% intervals, people resampled whole.",
-        "",
-    ]
-    names = ["popularity by hour", "logistic regression", "gradient boosting", *reversed(ABLATIONS)]
-    shown = [m for m in METRICS if all(m in v["click"]["values"] for v in measured.values() if "click" in v)]
-    if "auc_within_still" in shown:
-        lines += ["*Still*: AUC within people if what is known of them had stood still when the test began.", ""]
-    for target in TARGETS:
-        there = [name for name in names if target in measured.get(name, {})]
-        one = measured[there[-1]][target]
-        lines += [f"## {target}", "", f"{one['people']:,} people with both, {one['requests']:,} groups with both.", ""]
-        lines += [f"| | {' | '.join(METRICS[m] for m in shown)} |", "|---" * (1 + len(shown)) + "|"]
-        lines += [_line(name, measured[name][target], shown) for name in there]
-        lines.append("")
-    two, rate = measured["two stages"], measured["speed"]
-    fast = np.mean([epoch["impressions_per_cpu_second"] for epoch in measured["interest, both memories"]["epochs"]])
-    low, high = two["difference"]
+    lines = [*_introduction(measured["impressions"]), *_tables(measured), *_apart(measured), *_curve(measured)]
+    lines += _stages(measured) if "two stages" in measured else []
+    rate = measured["speed"]
+    fast = np.mean([epoch["impressions_per_cpu_second"] for epoch in measured[WHOLE]["epochs"]])
     lines += [
-        "## Reliability of P(click), on the test part",
-        "",
-        "| said | came | impressions |",
-        "|---|---|---|",
-        *(f"| {b['said']:.3f} | {b['came']:.3f} | {b['rows']:,} |" for b in measured["reliability"]),
-        "",
-        "## Two stages",
-        "",
-        f"What {two['people']:,} people click after the test begins, asked at its begin, among all videos.",
-        "",
-        "| | hit@10 |",
-        "|---|---|",
-        f"| `transitions` alone | {two['one_stage_hit@10']:.4f} |",
-        f"| its hundred best, ranked by the head alone | {two['head_alone_hit@10']:.4f} |",
-        f"| its hundred best, by its score + {two['weight']} × the head's log odds | {two['two_stages_hit@10']:.4f} |",
-        "",
-        f"The weight was chosen on validation; the last line less the first: [{low:.4f}, {high:.4f}].",
-        "",
         "## Speed",
         "",
         f"500 candidates for one person, NumPy, one thread: {rate['p50_ms']:.2f} ms at the median, {rate['p99_ms']:.2f} ms at",
@@ -569,6 +536,94 @@ def write_page(measured: dict[str, Any]) -> None:
         "",
     ]
     PAGE.write_text("\n".join(lines))
+
+
+def _introduction(count: Mapping[str, int]) -> list[str]:
+    return [
+        "# Will this person like this item?",
+        "",
+        "Made by `python -m benchmarks.rank` from `benchmarks/results/rank.json`. KuaiRand-Pure: two weeks of impressions",
+        f"of short videos, by time: the first {count['train']:,} are learned from, the next {count['valid']:,} choose the",
+        f"epoch and calibrate, the last {count['test']:,} are reported on. All methods know only what was known when a video",
+        "was shown; the item statistics of the data set are totals over the whole period, which the leak check refuses.",
+        "Gradient boosting and logistic regression read hand-made numbers (counts of clicks and long views of the item,",
+        "author, tag, person, person and tab, tag or author up to that moment, what the person and everybody had watched",
+        "before, duration, age) and five kinds (tab, hour, tag, upload type, video type). Their numbers go on counting",
+        "during the test, as they would live; the heads read each person up to each moment, but what they know of items",
+        f"ends with validation. Heads: the mean over {len(SEEDS)} seeds.",
+        "",
+        "AUC within people: the mean over people who did both. *As it goes on*: each impression is judged by what was known",
+        "at its moment. This punishes whoever reads that a person has just clicked: of somebody with one click among the",
+        "test's impressions, all that follow it aren't clicks, so a probability that rises after a click errs wherever it",
+        "can be judged: compare gradient boosting with and without numbers of the person. *Asked once*:",
+        "all of a person's impressions of the test as one list, by what was known when the test began. It is what a list is",
+        "made from, and the figure to compare by. NDCG@5: over a person's impressions less than an hour apart, where some",
+        "were 1 and some 0. 95% intervals, people resampled whole.",
+        "",
+    ]
+
+
+def _tables(measured: Mapping[str, Any]) -> list[str]:
+    lines: list[str] = []
+    order = (*SIMPLE, *ROWS)
+    for target in TARGETS:
+        there = [name for name in order if target in measured.get(name, {})]
+        one = measured[there[-1]][target]
+        lines += [f"## {target}", "", f"{one['people']:,} people with both, {one['requests']:,} groups with both.", ""]
+        lines += [f"| | {' | '.join(METRICS.values())} |", "|---" * (1 + len(METRICS)) + "|"]
+        lines += [*(_line(name, measured[name][target]) for name in there), ""]
+    return lines
+
+
+def _apart(measured: Mapping[str, Any]) -> list[str]:
+    """By how much both memories are above the rest."""
+    lines = [
+        "## Both memories less each other method",
+        "",
+        "AUC within people, asked once, person by person: the mean difference and its 95% interval.",
+        "",
+        f"| | {' | '.join(TARGETS)} |",
+        "|---" * (1 + len(TARGETS)) + "|",
+    ]
+    for name in measured["differences"]["click"]:
+        found = [measured["differences"][target][name]["auc_within_still"] for target in TARGETS]
+        lines.append(f"| {name} | {' | '.join(f'{mean:+.4f} [{low:+.4f}, {high:+.4f}]' for mean, low, high in found)} |")
+    return [*lines, ""]
+
+
+def _curve(measured: Mapping[str, Any]) -> list[str]:
+    return [
+        "## Reliability of P(click), on the test part",
+        "",
+        "| said | came | impressions |",
+        "|---|---|---|",
+        *(f"| {b['said']:.3f} | {b['came']:.3f} | {b['rows']:,} |" for b in measured["reliability"]),
+        "",
+    ]
+
+
+def _stages(measured: Mapping[str, Any]) -> list[str]:
+    stages = measured["two stages"]
+    lines = [
+        "## Two stages",
+        "",
+        f"What {next(iter(stages.values()))['people']:,} people click after the test begins, asked at its begin, among all",
+        "videos they hadn't had: hit@10. `longshort` is around the network beneath and has learned what that learned from;",
+        "`transitions` has learned from all before the test. The hundred best are ranked by a head: by its log odds alone, or",
+        "by the first stage's score and the log odds, whose weight was chosen on validation. One head has learned from",
+        "impressions, one from two items more beside each click, drawn by how often they had been watched. One seed.",
+        "",
+        "| first stage | alone | a hit among its hundred | head | by the head alone | by both | weight | by both, less alone |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for stage, found in stages.items():
+        for learned in ("impressions", "drawn"):
+            one, (low, high) = found[learned], found[learned]["difference"]
+            lines.append(
+                f"| `{stage}` | {found['one_stage']:.4f} | {found['among_candidates']:.4f} | {learned} | {one['alone']:.4f} "
+                f"| {one['mixed']:.4f} | {one['weight']} | [{low:+.4f}, {high:+.4f}] |"
+            )
+    return [*lines, ""]
 
 
 if __name__ == "__main__":
