@@ -143,7 +143,8 @@ def standing(counted: Array, usual: Array) -> Float:
     much the log odds of each target are above the ``usual[targets]`` rates. ``counted[…, 1 + targets]`` are times shown, then
     labels.
     """
-    shown, had = counted[..., :1], counted[..., 1:]
+    shown, had = counted[..., :1].astype(float), counted[..., 1:].astype(float)
+    usual = usual.astype(float)
     rate = (had + USUAL * usual) / (shown + USUAL)
     odds = np.log(rate / (1 - rate)) - np.log(usual / (1 - usual))
     return np.concatenate([np.log1p(shown) / 4, odds], axis=-1).astype(np.float32)
