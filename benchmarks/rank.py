@@ -14,6 +14,7 @@ import json
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +31,15 @@ from penchant.candidates import split
 from penchant.data import dataset
 from penchant.data.clean import PrepareConfig
 from penchant.data.impressions import read_impressions
+from penchant.evaluation import splits
 from penchant.models import create
+from penchant.models.base import Model
 from penchant.models.interest import Interest, InterestSettings
-from penchant.models.neural.interest_training import train_head
-from penchant.types import Array, Impressions, Interactions, Monitor, Vocabulary
+from penchant.models.longshort import LongShort, LongShortSettings
+from penchant.models.neural.interest_training import train_head, vectors_at
+from penchant.models.validation import seen_items
+from penchant.ranking import masked_scores, top_k
+from penchant.types import Array, Float, Impressions, Interactions, Monitor, Sequences, UserState, Vocabulary
 
 FILE, PAGE = RESULTS / "rank.json", Path(__file__).parent.parent / "docs" / "rank.md"
 SOURCE = DATA / "kuairand-pure"
@@ -43,22 +49,27 @@ TARGETS = ("click", "long_view", "like")
 BASE = {"width": 64, "batch_events": 1024, "epochs": 4, "patience": 2}
 ABLATIONS: dict[str, dict[str, Any]] = {
     "interest, both memories": {},
+    "interest, no history": {"short": False, "long": False},
     "interest, short only": {"long": False},
     "interest, long only": {"short": False},
-    "interest, no history": {"short": False, "long": False},
 }
 METRICS = {
     "auc": "AUC",
-    "auc_within": "AUC within people",
-    "auc_within_still": "still",
+    "auc_within_still": "within people, asked once",
+    "auc_within": "within people, as it goes on",
     "logloss": "log loss",
     "calibration_error": "calibration error",
     "ndcg@5": "NDCG@5",
 }
+SIMPLE = ("popularity by hour", "logistic regression", "gradient boosting, no history", "gradient boosting")
+ROWS = ("interest, no history", "interest, long only", "interest, short only", "interest, both memories")
+WHOLE = "interest, both memories"
+SEEDS = (1, 2, 3)
 RESAMPLES = 300
 HOUR = 3600 * 1_000_000
 TOP = 5
-CANDIDATES, SHOWN = 100, 10
+CANDIDATES, SHOWN, ASKED = 100, 10, 4000
+WEIGHTS = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, np.inf)
 
 
 # The data.
@@ -125,8 +136,10 @@ def counts_before(key: Array, label: Array, moment: Array, asked: Array) -> Arra
     return np.stack([total[end] - total[start], end - start], axis=1)
 
 
-def by_hand(log: Interactions, shown: Impressions, until: int) -> tuple[Array, Array]:
-    """Numbers ``[N, …]`` and kinds ``[N, …]`` that were known when each item was shown, and at ``until``."""
+def by_hand(log: Interactions, shown: Impressions, until: int) -> tuple[Array, Array, Array]:
+    """Numbers ``[N, m]`` and kinds ``[N, …]`` that were known when each item was shown, and at ``until``; and which of the
+    numbers, ``[m] bool``, are of the person.
+    """
     items = pl.read_parquet(SOURCE / "item_features.parquet").sort("video_id")
     place = Vocabulary(tuple(str(v) for v in items["video_id"].to_list())).codes(log.items.ids)
     code = {
@@ -140,8 +153,9 @@ def by_hand(log: Interactions, shown: Impressions, until: int) -> tuple[Array, A
         "item": item, "user": user, "user, tab": user * 100 + tab, "user, tag": user * 1000 + code["tag"][item],
         "user, author": user * 10_000 + code["author_id"][item], "author": code["author_id"][item], "tag": code["tag"][item],
     }  # fmt: skip
-    numbers = []
-    for key in keys.values():
+    numbers, personal = [], []
+    for name, key in keys.items():
+        personal += 6 * [name.startswith("user")]
         for target in ("click", "long_view"):
             had, seen = counts_before(key, shown.labels[target], moment, np.minimum(moment, until)).T
             numbers += [had, seen, (had + 1) / (seen + 3)]
@@ -150,6 +164,7 @@ def by_hand(log: Interactions, shown: Impressions, until: int) -> tuple[Array, A
     long = np.array([kind in ("watched_long", "watched_liked") for kind in log.event_types])[log.event_type]
     for some in (past, past & long):
         numbers.append(np.bincount(log.item[some], minlength=len(log.items))[item])
+        personal += [False, *4 * [True]]
         for values in (np.zeros(len(log.items), np.int64), np.arange(len(log.items)), code["tag"], code["author_id"]):
             width = int(values.max()) + 1
             had = np.sort(log.user[some].astype(np.int64) * width + values[log.item[some]])
@@ -158,12 +173,13 @@ def by_hand(log: Interactions, shown: Impressions, until: int) -> tuple[Array, A
     duration = items["video_duration"].fill_null(0).to_numpy()[place][item]
     age = np.array([int(v) for v in shown.context["age"]])
     kinds = [tab, hour, code["tag"][item], code["upload_type"][item], code["video_type"][item]]
-    return np.stack([*numbers, duration, age], axis=1).astype(float), np.stack(kinds, axis=1)
+    of_person = np.array([*personal, False, False])
+    return np.stack([*numbers, duration, age], axis=1).astype(float), np.stack(kinds, axis=1), of_person
 
 
 def simple_methods(log: Interactions, shown: Impressions, part: Array) -> dict[str, Callable[[str], tuple[Array, Array]]]:
     """What each says of the test rows, by target, and what it says by what was known when the test began."""
-    numbers, kinds = by_hand(log, shown, int(shown.timestamp.max()))
+    numbers, kinds, personal = by_hand(log, shown, int(shown.timestamp.max()))
     still = by_hand(log, shown, int(shown.timestamp[part == 2].min()))[0]
     learned, held = part == 0, part == 2
 
@@ -184,13 +200,18 @@ def simple_methods(log: Interactions, shown: Impressions, part: Array) -> dict[s
         model = LogisticRegression(max_iter=300).fit(x[learned], shown.labels[target][learned])
         return model.predict_proba(x[held])[:, 1], model.predict_proba(then[held])[:, 1]
 
-    def boosting(target: str) -> tuple[Array, Array]:
-        x, then = (np.hstack([n, kinds]) for n in (numbers, still))
+    def boosting(target: str, some: slice | Array = slice(None)) -> tuple[Array, Array]:
+        x, then = (np.hstack([n[:, some], kinds]) for n in (numbers, still))
         model = HistGradientBoostingClassifier(max_iter=150, learning_rate=0.05, min_samples_leaf=50, random_state=0)
         model.fit(x[learned], shown.labels[target][learned])
         return model.predict_proba(x[held])[:, 1], model.predict_proba(then[held])[:, 1]
 
-    return {"popularity by hour": popularity, "logistic regression": logistic, "gradient boosting": boosting}
+    return {
+        "popularity by hour": popularity,
+        "gradient boosting": boosting,
+        "gradient boosting, no history": lambda target: boosting(target, ~personal),
+        "logistic regression": logistic,
+    }
 
 
 def _logarithm(numbers: Array) -> Array:
@@ -214,54 +235,75 @@ def ndcg(p: Array, label: Array, group: Array) -> tuple[Array, Array]:
     return gain[both] / best[both], order[start][both]
 
 
-def judge(p: Array, still: Array, test: Impressions, target: str) -> dict[str, Any]:
-    """The figures with 95% intervals, people resampled whole; ``still`` is what is said by what the test's begin knew."""
+def judge(said: list[Array], still: list[Array], test: Impressions, target: str) -> tuple[dict[str, Any], dict[str, Array]]:
+    """The figures with 95% intervals, people resampled whole, each the mean over seeds; and the AUC of each person.
+
+    ``still`` is what is said by what was known of people when the test began: of all they were shown after, as one list.
+    """
     label, people = test.labels[target], np.unique(test.user, return_inverse=True)[1]
     pause = np.diff(test.timestamp, prepend=test.timestamp[:1])
     request = np.cumsum((np.diff(test.user, prepend=-1) != 0) | (pause > HOUR))
-    within, who = binary.auc_within(p, label, people)
-    standing = binary.auc_within(still, label, people)[0]
-    gains, first = ndcg(p, label, request)
-    order = np.argsort(p, kind="stable")
-    drawn: dict[str, list[float]] = {name: [] for name in ("auc", "auc_within", "auc_within_still", "logloss", "ndcg@5")}
-    chance = np.random.default_rng(0)
+    who, first = binary.auc_within(said[0], label, people)[1], ndcg(said[0], label, request)[1]
+    within = np.mean([binary.auc_within(p, label, people)[0] for p in said], axis=0)
+    standing = np.mean([binary.auc_within(p, label, people)[0] for p in still], axis=0)
+    gains = np.mean([ndcg(p, label, request)[0] for p in said], axis=0)
+    orders = [np.argsort(p, kind="stable") for p in said]
+
+    def measured(rows: Array, weight: Array) -> dict[str, float]:
+        return {
+            "auc": float(np.mean([binary.auc(p[o], label[o], rows[o]) for p, o in zip(said, orders, strict=True)])),
+            "auc_within": float(np.average(within, weights=weight[who])),
+            "auc_within_still": float(np.average(standing, weights=weight[who])),
+            "logloss": float(np.mean([binary.logloss(p, label, rows) for p in said])),
+            "ndcg@5": float(np.average(gains, weights=weight[people[first]])),
+        }
+
+    count, chance = int(people.max()) + 1, np.random.default_rng(0)
+    drawn = []
     for _ in range(RESAMPLES):
-        weight = np.bincount(chance.integers(people.max() + 1, size=people.max() + 1), minlength=people.max() + 1).astype(float)
-        rows = weight[people]
-        drawn["auc"].append(binary.auc(p[order], label[order], rows[order]))
-        drawn["auc_within"].append(float(np.average(within, weights=weight[who])))
-        drawn["auc_within_still"].append(float(np.average(standing, weights=weight[who])))
-        drawn["logloss"].append(binary.logloss(p, label, rows))
-        drawn["ndcg@5"].append(float(np.average(gains, weights=weight[people[first]])))
-    values = {
-        "auc": binary.auc(p, label),
-        "auc_within": float(within.mean()),
-        "auc_within_still": float(standing.mean()),
-        "logloss": binary.logloss(p, label),
-        "ndcg@5": float(gains.mean()),
-        "calibration_error": binary.calibration_error(p, label),
-    }
-    intervals = {name: np.percentile(values_, [2.5, 97.5]).tolist() for name, values_ in drawn.items()}
-    return {"values": values, "intervals": intervals, "people": len(within), "requests": len(gains)}
+        weight = np.bincount(chance.integers(count, size=count), minlength=count).astype(float)
+        drawn.append(measured(weight[people], weight))
+    values = measured(np.ones(len(label)), np.ones(count))
+    intervals = {name: np.percentile([one[name] for one in drawn], [2.5, 97.5]).tolist() for name in values}
+    values["calibration_error"] = float(np.mean([binary.calibration_error(p, label) for p in said]))
+    found = {"values": values, "intervals": intervals, "people": len(within), "requests": len(gains)}
+    return found, {"auc_within": within, "auc_within_still": standing}
 
 
-def learn_head(
-    log: Interactions, parts: tuple[Impressions, ...], base: Path, settings: Mapping[str, Any]
-) -> tuple[Interest, Array]:
-    """A head and its logits on the test part."""
-    model = Interest(InterestSettings.parse(settings))
+@dataclass(frozen=True)
+class Reading:
+    """What the model beneath makes of people, read once for all heads: just before each impression of each part, and of the
+    test's people when the test begins, a state for each impression.
+    """
+
+    vectors: list[tuple[Array, Array]]
+    standing: UserState
+
+
+def read_people(log: Interactions, parts: tuple[Impressions, ...], base: Path) -> Reading:
+    """Read everybody's events."""
+    model = Interest()
     model.take_base(artifact.load(base), log.items, log.event_types)
-    said = train_head(model, seq.histories(log), parts[0], parts[1], [parts[2]], log.content, Monitor(say))
-    return model, said[1]
-
-
-def standing_still(model: Interest, log: Interactions, test: Impressions) -> Array:
-    """Logits on the test part ``[N, targets]`` if nothing were read of people after the test's begin."""
+    test = parts[2]
     before = seq.histories(log, log.timestamp < test.timestamp.min())
     people, place = np.unique(test.user, return_inverse=True)
     states = model.encode(seq.of_users(before, [test.users[int(user)] for user in people]))
+    return Reading([vectors_at(model, seq.histories(log), part, Monitor(say)) for part in parts], states[place])
+
+
+def learn_head(
+    log: Interactions, parts: tuple[Impressions, ...], base: Path, reading: Reading, settings: Mapping[str, Any]
+) -> tuple[Interest, Array, Array]:
+    """A head, and its logits on the test part: as it goes on, and by what was known of people when it begins."""
+    model = Interest(InterestSettings.parse(settings))
+    model.take_base(artifact.load(base), log.items, log.event_types)
+    long, short = (slice(None) if looked_at else slice(0) for looked_at in (model.settings.long, model.settings.short))
+    read = [(vectors[0][:, long], vectors[1][:, short]) for vectors in reading.vectors]
+    said = train_head(model, seq.histories(log), parts[0], parts[1], [parts[2]], log.content, Monitor(say), read)
+    test = parts[2]
     codes = {name: values[:, None] for name, values in model.codes(test.context).items()}
-    return model.logits(states[place], test.timestamp, test.item[:, None], codes)[:, 0]
+    still = model.logits(reading.standing, test.timestamp, test.item[:, None], codes)[:, 0]
+    return model, said[1], still
 
 
 def _probabilities(model: Interest, logits: Array) -> dict[str, Array]:
@@ -284,47 +326,100 @@ def speed(model: Interest, log: Interactions) -> dict[str, float]:
     return {"p50_ms": float(np.percentile(took, 50)), "p99_ms": float(np.percentile(took, 99))}
 
 
-def two_stages(model: Interest, log: Interactions, parts: tuple[Impressions, ...]) -> dict[str, Any]:
-    """Hit rates at 10 of what people click after the test's begin: transitions alone, and their 100 best ranked by the head.
+def longshort_around(log: Interactions, base: Path) -> Model:
+    """``longshort``, its network the one beneath, the rest learned from what that learned from."""
+    network, where = artifact.load(base), splits.temporal(log)
+    around = LongShort(LongShortSettings(**asdict(network.settings)))
+    around.members = {"network": network}
+    return around.varied(where.train, where.valid, progress=say)
+
+
+def with_drawn(part: Impressions, vectors: tuple[Float, Float], log: Interactions, until: int) -> tuple[Impressions, Any]:
+    """A part with two items more beside each click, which nobody clicked: those of events before ``until``, at random.
+
+    Without context, which nobody knows before a list is shown.
+    """
+    clicked = np.flatnonzero(part.labels["click"])
+    rows = np.concatenate([np.arange(len(part)), np.repeat(clicked, 2)])
+    order = np.argsort(rows, kind="stable")
+    rows, drawn = rows[order], order >= len(part)
+    item = np.random.default_rng(0).choice(log.item[log.timestamp < until], len(rows))
+    some = part.take(rows)
+    labels = {target: np.where(drawn, 0, label).astype(np.int8) for target, label in some.labels.items()}
+    return replace(some, item=np.where(drawn, item, some.item), labels=labels, context={}), tuple(v[rows] for v in vectors)
+
+
+def second_stages(log: Interactions, parts: tuple[Impressions, ...], base: Path, reading: Reading) -> dict[str, Interest]:
+    """A head that learned from impressions alone, and one that learned from items drawn beside them too."""
+    until = int(parts[1].timestamp.min())
+    learned = zip(parts[:2], reading.vectors[:2], strict=True)
+    bare = [(replace(part, context={}), vectors) for part, vectors in learned]
+    drawn = [with_drawn(part, vectors, log, until) for part, vectors in bare]
+    heads = {}
+    for name, ((train, of_train), (valid, of_valid)) in {"impressions": bare, "drawn": drawn}.items():
+        model = Interest()
+        model.take_base(artifact.load(base), log.items, log.event_types)
+        train_head(model, seq.histories(log), train, valid, [], log.content, Monitor(say), [of_train, of_valid])
+        heads[name] = model
+    return heads
+
+
+def two_stages(log: Interactions, parts: tuple[Impressions, ...], base: Path) -> dict[str, Any]:
+    """Hit rates at 10 of what people click after the test's begin: a first stage alone, and its 100 best ranked by a head.
 
     The second stage adds its log odds, times a weight chosen on the validation part, to the first stage's score.
     """
-    weights = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, np.inf)
+    heads, longshort = second_stages(log, parts, base, read_people(log, parts, base)), longshort_around(log, base)
+    chosen: dict[tuple[str, str], float] = {}
     found: dict[str, Any] = {}
-    for name, part in (("valid", parts[1]), ("test", parts[2])):
+    for part in parts[1:]:
         now = int(part.timestamp.min())
         clicked = part.take(np.flatnonzero(part.labels["click"] == 1))
         before = seq.histories(log, log.timestamp < now)
-        asked = np.array([u for u in np.unique(clicked.user) if u < len(before) and before.lengths[u]])[:4000]
-        first = create("transitions").fit(before)
-        some = seq.select(before, asked)
-        moment = np.full(len(asked), now)
-        scores = first.score(first.encode(some), moment)
-        top = np.argsort(-scores, axis=1, kind="stable")[:, :CANDIDATES]
-        item = first.items.translation(log.items)[top]
-        one = np.take_along_axis(scores, top, axis=1)
-        slope, offset = model.calibration
-        two = model.logits(model.encode(some), moment, item)[:, :, 0] * slope[0] + offset[0]
+        asked = np.array([u for u in np.unique(clicked.user) if u < len(before) and before.lengths[u]])[:ASKED]
+        some, moment = seq.select(before, asked), np.full(len(asked), now)
         wanted = np.zeros((len(log.users) + 1, len(log.items)), bool)
         wanted[np.minimum(clicked.user, len(log.users)), clicked.item] = True
-        hits = {}
-        for weight in weights:
-            mixed = two if weight == np.inf else one + weight * two
-            best = np.argsort(-mixed, axis=1, kind="stable")[:, :SHOWN]
-            hits[str(weight)] = wanted[asked[:, None], np.take_along_axis(item, best, axis=1)].any(axis=1)
-        if name == "valid":
-            chosen = max(hits, key=lambda w: hits[w].mean())
-        else:
-            low, high = (np.percentile(_means(hits[chosen].astype(float) - hits["0.0"]), q) for q in (2.5, 97.5))
-            found = {
-                "people": len(asked),
-                "weight": chosen,
-                "one_stage_hit@10": float(hits["0.0"].mean()),
-                "two_stages_hit@10": float(hits[chosen].mean()),
-                "head_alone_hit@10": float(hits["inf"].mean()),
-                "difference": [float(low), float(high)],
-            }
+        wanted = wanted[asked]
+        firsts = {"longshort": longshort, "transitions": create("transitions").fit(before)}
+        for stage, first in firsts.items():
+            item, one = _best(first, log, some, moment)
+            for learned, head in heads.items():
+                two = head.parts(head.encode(some), moment, item)["interest"]
+                hits = {w: _hits(two if w == np.inf else one + w * two, item, wanted) for w in WEIGHTS}
+                if part is parts[1]:
+                    chosen[stage, learned] = max(WEIGHTS, key=lambda w: float(hits[w].mean()))
+                    continue
+                mixed = hits[chosen[stage, learned]]
+                apart = np.percentile(_means(mixed - hits[0.0]), [2.5, 97.5])
+                one_stage = found.setdefault(stage, {"people": len(asked), "one_stage": float(hits[0.0].mean())})
+                one_stage["among_candidates"] = float(np.take_along_axis(wanted, item, axis=1).any(axis=1).mean())
+                one_stage[learned] = {
+                    "weight": str(chosen[stage, learned]),
+                    "alone": float(hits[np.inf].mean()),
+                    "mixed": float(mixed.mean()),
+                    "difference": apart.tolist(),
+                }
     return found
+
+
+def _best(first: Model, log: Interactions, some: Sequences, moment: Array) -> tuple[Array, Array]:
+    """The best candidates of a first stage, those seen left out, as the log codes them, and their scores."""
+    own = seq.recode(some, first.items)
+    item, one = [], []
+    for rows in np.array_split(np.arange(len(some)), 8):
+        people = seq.select(own, rows)
+        scores = masked_scores(first, first.encode(people), moment[rows], seen_items(people))
+        top, best = top_k(scores, CANDIDATES)
+        item.append(first.items.translation(log.items)[top])
+        one.append(best)
+    return np.concatenate(item), np.concatenate(one)
+
+
+def _hits(scores: Array, item: Array, wanted: Array) -> Array:
+    best = np.argsort(-scores, axis=1, kind="stable")[:, :SHOWN]
+    hit: Array = np.take_along_axis(wanted, np.take_along_axis(item, best, axis=1), axis=1).any(axis=1).astype(float)
+    return hit
 
 
 def _means(values: Array) -> Array:
@@ -332,30 +427,54 @@ def _means(values: Array) -> Array:
     return np.array([values[chance.integers(len(values), size=len(values))].mean() for _ in range(1000)])
 
 
-def measure_head(name: str, log: Interactions, parts: tuple[Impressions, ...], base: Path, measured: dict[str, Any]) -> None:
-    """A head, unless it is measured already; of the whole one its calibration, speed and use as a second stage too."""
-    if name in measured:
-        return
-    model, logits = learn_head(log, parts, base, ABLATIONS[name])
-    live, still = (_probabilities(model, said) for said in (logits, standing_still(model, log, parts[2])))
-    measured[name] = {t: judge(live[t], still[t], parts[2], t) for t in TARGETS} | {"epochs": model.history}
-    if not ABLATIONS[name] and "two stages" not in measured:
-        measured["reliability"] = binary.reliability(live["click"], parts[2].labels["click"])
-        measured["speed"] = speed(model, log)
-        measured["two stages"] = two_stages(model, log, parts)
+def measure_head(
+    name: str, log: Interactions, parts: tuple[Impressions, ...], work: Path, reading: Reading, measured: dict[str, Any]
+) -> None:
+    """A head over several seeds; of the whole one its calibration and speed too."""
+    live: list[dict[str, Array]] = []
+    still: list[dict[str, Array]] = []
+    for seed in SEEDS:
+        model, logits, standing = learn_head(log, parts, work / "base", reading, {**ABLATIONS[name], "seed": seed})
+        live.append(_probabilities(model, logits))
+        still.append(_probabilities(model, standing))
+        if name == WHOLE and seed == SEEDS[0]:
+            measured["reliability"] = binary.reliability(live[0]["click"], parts[2].labels["click"])
+            measured["speed"] = speed(model, log)
+    found = {t: _judged(name, [p[t] for p in live], [p[t] for p in still], parts[2], t, work) for t in TARGETS}
+    measured[name] = {**found, "epochs": model.history}
     _write(measured)
 
 
-def measure_simple(log: Interactions, shown: Impressions, part: Array, test: Impressions, measured: dict[str, Any]) -> None:
+def measure_simple(log: Interactions, shown: Impressions, parts: tuple[Impressions, ...], work: Path, measured: Any) -> None:
     """The simple methods that aren't measured yet, target by target."""
-    if all(target in measured.get("gradient boosting", {}) for target in TARGETS):
+    if all(target in measured.get(name, {}) for name in SIMPLE for target in TARGETS):
         return
-    methods = simple_methods(log, shown, part)
-    for target in TARGETS:
-        for name, method in methods.items():
+    part = np.searchsorted([p.timestamp.min() for p in parts[1:]], shown.timestamp, side="right")
+    for name, method in simple_methods(log, shown, part).items():
+        for target in TARGETS:
             if target not in measured.setdefault(name, {}):
-                measured[name][target] = judge(*method(target), test, target)
+                live, still = method(target)
+                measured[name][target] = _judged(name, [live], [still], parts[2], target, work)
                 _write(measured)
+
+
+def _judged(name: str, live: list[Array], still: list[Array], test: Impressions, target: str, work: Path) -> dict[str, Any]:
+    """``judge``; the AUC of each person stays in the work folder, to be compared person by person."""
+    found, people = judge(live, still, test, target)
+    np.savez(work / f"{name}, {target}.npz", **people)  # type: ignore[arg-type]
+    return found
+
+
+def differences(work: Path, target: str) -> dict[str, dict[str, list[float]]]:
+    """By how much both memories are above each other method within the same people: mean, and a 95% interval."""
+    found: dict[str, dict[str, list[float]]] = {}
+    for path in sorted(work.glob(f"*, {target}.npz")):
+        name = path.stem.removesuffix(f", {target}")
+        if name != WHOLE:
+            with np.load(work / f"{WHOLE}, {target}.npz") as ours, np.load(path) as theirs:
+                apart = {metric: ours[metric] - theirs[metric] for metric in ours.files}
+            found[name] = {m: [float(d.mean()), *np.percentile(_means(d), [2.5, 97.5]).tolist()] for m, d in apart.items()}
+    return found
 
 
 # All of it.
@@ -370,14 +489,18 @@ def main() -> None:
         work.mkdir(parents=True, exist_ok=True)
         log, shown = prepare(work)
         parts = split(shown)
-        part = np.searchsorted([p.timestamp.min() for p in parts[1:]], shown.timestamp, side="right")
         measured = _read()
         measured["impressions"] = {n: len(p) for n, p in zip(("train", "valid", "test"), parts, strict=True)}
-        first, *others = ABLATIONS
-        measure_head(first, log, parts, work / "base", measured)
-        measure_simple(log, shown, part, parts[2], measured)
-        for name in others:
-            measure_head(name, log, parts, work / "base", measured)
+        if left := [name for name in ABLATIONS if name not in measured]:
+            reading = read_people(log, parts, work / "base")
+            for name in left:
+                measure_head(name, log, parts, work, reading, measured)
+        measure_simple(log, shown, parts, work, measured)
+        measured["differences"] = {target: differences(work, target) for target in TARGETS}
+        _write(measured)
+        if "two stages" not in measured:
+            measured["two stages"] = two_stages(log, parts, work / "base")
+            _write(measured)
     write_page(_read())
 
 
@@ -390,9 +513,9 @@ def _write(measured: dict[str, Any]) -> None:
     print(*[(n, v["click"]["values"]) for n, v in measured.items() if "click" in v], sep="\n", flush=True)
 
 
-def _line(name: str, found: dict[str, Any], metrics: list[str]) -> str:
+def _line(name: str, found: Mapping[str, Any]) -> str:
     cells = []
-    for metric in metrics:
+    for metric in METRICS:
         low, high = found["intervals"].get(metric, (None, None))
         cells.append(f"{found['values'][metric]:.4f}" + ("" if low is None else f" [{low:.3f}, {high:.3f}]"))
     return f"| {name} | {' | '.join(cells)} |"
@@ -400,56 +523,11 @@ def _line(name: str, found: dict[str, Any], metrics: list[str]) -> str:
 
 def write_page(measured: dict[str, Any]) -> None:
     """docs/rank.md."""
-    count = measured["impressions"]
-    lines = [
-        "# Will this person like this item?",
-        "",
-        "Made by `python -m benchmarks.rank` from `benchmarks/results/rank.json`. KuaiRand-Pure: two weeks of impressions",
-        f"of short videos, by time: the first {count['train']:,} are learned from, the next {count['valid']:,} choose the",
-        f"epoch and calibrate, the last {count['test']:,} are reported on. All methods know only what was known when a video",
-        "was shown; the item statistics of the data set are totals over the whole period, which the leak check refuses.",
-        "Gradient boosting and logistic regression read hand-made numbers (counts of clicks and long views of the item,",
-        "author, tag, person, person and tab, tag or author up to that moment, what the person and everybody had watched",
-        "before, duration, age) and five kinds (tab, hour, tag, upload type, video type); their numbers go on counting",
-        "during the test, as they would live, while the heads' weights stay. One seed.",
-        "",
-        "AUC within people: the mean over people who did both. NDCG@5: over a person's impressions less than an hour apart,",
-        "where some were 1 and some 0. 95% intervals, people resampled whole.",
-        "",
-    ]
-    names = ["popularity by hour", "logistic regression", "gradient boosting", *reversed(ABLATIONS)]
-    shown = [m for m in METRICS if all(m in v["click"]["values"] for v in measured.values() if "click" in v)]
-    if "auc_within_still" in shown:
-        lines += ["*Still*: AUC within people if what is known of them had stood still when the test began.", ""]
-    for target in TARGETS:
-        there = [name for name in names if target in measured.get(name, {})]
-        one = measured[there[-1]][target]
-        lines += [f"## {target}", "", f"{one['people']:,} people with both, {one['requests']:,} groups with both.", ""]
-        lines += [f"| | {' | '.join(METRICS[m] for m in shown)} |", "|---" * (1 + len(shown)) + "|"]
-        lines += [_line(name, measured[name][target], shown) for name in there]
-        lines.append("")
-    two, rate = measured["two stages"], measured["speed"]
-    fast = np.mean([epoch["impressions_per_cpu_second"] for epoch in measured["interest, both memories"]["epochs"]])
-    low, high = two["difference"]
+    lines = [*_introduction(measured["impressions"]), *_tables(measured), *_apart(measured), *_curve(measured)]
+    lines += _stages(measured) if "two stages" in measured else []
+    rate = measured["speed"]
+    fast = np.mean([epoch["impressions_per_cpu_second"] for epoch in measured[WHOLE]["epochs"]])
     lines += [
-        "## Reliability of P(click), on the test part",
-        "",
-        "| said | came | impressions |",
-        "|---|---|---|",
-        *(f"| {b['said']:.3f} | {b['came']:.3f} | {b['rows']:,} |" for b in measured["reliability"]),
-        "",
-        "## Two stages",
-        "",
-        f"What {two['people']:,} people click after the test begins, asked at its begin, among all videos.",
-        "",
-        "| | hit@10 |",
-        "|---|---|",
-        f"| `transitions` alone | {two['one_stage_hit@10']:.4f} |",
-        f"| its hundred best, ranked by the head alone | {two['head_alone_hit@10']:.4f} |",
-        f"| its hundred best, by its score + {two['weight']} × the head's log odds | {two['two_stages_hit@10']:.4f} |",
-        "",
-        f"The weight was chosen on validation; the last line less the first: [{low:.4f}, {high:.4f}].",
-        "",
         "## Speed",
         "",
         f"500 candidates for one person, NumPy, one thread: {rate['p50_ms']:.2f} ms at the median, {rate['p99_ms']:.2f} ms at",
@@ -458,6 +536,94 @@ def write_page(measured: dict[str, Any]) -> None:
         "",
     ]
     PAGE.write_text("\n".join(lines))
+
+
+def _introduction(count: Mapping[str, int]) -> list[str]:
+    return [
+        "# Will this person like this item?",
+        "",
+        "Made by `python -m benchmarks.rank` from `benchmarks/results/rank.json`. KuaiRand-Pure: two weeks of impressions",
+        f"of short videos, by time: the first {count['train']:,} are learned from, the next {count['valid']:,} choose the",
+        f"epoch and calibrate, the last {count['test']:,} are reported on. All methods know only what was known when a video",
+        "was shown; the item statistics of the data set are totals over the whole period, which the leak check refuses.",
+        "Gradient boosting and logistic regression read hand-made numbers (counts of clicks and long views of the item,",
+        "author, tag, person, person and tab, tag or author up to that moment, what the person and everybody had watched",
+        "before, duration, age) and five kinds (tab, hour, tag, upload type, video type). Their numbers go on counting",
+        "during the test, as they would live; the heads read each person up to each moment, but what they know of items",
+        f"ends with validation. Heads: the mean over {len(SEEDS)} seeds.",
+        "",
+        "AUC within people: the mean over people who did both. *As it goes on*: each impression is judged by what was known",
+        "at its moment. This punishes whoever reads that a person has just clicked: of somebody with one click among the",
+        "test's impressions, all that follow it aren't clicks, so a probability that rises after a click errs wherever it",
+        "can be judged: compare gradient boosting with and without numbers of the person. *Asked once*:",
+        "all of a person's impressions of the test as one list, by what was known when the test began. It is what a list is",
+        "made from, and the figure to compare by. NDCG@5: over a person's impressions less than an hour apart, where some",
+        "were 1 and some 0. 95% intervals, people resampled whole.",
+        "",
+    ]
+
+
+def _tables(measured: Mapping[str, Any]) -> list[str]:
+    lines: list[str] = []
+    order = (*SIMPLE, *ROWS)
+    for target in TARGETS:
+        there = [name for name in order if target in measured.get(name, {})]
+        one = measured[there[-1]][target]
+        lines += [f"## {target}", "", f"{one['people']:,} people with both, {one['requests']:,} groups with both.", ""]
+        lines += [f"| | {' | '.join(METRICS.values())} |", "|---" * (1 + len(METRICS)) + "|"]
+        lines += [*(_line(name, measured[name][target]) for name in there), ""]
+    return lines
+
+
+def _apart(measured: Mapping[str, Any]) -> list[str]:
+    """By how much both memories are above the rest."""
+    lines = [
+        "## Both memories less each other method",
+        "",
+        "AUC within people, asked once, person by person: the mean difference and its 95% interval.",
+        "",
+        f"| | {' | '.join(TARGETS)} |",
+        "|---" * (1 + len(TARGETS)) + "|",
+    ]
+    for name in measured["differences"]["click"]:
+        found = [measured["differences"][target][name]["auc_within_still"] for target in TARGETS]
+        lines.append(f"| {name} | {' | '.join(f'{mean:+.4f} [{low:+.4f}, {high:+.4f}]' for mean, low, high in found)} |")
+    return [*lines, ""]
+
+
+def _curve(measured: Mapping[str, Any]) -> list[str]:
+    return [
+        "## Reliability of P(click), on the test part",
+        "",
+        "| said | came | impressions |",
+        "|---|---|---|",
+        *(f"| {b['said']:.3f} | {b['came']:.3f} | {b['rows']:,} |" for b in measured["reliability"]),
+        "",
+    ]
+
+
+def _stages(measured: Mapping[str, Any]) -> list[str]:
+    stages = measured["two stages"]
+    lines = [
+        "## Two stages",
+        "",
+        f"What {next(iter(stages.values()))['people']:,} people click after the test begins, asked at its begin, among all",
+        "videos they hadn't had: hit@10. `longshort` is around the network beneath and has learned what that learned from;",
+        "`transitions` has learned from all before the test. The hundred best are ranked by a head: by its log odds alone, or",
+        "by the first stage's score and the log odds, whose weight was chosen on validation. One head has learned from",
+        "impressions, one from two items more beside each click, drawn by how often they had been watched. One seed.",
+        "",
+        "| first stage | alone | a hit among its hundred | head | by the head alone | by both | weight | by both, less alone |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for stage, found in stages.items():
+        for learned in ("impressions", "drawn"):
+            one, (low, high) = found[learned], found[learned]["difference"]
+            lines.append(
+                f"| `{stage}` | {found['one_stage']:.4f} | {found['among_candidates']:.4f} | {learned} | {one['alone']:.4f} "
+                f"| {one['mixed']:.4f} | {one['weight']} | [{low:+.4f}, {high:+.4f}] |"
+            )
+    return [*lines, ""]
 
 
 if __name__ == "__main__":

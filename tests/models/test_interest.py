@@ -13,8 +13,18 @@ from penchant import artifact
 from penchant import sequences as seq
 from penchant.models import create
 from penchant.models.base import Model
-from penchant.models.interest import Interest, InterestSettings, events_before, network_of, shapes, states_at
-from penchant.models.neural.interest_training import Head, calibrate, lessons, predict, train_head
+from penchant.models.interest import (
+    Interest,
+    InterestSettings,
+    events_before,
+    network_of,
+    shapes,
+    standing,
+    states_at,
+    totals,
+    totals_before,
+)
+from penchant.models.neural.interest_training import Head, calibrate, lessons, predict, train_head, vectors_at
 from penchant.testing import check_recommender
 from penchant.types import UNKNOWN, Cases, Content, Impressions, Monitor, PenchantError, Sequences, Vocabulary, text
 
@@ -59,7 +69,7 @@ def shown(log: Sequences, rows: int = 300, seed: int = 1) -> Impressions:
         item,
         time[order],
         {"click": label, "like": (item == 3).astype(np.int8)},
-        {"tab": text([str(t) for t in tab])},
+        {"tab": text([str(t) for t in tab]), "place": text(["home" if n % 3 else "out" for n in range(rows)])},
     )
 
 
@@ -93,7 +103,6 @@ def trained(base: Model, **settings: object) -> tuple[Interest, Head, Impression
     part = shown(log)
     said = train_head(model, log, part, part, [part], content(), Monitor())
     assert len(said) == 2
-    np.testing.assert_allclose(said[0], said[1], atol=1e-6)
     return model, Head(model.form, model.settings, content()), part
 
 
@@ -114,7 +123,7 @@ def test_numpy_says_of_live_states_what_torch_learned_from(name: str, memories: 
     model = Interest(InterestSettings.parse({"width": 8, "hidden": 6, "ring": 4, "epochs": 2, "batch": 64} | memories))
     model.take_base(base, log.items, log.event_types)
     part = shown(log)
-    said = train_head(model, log, part, part, [], content(), Monitor())[0]
+    said = train_head(model, log, part, part, [part], content(), Monitor())[1]
     codes = model.codes(part.context)
     live = np.empty_like(said)
     for rows, state in states_at(model, log, part):
@@ -129,11 +138,11 @@ def test_many_candidates_at_once_are_told_as_each_alone(base: Model) -> None:
     state = model.encode(histories())[:3]
     now = np.full(3, 1_600_100_000 * SECOND)
     item = np.random.default_rng(3).integers(-1, ITEMS, (3, 9))
-    tab = model.codes({"tab": ["1"] * 9})["tab"][None].repeat(3, 0)
-    together = model.logits(state, now, item, {"tab": tab})
+    where = {name: v[None].repeat(3, 0) for name, v in model.codes({"tab": ["1"] * 9, "place": ["out"] * 9}).items()}
+    together = model.logits(state, now, item, where)
     for column in range(9):
         some = slice(column, column + 1)
-        alone = model.logits(state, now, item[:, some], {"tab": tab[:, some]})
+        alone = model.logits(state, now, item[:, some], {name: values[:, some] for name, values in where.items()})
         np.testing.assert_allclose(together[:, some], alone, atol=1e-6)
     assert set(model.probabilities(state, now, item)) == {"click", "like"}
 
@@ -177,6 +186,33 @@ def test_an_impression_sees_what_came_strictly_before_it() -> None:
         assert upto[row] == wanted
 
 
+def test_what_came_of_showing_an_item_is_known_from_earlier_moments_alone() -> None:
+    part, targets = shown(histories()), ("click", "like")
+    known = totals_before(part, targets)
+    for row in range(len(part)):
+        before = (part.item == part.item[row]) & (part.timestamp < part.timestamp[row]) & (part.item[row] != UNKNOWN)
+        assert known[row].tolist() == [before.sum(), *(part.labels[target][before].sum() for target in targets)]
+    whole = totals(part, targets)
+    assert whole[:-1, 0].tolist() == np.bincount(part.item[part.item >= 0], minlength=ITEMS).tolist()
+    assert not whole[-1].any()
+    usual = np.array([0.5, 0.1])
+    np.testing.assert_allclose(standing(np.array([0, 0, 0]), usual), 0, atol=1e-6)
+    shown_often = standing(np.array([100, 90, 1]), usual)
+    assert shown_often[1] > 0 > shown_often[2]
+
+
+def test_counting_later_impressions_moves_what_is_said_of_their_items_alone(base: Model) -> None:
+    model, _, part = trained(base, epochs=4)
+    state, now = model.encode(histories())[:1], np.array([1_600_100_000 * SECOND])
+    item = np.arange(ITEMS)[None]
+    before, name = model.logits(state, now, item), model.id
+    loved = part.take(np.flatnonzero(part.item == 3))
+    model.count(replace(loved, labels={target: np.ones(len(loved), np.int8) for target in part.labels}))
+    moved = np.abs(model.logits(state, now, item) - before)[0].max(axis=1) > 1e-6
+    assert np.flatnonzero(moved).tolist() == [3]
+    assert model.id != name
+
+
 def test_it_learns_what_content_and_context_tell_and_is_calibrated(base: Model) -> None:
     log = histories()
     model = Interest(width=8, hidden=16, ring=4, epochs=12, patience=12, batch=128, learning_rate=0.03, dropout=0.0)
@@ -187,6 +223,7 @@ def test_it_learns_what_content_and_context_tell_and_is_calibrated(base: Model) 
     right = (said[:, 0] > 0) == (later.labels["click"] == 1)
     assert right[known].mean() > 0.95
     assert [epoch["auc"] for epoch in model.history][-1] > 0.9
+    assert model.history[-1]["logloss"] < model.history[0]["logloss"]
     again = Interest(model.settings)
     again.take_base(base, log.items, log.event_types)
     train_head(again, log, train, later, [], content(), Monitor())
@@ -224,6 +261,10 @@ class WithAnyHead(Interest):
         form = self.form_for(("click", "like"), {"tab": ("a", "b")})
         chance = np.random.default_rng(0)
         weights = {n: 0.3 * chance.normal(size=shape).astype(np.float32) for n, shape in shapes(form, self.settings).items()}
+        weights |= {
+            "counted": np.tile(np.array([4, 2, 1], np.float32), (form.items + 1, 1)),
+            "usual": np.full(2, 0.4, np.float32),
+        }
         self.set_head(form, weights, (np.ones(2, np.float32), np.zeros(2, np.float32)))
 
 
@@ -246,7 +287,8 @@ def test_only_a_network_carries_a_head() -> None:
 def test_rows_share_a_reading_and_lose_nothing(base: Model) -> None:
     log = histories()
     model, head, part = trained(base)
-    rows = lessons(model, model.form, log, part, Monitor())
+    vectors = vectors_at(model, log, part, Monitor())
+    rows = lessons(model, model.form, log, part, np.zeros((len(part), 3), np.float32), vectors)
     assert rows.first[0] == 0
     assert (rows.first[1:] == rows.last[:-1]).all()
     assert rows.last[-1] == len(part)

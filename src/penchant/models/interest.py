@@ -44,6 +44,8 @@ GAP_EDGES = np.array([0, *(round(10 ** (power / 2) * MICROSECONDS) for power in 
 GAPS = len(GAP_EDGES) + 1
 HOUR = 3600 * MICROSECONDS
 HOURS = 24
+USUAL = 5
+"""An item's rates lean to everybody's as if it had been shown so many times before."""
 PAIRS_AT_ONCE = 1 << 16
 """Pairs of a candidate and an event of the ring, at a time."""
 
@@ -58,6 +60,8 @@ class InterestSettings(Settings):
     """Units between what is known of person and candidate and the targets."""
     ring: int = 50
     """How many last events are attended to."""
+    attention: int = 16
+    """Numbers by which a candidate and an event are compared."""
     short: bool = True
     """Whether recent events and the short-term interest are looked at."""
     long: bool = True
@@ -65,7 +69,7 @@ class InterestSettings(Settings):
     dropout: float = 0.3
     learning_rate: float = 0.004
     weight_decay: float = 0.01
-    batch: int = 1024
+    batch: int = 2048
     """About so many impressions a step."""
     epochs: int = 8
     """At most so many passes over the impressions."""
@@ -74,9 +78,10 @@ class InterestSettings(Settings):
     seed: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("width", "hidden", "batch", "epochs", "patience"):
+        for name in ("width", "hidden", "attention", "batch", "epochs", "patience"):
             self.check(getattr(self, name) >= 1, f"{name} must be at least 1")
-        self.check(max(self.width, self.hidden) <= 8192, "width and hidden must be at most 8192")
+        largest = max(self.width, self.hidden, self.attention)
+        self.check(largest <= 8192, "width, hidden and attention must be at most 8192")
         self.check(1 <= self.ring <= 4096, "ring must lie between 1 and 4096")
         self.check(0 <= self.dropout < 1, "dropout must lie in [0, 1)")
         self.check(self.learning_rate > 0, "learning_rate must be above 0")
@@ -96,37 +101,60 @@ class Form:
     targets: tuple[str, ...]
     places: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
+    def level(self, settings: InterestSettings) -> int:
+        """How many numbers say what a person does with whatever is shown; see ``Interest``."""
+        return sum(self.vectors) + self.kinds * (settings.long + settings.short)
+
 
 def shapes(form: Form, settings: InterestSettings) -> dict[str, tuple[int, ...]]:
-    """The head's weights and their shapes. The last row of ``table`` is an unknown item's."""
-    d, (long, short) = settings.width, form.vectors
-    inputs = d * (3 if settings.short or long else 1)
-    found: dict[str, tuple[int, ...]] = {"table": (form.items + 1, d), "hour": (HOURS, settings.hidden)}
-    found |= {f"place.{name}": (len(values) + 1, settings.hidden) for name, values in form.places.items()}
+    """The head's weights and their shapes. The last row of ``table`` and ``counted`` is an unknown item's."""
+    d, a, h, (long, short) = settings.width, settings.attention, settings.hidden, form.vectors
+    targets = len(form.targets)
+    found: dict[str, tuple[int, ...]] = {
+        "table": (form.items + 1, d),
+        "hour": (HOURS, h),
+        "counted": (form.items + 1, 1 + targets),
+        "usual": (targets,),
+        "standing.weight": (h, 1 + targets),
+        "up.weight": (h, d),
+        "up.bias": (h,),
+        "down.weight": (targets, h),
+        "down.bias": (targets,),
+    }
+    found |= {f"place.{name}": (len(values) + 1, h) for name, values in form.places.items()}
+    if level := form.level(settings):
+        found |= {"level_up.weight": (h, level), "level_up.bias": (h,), "level_down.weight": (targets, h)}
+        found |= {f"level_place.{name}": (len(values) + 1, h) for name, values in form.places.items()}
     if settings.short:
-        found |= {
-            "kind": (form.kinds, d),
-            "age": (GAPS,),
-            "nothing": (1,),
-            "query.weight": (d, d),
-            "attended.weight": (d, d),
-            "counts.weight": (settings.hidden, form.kinds),
-        }
+        found |= {"event.weight": (a, d), "kind": (form.kinds, a), "age": (GAPS,), "nothing": (1,)}
     if short:
-        found["short.weight"] = (d, short)
+        found["short.weight"] = (a, short)
     if long:
-        found["long.weight"] = (d, long)
+        found["long.weight"] = (a, long)
+    if settings.short or long:
+        found |= {"query.weight": (a, d), "match.weight": (targets, a)}
     if settings.short and long:
-        found |= {"gate.weight": (1, long + short + d), "gate.bias": (1,)}
-    found |= {"up.weight": (settings.hidden, inputs), "up.bias": (settings.hidden,)}
-    found |= {"down.weight": (len(form.targets), settings.hidden), "down.bias": (len(form.targets),)}
+        found |= {"gate.weight": (1, long + short + a), "gate.bias": (1,)}
     return found
 
 
+def standing(counted: Array, usual: Array) -> Float:
+    """What is known of items by what came of showing them, ``[…, 1 + targets] float32``: how often they were shown, and by how
+    much the log odds of each target are above the ``usual[targets]`` rates. ``counted[…, 1 + targets]`` are times shown, then
+    labels.
+    """
+    shown, had = counted[..., :1].astype(float), counted[..., 1:].astype(float)
+    usual = usual.astype(float)
+    rate = (had + USUAL * usual) / (shown + USUAL)
+    odds = np.log(rate / (1 - rate)) - np.log(usual / (1 - usual))
+    return np.concatenate([np.log1p(shown) / 4, odds], axis=-1).astype(np.float32)
+
+
 class Interest(Model):
-    """P(target) of candidates: attention of the candidate over the last events (after DIN: Zhou et al. 2018) joins the
-    short-term interest, and a gate of both memories and the candidate weighs it against the long-term one (after SLi-Rec: Yu
-    et al. 2019).
+    """P(target) of candidates, its log odds a sum of three parts. *Quality*: what is known of the item, what came of showing it
+    before, where and when it is shown. *Level*: how much of each kind the person has done, and the state beneath. *Match*:
+    attention of the candidate over the last events (after DIN: Zhou et al. 2018) joins the short-term interest, a gate of both
+    memories and the candidate weighs it against the long-term one (after SLi-Rec: Yu et al. 2019), times the candidate.
 
     Made from a trained recurrent model, ``base``, whose weights stay as they are. ``score`` is the logit of the first target.
     """
@@ -159,6 +187,7 @@ class Interest(Model):
             "ring_item": np.full(ring, UNKNOWN, np.int32),
             "ring_kind": np.zeros(ring, np.int16),
             "ring_time": np.zeros(ring, np.int64),
+            "lifetime": np.zeros((n, len(self.event_types)), np.int64),
         }
 
     def _advance(self, arrays: Arrays, batch: Batch) -> Arrays:
@@ -172,6 +201,9 @@ class Interest(Model):
         for name, came in (("ring_item", batch.item), ("ring_kind", batch.event_type), ("ring_time", batch.timestamp)):
             both = np.concatenate([arrays[name], came], axis=1) if length else arrays[name]
             after[name] = np.take_along_axis(both, places, axis=1).astype(arrays[name].dtype)
+        inside = (np.arange(length) < batch.lengths[:, None])[:, :, None]
+        came = ((batch.event_type[:, :, None] == np.arange(len(self.event_types))) & inside).sum(axis=1)
+        after["lifetime"] = arrays["lifetime"] + came
         return after
 
     def vectors(self, arrays: Arrays, now: Int) -> tuple[Float, Float]:
@@ -196,63 +228,84 @@ class Interest(Model):
         ``context[name][n, k]`` are ``codes`` of where each would be shown; without them that counts for nothing.
         """
         weights, settings = self.weights_of_head, self.settings
-        hidden = weights["hour"][(now // HOUR) % HOURS] + weights["up.bias"]
+        hour = weights["hour"][(now // HOUR) % HOURS] + weights["up.bias"]
         long, short = self.vectors(state.arrays, now)
+        level = self._level(state.arrays, long, short)
         rings = self._rings(state.arrays, now) if settings.short else None
-        if rings is not None:
-            known, _, kind, _ = rings
-            counts = ((kind[:, :, None] == np.arange(self.form.kinds)) & known[:, :, None]).sum(axis=1)
-            hidden = hidden + np.log1p(counts).astype(np.float32) @ self._t("counts")
         out = np.empty((*item.shape, len(self.form.targets)), np.float32)
         step = max(1, PAIRS_AT_ONCE // settings.ring)
         for row in range(len(item)):
             seen = None if rings is None else tuple(part[row] for part in rings)
             for start in range(0, item.shape[1], step):
                 some = slice(start, start + step)
-                where = sum(
-                    (weights[f"place.{name}"][codes[row, some]] for name, codes in (context or {}).items()), hidden[row]
-                )
-                out[row, some] = self._head(item[row, some], seen, long[row], short[row], where)
+                places = {name: codes[row, some] for name, codes in (context or {}).items()}
+                said = self._quality(item[row, some], hour[row], places)
+                if level is not None:
+                    said += self._tower("level_", level[row], places)
+                if seen is not None or long.shape[1]:
+                    said += self._matched(item[row, some], seen, long[row], short[row]) @ self._t("match")
+                out[row, some] = said
         return out
+
+    def _level(self, arrays: Arrays, long: Float, short: Float) -> Float | None:
+        """What says how a person takes whatever is shown, on its way to the second layer, ``[n, h]``."""
+        if not self.form.level(self.settings):
+            return None
+        kinds = np.arange(self.form.kinds)
+        parts = [long, short]
+        if self.settings.long:
+            parts.append(np.log1p(arrays["lifetime"]).astype(np.float32))
+        if self.settings.short:
+            known = arrays["ring_item"] != UNKNOWN
+            counts = ((arrays["ring_kind"][:, :, None] == kinds) & known[:, :, None]).sum(axis=1)
+            parts.append(np.log1p(counts).astype(np.float32))
+        level: Float = np.concatenate(parts, axis=1) @ self._t("level_up") + self.weights_of_head["level_up.bias"]
+        return level
+
+    def _quality(self, item: Int, hidden: Float, places: Mapping[str, Int]) -> Float:
+        """What is said of candidates ``item[k]`` whoever is asked, ``[k, targets]``; ``hidden[h]`` is the moment's."""
+        own = self.weights_of_head["table"][item] @ self._t("up") + self._standing[item]
+        said: Float = self._tower("", own + hidden, places) + self.weights_of_head["down.bias"]
+        return said
+
+    def _tower(self, name: str, hidden: Float, places: Mapping[str, Int]) -> Float:
+        """The second layer over ``hidden[h]`` or ``[k, h]`` and where candidates are shown, ``[k, targets]``."""
+        for column, codes in places.items():
+            hidden = hidden + self.weights_of_head[f"{name}place.{column}"][codes]
+        said: Float = cells.gelu(hidden) @ self._t(f"{name}down")
+        return said
 
     def _rings(self, arrays: Arrays, now: Int) -> tuple[Array, Int, Int, Int]:
         """Of each event of the rings ``[n, ring]``: whether it is there, its item, its kind, and how old it is."""
         age = np.searchsorted(GAP_EDGES, now[:, None] - arrays["ring_time"], side="right")
         return arrays["ring_item"] != UNKNOWN, arrays["ring_item"], arrays["ring_kind"], age
 
-    def _head(self, item: Int, seen: Any, long: Float, short: Float, hidden: Float) -> Float:
-        """``[k, targets]``: the candidates ``item[k]`` for one person; ``hidden[h]`` or ``[k, h]`` is what else is known."""
+    def _matched(self, item: Int, seen: Any, long: Float, short: Float) -> Float:
+        """How the candidates ``item[k]`` go with one person's interest, number by number, ``[k, a]``."""
         weights = self.weights_of_head
-        candidate = weights["table"][item]
-        interest = None
+        query = weights["table"][item] @ self._t("query")
         if seen is not None:
-            interest = self._attended(candidate, *seen) @ self._t("attended")
+            interest = self._attended(query, *seen)
             if len(short):
                 interest += weights["short.weight"] @ short
-        if len(long):
-            lasting = weights["long.weight"] @ long
-            if interest is None:
-                interest = np.broadcast_to(lasting, candidate.shape)
-            else:
-                split = len(long) + len(short)
-                gate = weights["gate.weight"][0]
+            if len(long):
+                split, gate = len(long) + len(short), weights["gate.weight"][0]
                 about = gate[:split] @ np.concatenate([long, short]) + weights["gate.bias"][0]
-                g = cells.sigmoid(candidate @ gate[split:] + about)[:, None]
-                interest = g * lasting + (np.float32(1) - g) * interest
-        parts = [candidate] if interest is None else [candidate, interest, candidate * interest]
-        h = np.concatenate(parts, axis=1) @ self._t("up") + hidden
-        said: Float = cells.gelu(h) @ self._t("down") + weights["down.bias"]
-        return said
+                g = cells.sigmoid(query @ gate[split:] + about)[:, None]
+                interest = g * (weights["long.weight"] @ long) + (np.float32(1) - g) * interest
+        else:
+            interest = weights["long.weight"] @ long
+        matched: Float = query * interest
+        return matched
 
-    def _attended(self, candidate: Float, known: Array, item: Int, kind: Int, age: Int) -> Float:
-        """What the candidates ``[k, d]`` see of one person's last events, ``[k, d]``."""
+    def _attended(self, query: Float, known: Array, item: Int, kind: Int, age: Int) -> Float:
+        """What candidates see of one person's last events, by their ``query[k, a]``: ``[k, a]``."""
         weights = self.weights_of_head
         if not known.any():
-            return np.zeros_like(candidate)
-        kinds = np.vstack([weights["kind"], np.zeros_like(candidate[:1])])  # one it wasn't trained with counts for nothing
-        events = weights["table"][item[known]] + kinds[kind[known]]
-        query = candidate @ self._t("query")
-        scores = query @ events.T / np.float32(np.sqrt(self.settings.width)) + weights["age"][age[known]]
+            return np.zeros_like(query)
+        kinds = np.vstack([weights["kind"], np.zeros_like(query[:1])])  # one it wasn't trained with counts for nothing
+        events = weights["table"][item[known]] @ self._t("event") + kinds[kind[known]]
+        scores = query @ events.T / np.float32(np.sqrt(self.settings.attention)) + weights["age"][age[known]]
         most = np.maximum(scores.max(axis=1, keepdims=True), weights["nothing"])
         scores = np.exp(scores - most)
         seen: Float = scores @ events / (scores.sum(axis=1, keepdims=True) + np.exp(weights["nothing"] - most))
@@ -285,7 +338,13 @@ class Interest(Model):
         expect(weights, shapes(form, self.settings))
         self.form, self.weights_of_head, self.calibration = form, weights, calibration
         self._transposed: dict[str, Array] = {}
+        self._standing: Float = standing(weights["counted"], weights["usual"]) @ self._t("standing")
         self._forget_ids()
+
+    def count(self, impressions: Impressions) -> None:
+        """Take in what came of showing items. Nothing else is learned, and no state changes."""
+        counted = self.weights_of_head["counted"] + totals(impressions, self.form.targets)
+        self.set_head(self.form, {**self.weights_of_head, "counted": counted}, self.calibration)
 
     def _t(self, name: str) -> Float:
         """A weight matrix, laid out for products; once."""
@@ -349,6 +408,35 @@ class Interest(Model):
 
 
 PEOPLE_AT_ONCE = 2048
+
+
+def _outcomes(impressions: Impressions, targets: tuple[str, ...]) -> Float:
+    """A 1 for being shown, then the labels: ``[N, 1 + targets] float32``."""
+    labels = [impressions.labels[target] for target in targets]
+    return np.stack([np.ones(len(impressions)), *labels], axis=1).astype(np.float32)
+
+
+def totals(impressions: Impressions, targets: tuple[str, ...]) -> Float:
+    """How often each item was shown, and its labels: ``[items + 1, 1 + targets] float32``, of an unknown item nothing."""
+    counted = np.zeros((len(impressions.items) + 1, 1 + len(targets)), np.float32)
+    np.add.at(counted, impressions.item, _outcomes(impressions, targets))
+    counted[UNKNOWN] = 0
+    return counted
+
+
+def totals_before(impressions: Impressions, targets: tuple[str, ...]) -> Float:
+    """The same as was known at each impression, ``[N, 1 + targets]``: of those of its item at earlier moments."""
+    item, moment = impressions.item, impressions.timestamp
+    order = np.lexsort((moment, item))
+    new = np.diff(item[order], prepend=UNKNOWN - 1) != 0
+    tie = np.maximum.accumulate(np.where(new | (np.diff(moment[order], prepend=-1) != 0), np.arange(len(order)), 0))
+    start = np.maximum.accumulate(np.where(new, np.arange(len(order)), 0))
+    sums = np.zeros((len(order) + 1, 1 + len(targets)))
+    np.cumsum(_outcomes(impressions, targets)[order], axis=0, out=sums[1:])
+    found = np.empty((len(order), 1 + len(targets)), np.float32)
+    found[order] = sums[tie] - sums[start]
+    found[item == UNKNOWN] = 0
+    return found
 
 
 def events_before(histories: Sequences, impressions: Impressions) -> Int:

@@ -20,7 +20,7 @@ from scipy.sparse import csr_array
 from torch import Tensor, nn
 from torch.nn import functional
 
-from penchant.binary import auc, auc_within
+from penchant.binary import auc
 from penchant.models.interest import (
     GAP_EDGES,
     GAPS,
@@ -30,7 +30,10 @@ from penchant.models.interest import (
     Interest,
     InterestSettings,
     events_before,
+    standing,
     states_at,
+    totals,
+    totals_before,
 )
 from penchant.models.neural.network import Dropout
 from penchant.types import Array, Content, Float, Impressions, Int, Monitor, PenchantError, Sequences, Vocabulary
@@ -44,8 +47,8 @@ class Lessons:
     """Impressions as the head learns from them, in rows of one person's: ``R`` rows of at most ``I`` impressions.
 
     Row ``r`` has the impressions ``first[r]`` to ``last[r]`` and sees the events ``begin[r]`` to ``end[r]``, each impression
-    of them the ring before ``upto[N]``. Beside: ``long[N, …]``, ``short[N, …]``, ``counts[N, kinds]``, ``hour[N]``,
-    ``places[N, columns]``, ``labels[N, targets]``.
+    of them the ring before ``upto[N]``. Beside: ``long[N, …]``, ``short[N, …]``, ``level[N, …]`` (the same, and
+    logarithms of counts by kind), ``standing[N, 1 + targets]``, ``hour[N]``, ``places[N, columns]``, ``labels[N, targets]``.
     """
 
     histories: Sequences
@@ -58,7 +61,8 @@ class Lessons:
     end: Int
     long: Float
     short: Float
-    counts: Float
+    level: Float
+    standing: Float
     hour: Int
     places: Int
     labels: Float
@@ -67,19 +71,33 @@ class Lessons:
         return len(self.first)
 
 
-def lessons(model: Interest, form: Form, histories: Sequences, impressions: Impressions, monitor: Monitor) -> Lessons:
-    """What the head learns from impressions, the model beneath having read the events before each."""
-    ring = model.settings.ring
+def vectors_at(model: Interest, histories: Sequences, impressions: Impressions, monitor: Monitor) -> tuple[Float, Float]:
+    """The long- and short-term interest beneath just before each impression, ``[N, …]`` each."""
+    long, short = (np.zeros((len(impressions), width), np.float32) for width in model.form_for((), {}).vectors)
+    if long.shape[1] or short.shape[1]:
+        for rows, state in states_at(model, histories, impressions, progress=monitor.progress):
+            long[rows], short[rows] = model.vectors(state.arrays, impressions.timestamp[rows])
+    return long, short
+
+
+def lessons(
+    model: Interest,
+    form: Form,
+    histories: Sequences,
+    impressions: Impressions,
+    stood: Float,
+    vectors: tuple[Float, Float],
+) -> Lessons:
+    """What the head learns from impressions: ``stood`` is what was known of the items, ``vectors`` what of the people."""
+    ring, (long, short) = model.settings.ring, vectors
     upto = events_before(histories, impressions)
     starts = np.append(histories.offsets, histories.offsets[-1])[np.minimum(impressions.user, len(histories))]
     floor = np.maximum(upto - ring, starts)
     n = len(impressions)
-    long, short = np.zeros((n, form.vectors[0]), np.float32), np.zeros((n, form.vectors[1]), np.float32)
-    if any(form.vectors):
-        for rows, state in states_at(model, histories, impressions, progress=monitor.progress):
-            long[rows], short[rows] = model.vectors(state.arrays, impressions.timestamp[rows])
     seen = np.zeros((len(histories.item) + 1, form.kinds), np.int32)
     np.cumsum(histories.event_type[:, None] == np.arange(form.kinds), axis=0, out=seen[1:])
+    since = [starts] * model.settings.long + [floor] * model.settings.short
+    counts = [np.log1p(seen[upto] - seen[begin]).astype(np.float32) for begin in since]
     # A row is a person's impressions in order, up to TOGETHER of them that see nearly the same events.
     place = np.arange(n) - np.maximum.accumulate(np.where(np.diff(impressions.user, prepend=-1) != 0, np.arange(n), 0))
     key = np.stack([impressions.user, place // TOGETHER, (upto - starts) // ring])
@@ -97,7 +115,8 @@ def lessons(model: Interest, form: Form, histories: Sequences, impressions: Impr
         upto[last - 1],
         long,
         short,
-        np.log1p(seen[upto] - seen[floor]).astype(np.float32),
+        np.concatenate([long, short, *counts], axis=1),
+        stood,
         (impressions.timestamp // HOUR) % HOURS,
         np.stack(places, axis=1) if places else np.zeros((n, 0), np.int32),
         np.stack([impressions.labels[t] for t in form.targets], axis=1).astype(np.float32),
@@ -108,13 +127,13 @@ def lessons(model: Interest, form: Form, histories: Sequences, impressions: Impr
 class Step:
     """Some rows of lessons, padded: ``n`` impressions in ``R`` rows of ``I``, each row seeing ``L`` events."""
 
-    rows: Tensor
-    inside: Tensor
-    item: Tensor
-    events: Tensor
-    kinds: Tensor
-    hidden: Tensor
-    age: Tensor
+    rows: Int
+    inside: Array
+    item: Int
+    events: Int
+    kinds: Int
+    hidden: Array
+    age: Int
 
 
 def step_of(all_: Lessons, rows: Int, *, attended: bool) -> Step:
@@ -129,15 +148,7 @@ def step_of(all_: Lessons, rows: Int, *, attended: bool) -> Step:
     at = np.minimum(at, max(0, len(all_.histories.item) - 1))
     gone = all_.impressions.timestamp[places][:, :, None] - all_.histories.timestamp[at][:, None]
     age = np.searchsorted(GAP_EDGES, gone, side="right")
-    return Step(
-        torch.from_numpy(flat),
-        torch.from_numpy(inside),
-        torch.from_numpy(item.astype(np.int64)),
-        torch.from_numpy(all_.histories.item[at].astype(np.int64)),
-        torch.from_numpy(np.maximum(all_.histories.event_type[at], 0).astype(np.int64)),
-        torch.from_numpy(out),
-        torch.from_numpy(age),
-    )
+    return Step(flat, inside, item, all_.histories.item[at], np.maximum(all_.histories.event_type[at], 0), out, age)
 
 
 class _Sparse(torch.autograd.Function):
@@ -155,34 +166,64 @@ class _Sparse(torch.autograd.Function):
         return None, torch.from_numpy(ctx.matrix.T @ grad.numpy())
 
 
+class _Rows(torch.autograd.Function):
+    """Rows of a table, as ``functional.embedding`` finds them; the gradient by counting, or a sparse product, is faster."""
+
+    @staticmethod
+    def forward(ctx: Any, table: Tensor, rows: Int) -> Tensor:
+        """``table[rows]``."""
+        ctx.rows, ctx.shape = rows, table.shape
+        return torch.from_numpy(table.detach().numpy()[rows])
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Any:
+        """The gradient by ``table``."""
+        rows, came = ctx.rows.ravel(), grad.numpy()
+        if len(ctx.shape) == 1:
+            return torch.from_numpy(np.bincount(rows, came.ravel(), ctx.shape[0]).astype(np.float32)), None
+        one = csr_array((np.ones(len(rows), np.float32), rows, np.arange(len(rows) + 1)), (len(rows), ctx.shape[0]))
+        return torch.from_numpy(one.T @ came.reshape(len(rows), -1)), None
+
+
+def _rows(table: Tensor, rows: Int) -> Tensor:
+    found: Tensor = _Rows.apply(table, rows)  # type: ignore[no-untyped-call]
+    return found
+
+
 class Head(nn.Module):
     """The head as torch trains it; an item's vector is its own and what its content's features add up to."""
 
     def __init__(self, form: Form, settings: InterestSettings, content: Content | None) -> None:
         super().__init__()
         self.form, self.settings = form, settings
-        d, (long, short) = settings.width, form.vectors
+        d, a, h, (long, short) = settings.width, settings.attention, settings.hidden, form.vectors
+        targets = len(form.targets)
         with torch.random.fork_rng(devices=[]):  # start values depend on the seed alone, and move no global generator
             torch.manual_seed(settings.seed)
             self.own = nn.Parameter(torch.randn(form.items + 1, d) * 0.01)
             self.features = nn.Parameter(torch.randn(content.size, d) * 0.05) if content is not None else None
-            self.hour = nn.Parameter(torch.zeros(HOURS, settings.hidden))
-            self.place = nn.ParameterDict(
-                {name: nn.Parameter(torch.zeros(len(v) + 1, settings.hidden)) for name, v in form.places.items()}
+            self.hour = nn.Parameter(torch.zeros(HOURS, h))
+            self.place, self.level_place = (
+                nn.ParameterDict({name: nn.Parameter(torch.zeros(len(v) + 1, h)) for name, v in places.items()})
+                for places in (form.places, form.places if form.level(settings) else {})
             )
+            self.standing = nn.Linear(1 + targets, h, bias=False)
+            self.up, self.down = nn.Linear(d, h), nn.Linear(h, targets)
+            if level := form.level(settings):
+                self.level_up, self.level_down = nn.Linear(level, h), nn.Linear(h, targets, bias=False)
             if settings.short:
-                self.kind = nn.Parameter(torch.randn(form.kinds, d) * 0.05)
+                self.kind = nn.Parameter(torch.randn(form.kinds, a) * 0.05)
                 self.age, self.nothing = nn.Parameter(torch.zeros(GAPS)), nn.Parameter(torch.zeros(1))
-                self.query, self.attended = nn.Linear(d, d, bias=False), nn.Linear(d, d, bias=False)
-                self.counts = nn.Linear(form.kinds, settings.hidden, bias=False)
+                self.event = nn.Linear(d, a, bias=False)
             if short:
-                self.short = nn.Linear(short, d, bias=False)
+                self.short = nn.Linear(short, a, bias=False)
             if long:
-                self.long = nn.Linear(long, d, bias=False)
+                self.long = nn.Linear(long, a, bias=False)
+            if settings.short or long:
+                self.query, self.match = nn.Linear(d, a, bias=False), nn.Linear(a, targets, bias=False)
+                nn.init.zeros_(self.match.weight)  # what goes together is worth nothing until it shows
             if settings.short and long:
-                self.gate = nn.Linear(long + short + d, 1)
-            self.up = nn.Linear(d * (3 if settings.short or long else 1), settings.hidden)
-            self.down = nn.Linear(settings.hidden, len(form.targets))
+                self.gate = nn.Linear(long + short + a, 1)
         self.content = None
         if content is not None:
             # An unknown item has no features.
@@ -199,41 +240,50 @@ class Head(nn.Module):
     def forward(self, step: Step, all_: Lessons, chance: np.random.Generator | None = None) -> Tensor:
         """Logits ``[n, targets]`` of a step's impressions."""
         drop = Dropout(self.settings.dropout, chance)
-        table = drop(self.table())
-        rows = step.rows.numpy()
-        candidate = functional.embedding(step.item % len(table), table)
-        inside = step.inside
-        flat = candidate[inside]
-        long, short = torch.from_numpy(all_.long[rows]), torch.from_numpy(all_.short[rows])
-        hidden = functional.embedding(torch.from_numpy(all_.hour[rows]), self.hour)
-        for column, (_, place) in enumerate(self.place.items()):
-            hidden = hidden + functional.embedding(torch.from_numpy(all_.places[rows, column] % len(place)).long(), place)
-        interest = None
-        if self.settings.short:
-            hidden = hidden + self.counts(torch.from_numpy(all_.counts[rows]))
-            interest = self.attended(self._attended(candidate, step, table)[inside])
-            if all_.short.shape[1]:
-                interest = interest + self.short(short)
-        if all_.long.shape[1]:
-            lasting = self.long(long)
-            if interest is None:
-                interest = lasting
-            else:
-                g = torch.sigmoid(self.gate(torch.cat([long, short, flat], 1)))
-                interest = g * lasting + (1 - g) * interest
-        x = flat if interest is None else torch.cat([flat, interest, flat * interest], 1)
-        said: Tensor = self.down(drop(functional.gelu(self.up(x) + hidden, approximate="tanh")))
-        return said
+        table, rows = self.table(), step.rows
+        candidate = drop(_rows(table, step.item[step.inside] % len(table)))
+        hidden = self.up(candidate) + _rows(self.hour, all_.hour[rows]) + self.standing(torch.from_numpy(all_.standing[rows]))
+        said: Tensor = self.down(self._second(self.place, hidden, all_.places[rows], drop))
+        if all_.level.shape[1]:
+            level = self.level_up(torch.from_numpy(all_.level[rows]))
+            said = said + self.level_down(self._second(self.level_place, level, all_.places[rows], drop))
+        interest = self._interest(candidate, table, step, all_)
+        return said if interest is None else said + self.match(drop(interest))
 
-    def _attended(self, candidate: Tensor, step: Step, table: Tensor) -> Tensor:
-        # A product finds the gradient of a few rows faster than a sum over places does.
-        events = functional.embedding(step.events, table) + functional.one_hot(step.kinds, len(self.kind)).float() @ self.kind
-        scores = torch.bmm(self.query(candidate), events.transpose(1, 2)) / math.sqrt(self.settings.width)
-        ages = functional.embedding(step.age, self.age.unsqueeze(1)).squeeze(-1)
-        scores = (scores + ages).masked_fill(step.hidden, -torch.inf)
+    def _second(self, place: nn.ParameterDict, hidden: Tensor, places: Int, drop: Dropout) -> Tensor:
+        for column, name in enumerate(self.form.places):  # a ParameterDict sorts its names
+            hidden = hidden + _rows(place[name], places[:, column] % len(place[name]))
+        return drop(functional.gelu(hidden, approximate="tanh"))
+
+    def _interest(self, candidate: Tensor, table: Tensor, step: Step, all_: Lessons) -> Tensor | None:
+        """The interest of each impression's person at its moment, times the candidate, ``[n, a]``."""
+        if not (self.settings.short or self.form.vectors[0]):
+            return None
+        query = self.query(candidate)
+        long, short = torch.from_numpy(all_.long[step.rows]), torch.from_numpy(all_.short[step.rows])
+        interest: Tensor
+        if self.settings.short:
+            interest = self._attended(query, step, table)
+            if short.shape[1]:
+                interest = interest + self.short(short)
+            if long.shape[1]:
+                g = torch.sigmoid(self.gate(torch.cat([long, short, query], 1)))
+                interest = g * self.long(long) + (1 - g) * interest
+        else:
+            interest = self.long(long)
+        matched: Tensor = query * interest
+        return matched
+
+    def _attended(self, query: Tensor, step: Step, table: Tensor) -> Tensor:
+        # Items are projected once a step, however many events are of them.
+        events = _rows(self.event(table), step.events % len(table)) + _rows(self.kind, step.kinds)
+        inside = torch.from_numpy(np.flatnonzero(step.inside))
+        asked = query.new_zeros(step.inside.size, query.shape[1]).index_put((inside,), query).view(*step.inside.shape, -1)
+        scores = torch.bmm(asked, events.transpose(1, 2)) / math.sqrt(query.shape[1])
+        scores = (scores + _rows(self.age, step.age)).masked_fill(torch.from_numpy(step.hidden), -torch.inf)
         nothing = self.nothing.expand(*scores.shape[:2], 1)
         share = torch.softmax(torch.cat([scores, nothing], 2), 2)[:, :, :-1]
-        return torch.bmm(share, events)
+        return torch.bmm(share, events).flatten(0, 1)[inside]
 
     def weights(self) -> dict[str, Array]:
         """By the names of ``interest.shapes``."""
@@ -251,17 +301,42 @@ def train_head(
     others: Sequence[Impressions],
     content: Content | None,
     monitor: Monitor,
+    read: Sequence[tuple[Float, Float]] | None = None,
 ) -> list[npt.NDArray[np.float64]]:
-    """Fit the head of ``model``, which stands on a trained base, in place; the epoch that tells the first target best within
-    people on ``valid`` stays, and calibration is learned there. ``history`` holds what each epoch measured.
+    """Fit the head of ``model``, which stands on a trained base, in place; the epoch with the least log loss of the first
+    target on ``valid`` stays, and calibration is learned there. ``history`` holds what each epoch measured.
+
+    What came of showing items is counted as it was known: in ``train`` before each impression, for ``valid`` over ``train``,
+    in the model and for the ``others`` over both. ``read`` are the ``vectors_at`` ``train``, ``valid`` and the ``others``,
+    where they are known already (several heads over one base).
 
     Returns the logits ``[N, targets]`` of ``valid`` and of each of the ``others``.
     """
     settings = model.settings
     places = {name: tuple(np.unique(values).tolist()) for name, values in train.context.items()}
-    form = model.form_for(tuple(train.labels), places)
-    learn, judge = (lessons(model, form, histories, part, monitor) for part in (train, valid))
+    targets = tuple(train.labels)
+    form = model.form_for(targets, places)
+    usual = np.array([(label.sum() + 0.5) / (len(label) + 1) for label in train.labels.values()], np.float32)
+    counted = totals(train, targets)
+    vectors = read or [vectors_at(model, histories, part, monitor) for part in (train, valid, *others)]
+    learn = lessons(model, form, histories, train, standing(totals_before(train, targets), usual), vectors[0])
+    judge = lessons(model, form, histories, valid, standing(counted, usual)[valid.item], vectors[1])
     head = Head(form, settings, content)
+    said = _fit(head, learn, judge, model, monitor)
+    counted = counted + totals(valid, targets)
+    weights = head.weights() | {"counted": counted, "usual": usual}
+    model.set_head(form, weights, calibrate(said, judge.labels))
+    now = standing(counted, usual)
+    later = [
+        predict(head, lessons(model, form, histories, part, now[part.item], at))
+        for part, at in zip(others, vectors[2:], strict=True)
+    ]
+    return [said, *later]
+
+
+def _fit(head: Head, learn: Lessons, judge: Lessons, model: Interest, monitor: Monitor) -> npt.NDArray[np.float64]:
+    """Train until the first target's log loss on ``judge`` rises; the best epoch stays. Returns its logits there."""
+    settings = head.settings
     # Decay shrinks products, not offsets.
     groups = [
         {"params": [p for p in head.parameters() if p.dim() > 1], "weight_decay": settings.weight_decay},
@@ -269,25 +344,24 @@ def train_head(
     ]
     optimiser = torch.optim.AdamW(groups, settings.learning_rate, fused=True)
     said = predict(head, judge)
-    best, stale, state = -math.inf, 0, copy.deepcopy(head.state_dict())
+    best, stale, state = math.inf, 0, copy.deepcopy(head.state_dict())
     model.history = []
     for epoch in range(settings.epochs):
         measured = _epoch(head, learn, optimiser, epoch, monitor)
         answers = predict(head, judge)
-        within = auc_within(answers[:, 0], judge.labels[:, 0], valid.user)[0]
-        # Where nobody has both labels, all are one person.
-        measured["auc"] = float(within.mean()) if len(within) else auc(answers[:, 0], judge.labels[:, 0])
+        label = judge.labels[:, 0]
+        measured["logloss"] = float(np.mean(np.logaddexp(0, answers[:, 0]) - label * answers[:, 0]))
+        measured["auc"] = auc(answers[:, 0], label)
         model.history.append(measured)
-        monitor.progress(f"epoch {epoch + 1}: loss {measured['loss']:.4f}, valid AUC within people {measured['auc']:.4f}", 0, 0)
+        told = f"loss {measured['loss']:.4f}, valid log loss {measured['logloss']:.4f}, AUC {measured['auc']:.4f}"
+        monitor.progress(f"epoch {epoch + 1}: {told}", 0, 0)
         stale += 1
-        if measured["auc"] > best:
-            best, stale, state, said = measured["auc"], 0, copy.deepcopy(head.state_dict()), answers
+        if measured["logloss"] < best:
+            best, stale, state, said = measured["logloss"], 0, copy.deepcopy(head.state_dict()), answers
         if stale >= settings.patience:
             break
     head.load_state_dict(state)
-    model.set_head(form, head.weights(), calibrate(said, judge.labels))
-    later = [predict(head, lessons(model, form, histories, part, monitor)) for part in others]
-    return [said, *later]
+    return said
 
 
 def _epoch(head: Head, learn: Lessons, optimiser: torch.optim.Optimizer, epoch: int, monitor: Monitor) -> dict[str, float]:
@@ -299,7 +373,7 @@ def _epoch(head: Head, learn: Lessons, optimiser: torch.optim.Optimizer, epoch: 
     head.train()
     for number, rows in enumerate(plan):
         step = step_of(learn, rows, attended=settings.short)
-        wanted = torch.from_numpy(learn.labels[step.rows.numpy()])
+        wanted = torch.from_numpy(learn.labels[step.rows])
         loss = functional.binary_cross_entropy_with_logits(head(step, learn, dropout), wanted)
         if not math.isfinite(float(loss.detach())):
             raise PenchantError(f"the loss is no number in epoch {epoch + 1}; lower learning_rate ({settings.learning_rate})")
@@ -335,7 +409,7 @@ def predict(head: Head, judge: Lessons) -> npt.NDArray[np.float64]:
     with torch.no_grad():
         for rows in _plan(judge, head.settings.batch, None):
             step = step_of(judge, rows, attended=head.settings.short)
-            out[step.rows.numpy()] = head(step, judge).numpy()
+            out[step.rows] = head(step, judge).numpy()
     return out
 
 
