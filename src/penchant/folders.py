@@ -71,14 +71,23 @@ def make_parent(out: Path) -> None:
         raise PenchantError(f"{out}: can't be written: {error.strerror}") from error
 
 
-def check_replaceable(out: Path, files: Collection[str]) -> None:
-    """Raise ``PenchantError`` if something is at ``out`` that we didn't write: any but a folder of exactly ``files``."""
+def check_replaceable(out: str | Path, files: Collection[str], *, force: bool = True) -> None:
+    """Raise ``PenchantError`` if something is at ``out`` that we didn't write: any but a folder of exactly ``files``.
+
+    Without ``force``, which every command asks for, such a folder isn't replaced either.
+    """
+    out = Path(out)
     if out.is_dir():
-        found = {entry.name for entry in out.iterdir()}
+        try:
+            found = {entry.name for entry in out.iterdir()}
+        except OSError as error:
+            raise PenchantError(f"{out}: can't be read: {error.strerror}") from error
         if found and found != set(files):
-            odd = sorted(found ^ set(files))[0]
+            odd = sorted(found ^ set(files), key=lambda name: (name not in found, name))[0]
             what = "holds" if odd in found else "has no"
             raise PenchantError(f"{out}: exists and {what} {odd}, so it is not replaced; name another folder or remove it")
+        if found and not force:
+            raise PenchantError(f"{out}: exists; --force replaces it, or name another folder")
     elif out.exists():
         raise PenchantError(f"{out}: is a file; name a folder")
 

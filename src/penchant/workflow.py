@@ -281,9 +281,7 @@ def write_report(result: Evaluation, out: str | Path, *, force: bool = False) ->
 
 def check_report(out: str | Path, *, force: bool = False) -> None:
     """``PenchantError`` if a report can't be written to ``out``: what is there stays, unless by ``force``."""
-    if Path(out).is_dir() and any(Path(out).iterdir()) and not force:
-        raise PenchantError(f"{out}: exists; --force replaces a report, or name another folder")
-    folders.check_replaceable(Path(out), report.FILES)
+    folders.check_replaceable(out, report.FILES, force=force)
 
 
 def peak_memory_mb() -> float:

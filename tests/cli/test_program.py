@@ -117,6 +117,19 @@ def test_train_as_json(run: Any) -> None:
     assert set(measured["valid"]) == {"ndcg@10", "recall@10"}
 
 
+def test_a_model_is_replaced_by_force_alone(run: Any) -> None:
+    words = ["train", "dataset", "--model", "popularity", "--out", "forced"]
+    assert run(*words)[0] == 0
+    code, _, err = run(*words)
+    assert code == 2
+    assert "forced: exists; --force replaces it, or name another folder" in err
+    assert run(*words, "--force")[0] == 0
+    for more in ([], ["--force"]):
+        code, _, err = run("evaluate", "dataset", "--models", "popularity", "--out", "dataset", *more)
+        assert code == 2
+        assert "dataset: exists and holds interactions.parquet, so it is not replaced" in err
+
+
 def test_train_obeys_its_settings(place: Path) -> None:
     settings = json.loads(Path("lstm/config.json").read_text())["settings"]
     assert (settings["width"], settings["epochs"], settings["batch_events"]) == (6, 2, 64)
@@ -169,7 +182,7 @@ def test_evaluate_as_json_and_as_a_report(run: Any) -> None:
     assert list(value["controls"]) == ["markov", "recent_popularity"]
     code, out, err = run(*words, "--json")
     assert (code, out) == (2, "")
-    assert json.loads(err)["error"] == "report: exists; --force replaces a report, or name another folder"
+    assert json.loads(err)["error"] == "report: exists; --force replaces it, or name another folder"
     code, out, _ = run(*words, "--force")
     assert code == 0
     assert "all metrics, slices, tests and costs: report/index.html" in out

@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.markup import escape
 
-from penchant import candidates, classification, workflow
+from penchant import candidates, classification, folders, workflow
 from penchant.cli import arguments, terminal
 from penchant.cli.arguments import Command
 from penchant.data import catalog, dataset, times
@@ -115,6 +115,8 @@ def _rank_arguments(made: argparse.ArgumentParser) -> None:
 
 
 def _classify(options: argparse.Namespace) -> None:
+    if options.out is not None:
+        folders.check_replaceable(options.out, classification.FILES, force=options.force)
     settings = options.set | ({"cell": options.cell} if options.cell else {})
     with terminal.watching() as progress:
         result = classification.classify(
@@ -145,6 +147,7 @@ def _classify_arguments(made: argparse.ArgumentParser) -> None:
     made.add_argument("--cell", choices=CELLS, help="lstm (default), or the article's own equations")
     arguments.settings_argument(made, "settings: " + ", ".join(f"{k}={v}" for k, v in asdict(ClassifierSettings()).items()))
     made.add_argument("--out", metavar="DIR", help="folder for the trained classifier")
+    arguments.force_argument(made)
     made.add_argument("--encoding", default="utf-8", metavar="NAME", help="of text files (default %(default)s)")
 
 

@@ -129,6 +129,11 @@ def settings_argument(made: argparse.ArgumentParser, words: str) -> None:
     made.add_argument("--set", nargs="+", type=pairs, action=_Settings, default={}, metavar="KEY=VALUE", help=words)
 
 
+def force_argument(made: argparse.ArgumentParser) -> None:
+    """``--force``."""
+    made.add_argument("--force", action="store_true", help="replace what such a command wrote there before")
+
+
 def columns_argument(made: argparse._ActionsContainer) -> None:
     """``--columns``."""
     made.add_argument("--columns", type=pairs, default={}, metavar="user_id=A,item_id=B", help="the file's names for ours")

@@ -81,7 +81,7 @@ def _evaluate_arguments(made: argparse.ArgumentParser) -> None:
         "--no-controls", dest="controls", action="store_false", help="leave out simple methods, and shuffled histories"
     )
     made.add_argument("--out", metavar="REPORT", help="folder for a page, index.html, and the same as JSON, CSV and Markdown")
-    made.add_argument("--force", action="store_true", help="replace a report that is there")
+    arguments.force_argument(made)
     made.add_argument(
         "--reading",
         choices=workflow.READINGS,

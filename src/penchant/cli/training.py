@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.markup import escape
 
-from penchant import candidates, tuning, workflow
+from penchant import artifact, candidates, folders, tuning, workflow
 from penchant.cli import arguments, terminal
 from penchant.cli.arguments import Command
 from penchant.data import dataset
@@ -17,6 +17,7 @@ from penchant.types import PenchantError
 
 
 def _train(options: argparse.Namespace) -> None:
+    folders.check_replaceable(options.out, artifact.FILES, force=options.force)
     if options.model in RANKERS:
         _train_ranker(options)
         return
@@ -82,6 +83,7 @@ def _train_arguments(made: argparse.ArgumentParser) -> None:
     made.add_argument("dataset", metavar="DIR", help="a dataset folder that prepare wrote")
     made.add_argument("--model", required=True, metavar="NAME", help=", ".join([*MODELS, *RANKERS]))
     made.add_argument("--out", required=True, metavar="MODEL", help="folder to write")
+    arguments.force_argument(made)
     arguments.settings_argument(made, f"settings; {_settings_words()}")
     made.add_argument("--resume", action="store_true", help="go on after the last finished epoch of an interrupted training")
     made.add_argument(
