@@ -149,6 +149,19 @@ def test_a_folder_a_killed_run_had_moved_aside_comes_back(tmp_path: Path) -> Non
     assert names(tmp_path) == {"out"}
 
 
+def test_all_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[tuple[str, bool]] = []
+    really = os.fsync
+
+    def noted(handle: int) -> None:
+        synced.append((Path(f"/proc/self/fd/{handle}").readlink().name, (tmp_path / "out").exists()))
+        really(handle)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    put(tmp_path / "out")
+    assert synced == [("mark", False), (f".out.partial-{os.getpid()}", False), (tmp_path.name, True)]
+
+
 def test_a_full_disk_is_said(tmp_path: Path) -> None:
     with (
         pytest.raises(PenchantError, match="out: can't be written: No space left on device"),

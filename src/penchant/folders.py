@@ -33,15 +33,33 @@ def writing(out: Path, files: Collection[str]) -> Iterator[Path]:
         yield partial
         old = out.parent / f".{out.name}.old-{os.getpid()}"
         try:
+            _to_disk(partial)  # else a crash soon after could leave the name without what it stands for
             if out.exists():
                 out.rename(old)
             partial.rename(out)
+            _sync(out.parent)
         finally:
             _put_away(old, out)
     except OSError as error:
         raise PenchantError(f"{out}: can't be written: {error.strerror}") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _to_disk(folder: Path) -> None:
+    """Wait until all files in a folder, and their names, are on the disk."""
+    for place, _, files in os.walk(folder):
+        for name in files:
+            _sync(Path(place) / name)
+        _sync(Path(place))
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _sweep(out: Path) -> None:

@@ -182,6 +182,13 @@ class _Candidate:
     seconds: float | None = None
 
 
+def check_names(models: Sequence[str]) -> None:
+    """``PenchantError`` for what is neither a model's name nor a path, before data is read for it."""
+    for name in models:
+        if name not in MODELS and not Path(name).exists():
+            create(name)
+
+
 def _candidate(name: str, log: Interactions, cut: Split, reading: str) -> _Candidate:
     # A path that isn't there is a name that isn't known.
     if name in MODELS or not Path(name).exists():

@@ -17,22 +17,28 @@ from penchant.data import catalog, dataset, times
 from penchant.models.neural.classifier import CELLS, ClassifierSettings
 from penchant.offline import recommend_users
 
+LISTED = 10
 PEOPLE_SHOWN = 20
 CANDIDATES_SHOWN = 100
 
 
 def _recommend(options: argparse.Namespace) -> None:
     log = dataset.load(options.dataset)
-    users: Sequence[str] = log.users.ids if options.users == ["all"] else options.users
+    users: Sequence[str] = log.users.ids if options.users is None else options.users
     now = times.moment(options.now) if options.now else None
     on_screen = not options.json and options.out is None
     with terminal.watching() as progress:
         model = workflow.load_for(options.model, log, progress)
+        k = options.k
+        if k is None:
+            k = min(LISTED, len(model.items))
+            if k < LISTED:
+                progress(f"the model knows {k} items, so lists have {k}", 0, 0)
         rows: Iterable[dict[str, Any]] = recommend_users(
             model,
             log,
             users[:PEOPLE_SHOWN] if on_screen else users,
-            k=options.k,
+            k=k,
             seen=options.seen,
             now=now,
             explain=options.explain,
@@ -54,21 +60,25 @@ def _recommend(options: argparse.Namespace) -> None:
 
 def _show_recommendations(rows: list[dict[str, Any]], titles: dict[str, dict[str, Any]]) -> None:
     parts = [name for name in (rows[0] if rows else {}) if name not in ("user_id", "item_id", "score", "rank")]
+    named = [catalog.title(titles.get(r["item_id"], {})) for r in rows]
     lines = [
-        [r["user_id"], str(r["rank"]), r["item_id"], catalog.title(titles.get(r["item_id"], {})), f"{r['score']:.4g}"]
+        [r["user_id"], str(r["rank"]), r["item_id"], *([title] if any(named) else []), f"{r['score']:.4g}"]
         + [f"{r[name]:.4g}" for name in parts]
-        for r in rows
+        for r, title in zip(rows, named, strict=True)
     ]
-    terminal.table(["user_id", "rank", "item_id", "title", "score", *parts], lines)
+    terminal.table(["user_id", "rank", "item_id", *(["title"] if any(named) else []), "score", *parts], lines)
 
 
 def _recommend_arguments(made: argparse.ArgumentParser) -> None:
     made.add_argument("model", metavar="MODEL", help="a model folder that train wrote")
     made.add_argument("dataset", metavar="DIR", help="a dataset folder that prepare wrote")
     made.add_argument(
-        "--users", type=arguments.ids, default=["all"], metavar="U1,U2|all", help="ids (quoted as in CSV), or all (default)"
+        "--users",
+        type=arguments.people,
+        metavar="U1,U2|all",
+        help="ids, quoted as in CSV, or all (default); somebody called all is '\"all\"'",
     )
-    made.add_argument("--k", type=int, default=10, help="items for each (default %(default)s)")
+    made.add_argument("--k", type=int, help=f"items for each (default {LISTED}, or all that the model knows)")
     made.add_argument("--now", metavar="TIME", help="the moment asked about, ISO 8601 (default: that of the last event)")
     made.add_argument("--explain", action="store_true", help="show the parts of each score")
     made.add_argument("--out", metavar="FILE.csv", help="write user_id, item_id, score, rank instead of printing")
@@ -76,10 +86,10 @@ def _recommend_arguments(made: argparse.ArgumentParser) -> None:
 
 
 def _rank(options: argparse.Namespace) -> None:
+    model = candidates.load_ranker(options.model)
     log = dataset.load(options.dataset)
     now = times.moment(options.now) if options.now else None
     with terminal.watching() as progress:
-        model = candidates.load_ranker(options.model)
         rows = candidates.rank_candidates(
             model, log, options.candidates, columns=options.columns, now=now, encoding=options.encoding, progress=progress
         )

@@ -83,6 +83,11 @@ def ids(word: str) -> list[str]:
         raise argparse.ArgumentTypeError(f"{word!r} is not a line of CSV: {error}") from error
 
 
+def people(word: str) -> list[str] | None:
+    """``ids``, or ``None`` for ``all``; quoted, that is an id like others."""
+    return None if word == "all" else ids(word)
+
+
 class _Settings(argparse.Action):
     """``--set a=1 --set b=2`` or ``--set a=1 b=2`` as one mapping."""
 

@@ -18,6 +18,7 @@ from penchant.types import PenchantError
 def _evaluate(options: argparse.Namespace) -> None:
     if options.out is not None:
         workflow.check_report(options.out, force=options.force)
+    workflow.check_names(options.models)
     log = dataset.load(options.dataset, options.content)
     with terminal.watching() as progress:
         result = workflow.compare(

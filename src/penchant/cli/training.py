@@ -42,9 +42,13 @@ def _train(options: argparse.Namespace) -> None:
         terminal.print_json(result)
         return
     valid = ", ".join(f"{name} {value:.4f}" for name, value in result["valid"].items())
+    learned = f"fitted in {result['seconds']:.1f} s"
+    if result["epochs"]:
+        learned = (
+            f"{result['epochs']} epochs in {result['seconds']:.1f} s, {result['targets_per_second']:,.0f} targets a second"
+        )
     terminal.answers.print(
-        f"{options.model} is in {result['model']}: {result['epochs']} epochs, {result['seconds']:.1f} s, "
-        f"{result['targets_per_second']:,.0f} targets a second, {result['peak_memory_mb']:,.0f} MB; validation {valid}"
+        f"{options.model} is in {result['model']}: {learned}, {result['peak_memory_mb']:,.0f} MB; validation {valid}"
     )
     terminal.answers.print(f"next: penchant recommend {options.out} {options.dataset} --users all")
 
