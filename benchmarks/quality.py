@@ -13,14 +13,17 @@ import csv
 import json
 import tempfile
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
+
+import polars as pl
 
 from benchmarks import tables
 from benchmarks.machine import DATA, facts
 from penchant import evaluation
 from penchant.data import dataset
-from penchant.models import create
+from penchant.models import MODELS, create
 from penchant.models.base import Model
 from penchant.models.blend import Blend, learn_weights
 from penchant.models.validation import validate
@@ -41,39 +44,70 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "dropout": 0.2,
         "epochs": 14,
     },
+    "ml-100k": {"width": 64, "batch_events": 1024, "learning_rate": 0.003, "epochs": 30, "patience": 3},
     "30music": TIMED,
     "unilibrary": TIMED,
     "twitter": TIMED,
+    "kuairand": TIMED,
 }
-"""Of ``longshort`` and ``lstm``."""
+"""Of ``longshort``, and of the networks alone as far as they have such settings."""
 OTHERS = ("popularity", "recent_popularity", "markov", "transitions", "item_knn", "ease", "als", "content")
+NETWORKS = ("lstm", "gru", "attention_lstm", "transformer", "article_lstm")
 
 
 def load(name: str, work: Path) -> Interactions:
     """The event log and what is known of its items, prepared."""
-    items: dict[str, Any] = {}
-    if name == "beauty":
-        titles = [line.split("\t", 2) for line in (DATA / "amazon/Beauty_titles.tsv").read_text().splitlines()[1:]]
-        described = {item: [title] for item, _, title in titles}
-        events, items = "amazon/Beauty.txt", {"items": _attributes("Beauty", work, described)}
-    elif name == "sports":
-        events, items = "amazon/Sports_and_Outdoors.txt", {"items": _attributes("Sports_and_Outdoors", work, {})}
-    elif name == "ml-1m":
-        events, items = "ml-1m/ml-1m.seq.txt", {"items": DATA / "ml-1m/movies.dat", "encoding": "latin-1"}
-    elif name == "30music":
-        events = "30music-sample10/sessions_sample_10.parquet"
-        items = {"columns": {"user_id": "user_id", "item_id": "song_id", "timestamp": "ts", "session_id": "session_id"}}
-    elif name == "unilibrary":
-        events = "unilibrary/interactions_train.csv"
-        items = {
-            "columns": {"user_id": "u", "item_id": "i", "timestamp": "t"},
-            "items": DATA / "unilibrary/items.csv",
-            "item_columns": {"item_id": "i"},
-        }
-    else:
-        events = "twitter-cascades/interactions.tsv"
-    dataset.write_dataset(dataset.read(DATA / events, **items), work / name)
+    events, options = _source(name, work)
+    dataset.write_dataset(dataset.read(DATA / events, **options), work / name)
     return dataset.load(work / name)
+
+
+def _source(name: str, work: Path) -> tuple[str | Path, dict[str, Any]]:
+    """Where a log is, and how it is read."""
+    match name:
+        case "beauty":
+            titles = [line.split("\t", 2) for line in (DATA / "amazon/Beauty_titles.tsv").read_text().splitlines()[1:]]
+            described = {item: [title] for item, _, title in titles}
+            return "amazon/Beauty.txt", {"items": _attributes("Beauty", work, described)}
+        case "sports":
+            return "amazon/Sports_and_Outdoors.txt", {"items": _attributes("Sports_and_Outdoors", work, {})}
+        case "ml-1m":
+            return "ml-1m/ml-1m.seq.txt", {"items": DATA / "ml-1m/movies.dat", "encoding": "latin-1"}
+        case "ml-100k":
+            return "ml-100k/ml-100k.inter", {"items": DATA / "ml-100k/ml-100k.item"}
+        case "30music":
+            columns = {"user_id": "user_id", "item_id": "song_id", "timestamp": "ts", "session_id": "session_id"}
+            return "30music-sample10/sessions_sample_10.parquet", {"columns": columns}
+        case "unilibrary":
+            columns, described_by = {"user_id": "u", "item_id": "i", "timestamp": "t"}, DATA / "unilibrary/items.csv"
+            return "unilibrary/interactions_train.csv", {
+                "columns": columns,
+                "items": described_by,
+                "item_columns": {"item_id": "i"},
+            }
+        case "kuairand":
+            return _clicks(work), {"items": _videos(work)}
+        case _:
+            return "twitter-cascades/interactions.tsv", {}
+
+
+def _clicks(work: Path) -> Path:
+    """The videos that people clicked in two weeks; those viewed for long are events of another kind."""
+    shown = pl.concat([pl.read_parquet(DATA / f"kuairand-pure/{part}.parquet") for part in ("val", "test")])
+    kind = pl.when(pl.col("long_view") == 1).then(pl.lit("long_viewed")).otherwise(pl.lit("clicked"))
+    clicks = shown.filter(pl.col("is_click") == 1)
+    clicks.select("user_id", item_id="video_id", timestamp="time_ms", event_type=kind).write_parquet(work / "clicks.parquet")
+    return work / "clicks.parquet"
+
+
+def _videos(work: Path) -> Path:
+    """What is known of a video before anybody saw it; the file's other columns are statistics of the whole period."""
+    names = {"author": "author_id", "tag": "tag", "music": "music_id"}
+    words = {name: pl.format(name + "{}", column) for name, column in names.items()}
+    pl.read_parquet(DATA / "kuairand-pure/item_features.parquet").select(item_id="video_id", **words).write_parquet(
+        work / "videos.parquet"
+    )
+    return work / "videos.parquet"
 
 
 def _attributes(name: str, work: Path, described: dict[str, list[str]]) -> Path:
@@ -89,25 +123,46 @@ def _attributes(name: str, work: Path, described: dict[str, list[str]]) -> Path:
 
 
 def measure(name: str, seed: int, work: Path) -> Iterator[tuple[str, str, dict[str, float]]]:
-    """Each model and reading with its test figures."""
-    log = load(name, work)
-    cut = evaluation.split(log, tables.SPLITS[name])
-    if seed == 1:
-        for other in OTHERS:
-            try:
-                model = create(other).fit(cut.train, cut.valid)
-            except PenchantError as error:  # needs times, or words
-                print(f"{name} {other}: {error}", flush=True)
-                continue
-            yield from _readings(other, model, cut)
-    model = create("longshort", seed=seed, **SETTINGS[name])
-    model.fit(
-        cut.train, cut.valid, progress=lambda what, _, total: None if total else print(f"{name} {seed}: {what}", flush=True)
-    )
+    """Each model and reading with its test figures, if it isn't measured with this seed yet."""
+    whole = not _measured(name, "longshort", "refit", seed)
+    networks = [network for network in NETWORKS if not _measured(name, network, "train-only", seed)]
+    if not (whole or networks):
+        return
+    cut = evaluation.split(load(name, work), tables.SPLITS[name])
+
+    def say(what: str, _: int, total: int) -> None:
+        if not total:
+            print(f"{name} {seed}: {what}", flush=True)
+
+    if whole and seed == 1:
+        yield from _others(name, cut)
+    for network in networks:
+        known = {field.name for field in fields(MODELS[network].settings_type)}
+        settings = {key: value for key, value in SETTINGS[name].items() if key in known}
+        yield network, "train-only", validate(create(network, seed=seed, **settings).fit(cut.train, cut.valid), cut.test)
+    if whole:
+        yield from _flagship(create("longshort", seed=seed, **SETTINGS[name]).fit(cut.train, cut.valid, progress=say), cut)
+
+
+def _measured(name: str, model: str, reading: str, seed: int) -> bool:
+    return str(seed) in tables.measured().get(f"{name}|{model}|{reading}", {})
+
+
+def _others(name: str, cut: Split) -> Iterator[tuple[str, str, dict[str, float]]]:
+    for other in OTHERS:
+        try:
+            model = create(other).fit(cut.train, cut.valid)
+        except PenchantError as error:  # needs times, or words
+            print(f"{name} {other}: {error}", flush=True)
+            continue
+        yield from _readings(other, model, cut)
+
+
+def _flagship(model: Model, cut: Split) -> Iterator[tuple[str, str, dict[str, float]]]:
+    """``longshort``, its network alone, and the same without content; ``refit`` last, which tells that all was measured."""
     assert isinstance(model, Blend)
     again = model.refitted(cut.before_test)
-    network = model.members["network"]
-    yield "the network of longshort alone", "train-only", validate(network, cut.test)
+    yield "the network of longshort alone", "train-only", validate(model.members["network"], cut.test)
     yield "the network of longshort alone", "refit", validate(again.members["network"], cut.test)
     if "content" in model.members:
         yield from _readings("longshort, ids only", _without(model, "content", model, cut), cut)
@@ -142,8 +197,6 @@ def main() -> None:
     options = parser.parse_args()
     for name in options.data.split(","):
         for seed in options.seeds.split(","):
-            if str(seed) in tables.measured().get(f"{name}|longshort|refit", {}):
-                continue
             with tempfile.TemporaryDirectory() as work:
                 for model, reading, figures in measure(name, int(seed), Path(work)):
                     known = tables.measured()  # others may have added theirs meanwhile

@@ -12,8 +12,8 @@ from benchmarks.machine import RESULTS, ROOT
 
 FILE = RESULTS / "quality.json"
 PAGE, README = ROOT / "docs" / "results.md", ROOT / "README.md"
-SPLITS = dict.fromkeys(("beauty", "sports", "ml-1m"), "leave-one-out") | dict.fromkeys(
-    ("30music", "unilibrary", "twitter"), "temporal"
+SPLITS = dict.fromkeys(("beauty", "sports", "ml-1m", "ml-100k"), "leave-one-out") | dict.fromkeys(
+    ("30music", "unilibrary", "twitter", "kuairand"), "temporal"
 )
 READINGS = ("train-only", "online", "refit")
 OURS = ("longshort", "longshort, ids only")

@@ -61,8 +61,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for name in parser.parse_args().data.split(","):
             dataset, model = str(Path(folder) / name), str(Path(folder) / f"{name}-lstm")
-            penchant("prepare", str(DATA / LOGS[name]), "--out", dataset)
-            trained = penchant("train", dataset, "--model", "lstm", "--set", *SETTINGS[name], "--out", model)
+            penchant("prepare", str(DATA / LOGS[name]), "--out", dataset, "--force")
+            trained = penchant("train", dataset, "--model", "lstm", "--set", *SETTINGS[name], "--out", model, "--force")
             del trained["model"]
             settings = dict(word.split("=") for word in SETTINGS[name])
             log = load(Path(dataset))

@@ -81,7 +81,7 @@ def test_training_reports_the_later_impressions(run: Any) -> None:
     lineage = json.loads(Path("again/lineage.json").read_text())
     assert lineage["base"]["split"] == "temporal"
     assert lineage["test"] == value["test"]
-    code, out, _ = run(*TRAIN, "--base", "base", "--out", "again", *SMALL)
+    code, out, _ = run(*TRAIN, "--base", "base", "--out", "again", "--force", *SMALL)
     assert code == 0
     assert "auc within people" in out
 

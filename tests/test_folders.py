@@ -62,13 +62,26 @@ def test_a_folder_of_others_is_not_touched(tmp_path: Path) -> None:
     check_replaceable(tmp_path / "out", ["mark"])  # empty: may be filled
     put(tmp_path / "out")
     (tmp_path / "out" / "mark").rename(tmp_path / "out" / "precious")
-    with pytest.raises(PenchantError, match="out: exists and has no mark, so it is not replaced; name another folder"):
+    with pytest.raises(PenchantError, match="out: exists and holds precious, so it is not replaced; name another folder"):
         put(tmp_path / "out")
     assert names(tmp_path / "out") == {"precious"}
     (tmp_path / "out" / "mark").write_text("the same name in somebody else's folder")
     with pytest.raises(PenchantError, match="out: exists and holds precious, so it is not replaced"):
         put(tmp_path / "out")
     assert names(tmp_path / "out") == {"precious", "mark"}
+    (tmp_path / "out" / "precious").unlink()
+    with pytest.raises(PenchantError, match="out: exists and has no other, so it is not replaced"):
+        check_replaceable(tmp_path / "out", ["mark", "other"])
+
+
+def test_where_force_is_asked_for_nothing_is_replaced_without_it(tmp_path: Path) -> None:
+    check_replaceable(tmp_path / "out", ["mark"], force=False)
+    put(tmp_path / "out")
+    with pytest.raises(PenchantError, match="out: exists; --force replaces it, or name another folder"):
+        check_replaceable(tmp_path / "out", ["mark"], force=False)
+    check_replaceable(tmp_path / "out", ["mark"], force=True)
+    with pytest.raises(PenchantError, match="out: exists and holds mark, so it is not replaced"):  # and --force isn't offered
+        check_replaceable(tmp_path / "out", ["page"], force=False)
 
 
 def test_a_file_is_not_replaced(tmp_path: Path) -> None:
@@ -134,6 +147,19 @@ def test_a_folder_a_killed_run_had_moved_aside_comes_back(tmp_path: Path) -> Non
     put(tmp_path / "out")
     assert (tmp_path / "out" / "mark").read_text() == "new"
     assert names(tmp_path) == {"out"}
+
+
+def test_all_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[tuple[str, bool]] = []
+    really = os.fsync
+
+    def noted(handle: int) -> None:
+        synced.append((Path(f"/proc/self/fd/{handle}").readlink().name, (tmp_path / "out").exists()))
+        really(handle)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    put(tmp_path / "out")
+    assert synced == [("mark", False), (f".out.partial-{os.getpid()}", False), (tmp_path.name, True)]
 
 
 def test_a_full_disk_is_said(tmp_path: Path) -> None:

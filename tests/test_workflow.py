@@ -174,7 +174,7 @@ def test_a_report_is_written_whole_and_replaced_by_force_alone(log: Interactions
     workflow.write_report(result, out)
     assert names(out) == sorted(report.FILES)
     assert json.loads((out / "report.json").read_text()) == result.to_json()
-    with pytest.raises(PenchantError, match="report: exists; --force replaces a report, or name another folder"):
+    with pytest.raises(PenchantError, match="report: exists; --force replaces it, or name another folder"):
         workflow.write_report(result, out)
     workflow.write_report(result, out, force=True)
     (out / "letter.txt").write_text("dear")

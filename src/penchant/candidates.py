@@ -6,7 +6,6 @@ Learning needs the extra ``train`` (PyTorch); ranking doesn't.
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -80,7 +79,6 @@ def train_interest(
     check_items(Path(folder) / dataset.ITEMS, content or (), shown, cut)
     model.take_base(artifact.load(base), log.items, log.event_types)
     _check_base(base, log, cut)
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         from penchant.models.neural.interest_training import train_head
     except ModuleNotFoundError as error:

@@ -6,7 +6,6 @@ Needs the extra ``classify`` (PyTorch and scikit-learn) to learn; a saved classi
 from __future__ import annotations
 
 import json
-import os
 import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -183,7 +182,6 @@ def _split(table: Table, settings: ClassifierSettings) -> tuple[Int, Int]:
 
 
 def _train(x: Float, label: Int, settings: ClassifierSettings, progress: Progress) -> ClassifierNetwork:
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         from penchant.models.neural.classifier_training import train_classifier
     except ModuleNotFoundError as error:

@@ -38,15 +38,33 @@ def writing(out: Path, files: Collection[str]) -> Iterator[Path]:
         yield partial
         old = out.parent / f".{out.name}.old-{os.getpid()}"
         try:
+            _to_disk(partial)  # else a crash soon after could leave the name without what it stands for
             if out.exists():
                 out.rename(old)
             partial.rename(out)
+            _sync(out.parent)
         finally:
             _put_away(old, out)
     except OSError as error:
         raise PenchantError(f"{out}: can't be written: {error.strerror}") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _to_disk(folder: Path) -> None:
+    """Wait until all files in a folder, and their names, are on the disk."""
+    for place, _, files in os.walk(folder):
+        for name in files:
+            _sync(Path(place) / name)
+        _sync(Path(place))
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _sweep(out: Path) -> None:
@@ -76,14 +94,23 @@ def make_parent(out: Path) -> None:
         raise PenchantError(f"{out}: can't be written: {error.strerror}") from error
 
 
-def check_replaceable(out: Path, files: Collection[str]) -> None:
-    """Raise ``PenchantError`` if something is at ``out`` that we didn't write: any but a folder of exactly ``files``."""
+def check_replaceable(out: str | Path, files: Collection[str], *, force: bool = True) -> None:
+    """Raise ``PenchantError`` if something is at ``out`` that we didn't write: any but a folder of exactly ``files``.
+
+    Without ``force``, which every command asks for, such a folder isn't replaced either.
+    """
+    out = Path(out)
     if out.is_dir():
-        found = {entry.name for entry in out.iterdir()}
+        try:
+            found = {entry.name for entry in out.iterdir()}
+        except OSError as error:
+            raise PenchantError(f"{out}: can't be read: {error.strerror}") from error
         if found and found != set(files):
-            odd = sorted(found ^ set(files))[0]
+            odd = sorted(found ^ set(files), key=lambda name: (name not in found, name))[0]
             what = "holds" if odd in found else "has no"
             raise PenchantError(f"{out}: exists and {what} {odd}, so it is not replaced; name another folder or remove it")
+        if found and not force:
+            raise PenchantError(f"{out}: exists; --force replaces it, or name another folder")
     elif out.exists():
         raise PenchantError(f"{out}: is a file; name a folder")
 

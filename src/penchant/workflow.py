@@ -182,6 +182,13 @@ class _Candidate:
     seconds: float | None = None
 
 
+def check_names(models: Sequence[str]) -> None:
+    """``PenchantError`` for what is neither a model's name nor a path, before data is read for it."""
+    for name in models:
+        if name not in MODELS and not Path(name).exists():
+            create(name)
+
+
 def _candidate(name: str, log: Interactions, cut: Split, reading: str) -> _Candidate:
     # A path that isn't there is a name that isn't known.
     if name in MODELS or not Path(name).exists():
@@ -281,9 +288,7 @@ def write_report(result: Evaluation, out: str | Path, *, force: bool = False) ->
 
 def check_report(out: str | Path, *, force: bool = False) -> None:
     """``PenchantError`` if a report can't be written to ``out``: what is there stays, unless by ``force``."""
-    if Path(out).is_dir() and any(Path(out).iterdir()) and not force:
-        raise PenchantError(f"{out}: exists; --force replaces a report, or name another folder")
-    folders.check_replaceable(Path(out), report.FILES)
+    folders.check_replaceable(out, report.FILES, force=force)
 
 
 def peak_memory_mb() -> float:

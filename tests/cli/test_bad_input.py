@@ -85,6 +85,13 @@ def refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Refused:
         ('{"user_id": 1}\n{"user_id": \n', "log: no column for item_id"),
         ('{"user_id": 1, "item_id": 2, "timestamp": 3}\n{"user_id": \n', "log line 2: is not JSON"),
         ("[1, 2]\n", "log: is one JSON array; write one object a line (JSON lines) instead"),
+        ("Once upon a time, there was\na log. It had lines!\n" * 9, "log: no column for"),
+        ("Once upon a time there was\na log. It had lines!\n" * 9, "log: reads like prose, not like an event log"),
+        (HEADER + f"a,x,{T}\n" + HEADER + f"b,y,{T}\n", "log line 3: is the header again; remove the line"),
+        ((HEADER + f"a,x,{T}\n").encode("utf-16-le"), "log: looks like UTF-16; read it with --encoding utf-16-le"),
+        ((HEADER + f"a,x,{T}\n").encode("utf-16-be"), "log: looks like UTF-16"),
+        ("user_id\na\nb\n", "log: no column for item_id and timestamp among user_id"),
+        (HEADER.replace(",", ";") + f"a,x,{T}\n", "log line 2, field item_id: is missing"),
         (gzip.compress(HEADER.encode() * 9999)[:-40], "log: the gzip data is damaged or cut short"),
         (gzip.compress(b""), "log: is empty"),
         (b"PK\x03\x04" + b"x" * 99, "log: is a zip archive; unpack it first"),
@@ -143,7 +150,39 @@ def test_where_nothing_can_be_written_is_named(write: Write, refused: Refused, t
     assert refused(log, out=log) == f"{log}: is a file; name a folder"
     assert refused(log, out=log / "out").endswith(f"can't be written: {log} is a file; name another folder")
     assert refused(log, out="/proc/nowhere/out") == "/proc/nowhere/out: can't be written: No such file or directory"
-    assert "exists and has no interactions.parquet, so it is not replaced" in refused(log, out=tmp_path)
+    assert "exists and holds log, so it is not replaced" in refused(log, out=tmp_path)
+
+
+def test_a_dataset_is_replaced_by_force_alone(
+    write: Write, refused: Refused, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log, out = write("log", HEADER + f"a,x,{T}\n"), tmp_path / "dataset"
+    assert main(["prepare", str(log), "--out", str(out), "--json"]) == 0
+    capsys.readouterr()
+    was = (out / "manifest.json").read_bytes()
+    log = write("other", HEADER + f"b,y,{T}\n")
+    assert refused(log, out=out) == f"{out}: exists; --force replaces it, or name another folder"
+    assert (out / "manifest.json").read_bytes() == was
+    assert main(["prepare", str(log), "--out", str(out), "--json", "--force"]) == 0
+    assert (out / "manifest.json").read_bytes() != was
+
+
+def test_without_a_header_the_first_line_is_kept(write: Write, refused: Refused, tmp_path: Path) -> None:
+    log = write("log", "ann,book,red\nbob,film,blue\n")
+    assert "if the first line is no header but an event, add --no-header" in refused(log)
+    words = ["--no-header", "--columns", "user_id=1,item_id=2", "--ordered"]
+    assert prepared(tmp_path, log, *words) == [("ann", "book"), ("bob", "film")]
+
+
+def test_ids_may_hold_anything_but_nothing(write: Write, tmp_path: Path) -> None:
+    rows = [("a b", "x\ny"), ("😀", "z z")]
+    quoted = "".join(f'"{user}","{item}",{T}\n' for user, item in rows)
+    assert prepared(tmp_path, write("log", HEADER + quoted + f",z,{T}\n")) == rows
+
+
+def test_a_long_note_is_no_hindrance(write: Write, tmp_path: Path) -> None:
+    log = write("log", HEADER.strip() + f",note\na,x,{T},{'n' * 10**6}\n")
+    assert prepared(tmp_path, log) == [("a", "x")]
 
 
 # What can be read.
@@ -188,8 +227,8 @@ def test_a_file_may_have_any_name(name: str, kind: str, write: Write, tmp_path: 
 def test_a_dataset_may_have_any_name(write: Write, tmp_path: Path) -> None:
     log = write("log", HEADER + f"a,x,{T}\n")
     for name in ("a b", "[a]*?", "day=1", "new/deep/out"):
-        for _ in range(2):
-            assert main(["prepare", str(log), "--out", str(tmp_path / name), "--json"]) == 0
+        for force in ([], ["--force"]):
+            assert main(["prepare", str(log), "--out", str(tmp_path / name), "--json", *force]) == 0
         assert {p.name for p in (tmp_path / name).iterdir()} == {"interactions.parquet", "items.parquet", "manifest.json"}
 
 

@@ -13,8 +13,10 @@ from typing import Any
 
 import pytest
 
+import penchant
 from penchant import artifact
 from penchant.cli import main
+from penchant.data import dataset
 
 COMMANDS = (
     "demo",
@@ -118,6 +120,53 @@ def test_train_as_json(run: Any) -> None:
     assert set(measured["valid"]) == {"ndcg@10", "recall@10"}
 
 
+def test_a_model_is_replaced_by_force_alone(run: Any) -> None:
+    words = ["train", "dataset", "--model", "popularity", "--out", "forced"]
+    assert run(*words)[0] == 0
+    code, _, err = run(*words)
+    assert code == 2
+    assert "forced: exists; --force replaces it, or name another folder" in err
+    assert run(*words, "--force")[0] == 0
+    for more in ([], ["--force"]):
+        code, _, err = run("evaluate", "dataset", "--models", "popularity", "--out", "dataset", *more)
+        assert code == 2
+        assert "dataset: exists and holds interactions.parquet, so it is not replaced" in err
+
+
+def test_somebody_called_all_can_be_asked_for_alone(run: Any) -> None:
+    rows = value_of(run("recommend", "popular", "dataset", "--users", '"all"', "--k", "2", "--json"))
+    assert [row["user_id"] for row in rows] == ["all", "all"]
+
+
+def test_of_a_small_catalogue_all_is_recommended_unless_more_is_asked_for(run: Any) -> None:
+    rows = [f"u{user},i{item},{1_600_000_000 + item}" for user in range(4) for item in range(4)]
+    Path("few.csv").write_text("\n".join(["user_id,item_id,timestamp", *rows]))
+    assert run("prepare", "few.csv", "--out", "few")[0] == 0
+    assert run("train", "few", "--model", "popularity", "--split", "leave-one-out", "--out", "few-popular")[0] == 0
+    words = ["recommend", "few-popular", "few", "--users", "new"]
+    code, out, _ = run(*words)
+    assert code == 0
+    assert "title" not in out
+    assert 1 < len(value_of(run(*words, "--json"))) < 10
+    code, _, err = run(*words, "--k", "10")
+    assert code == 2
+    assert "k is 10, but must lie between 1 and" in err
+
+
+def test_models_are_looked_at_before_data_is_read(run: Any) -> None:
+    assert "popularty" in run("evaluate", "nowhere", "--models", "popularity,popularty")[2]
+    assert "doesn't rank candidates" in run("rank", "popular", "nowhere", "--candidates", "nothing")[2]
+
+
+def test_threads_are_told_to_sleep_by_the_program_alone(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_WAIT_POLICY")
+    cut = penchant.leave_one_out(dataset.load("dataset"))
+    penchant.create("lstm", width=4, epochs=1).fit(cut.train, cut.valid)
+    assert "OMP_WAIT_POLICY" not in os.environ
+    assert run("doctor")[0] == 0
+    assert os.environ["OMP_WAIT_POLICY"] == "PASSIVE"
+
+
 def test_train_obeys_its_settings(place: Path) -> None:
     settings = json.loads(Path("lstm/config.json").read_text())["settings"]
     assert (settings["width"], settings["epochs"], settings["batch_events"]) == (6, 2, 64)
@@ -126,7 +175,8 @@ def test_train_obeys_its_settings(place: Path) -> None:
 def test_train_tells_people_what_came_of_it(run: Any) -> None:
     code, out, _ = run("train", "dataset", "--model", "popularity", "--out", "told")
     assert code == 0
-    assert out.startswith("popularity is in told: 0 epochs, ")
+    assert out.startswith("popularity is in told: fitted in ")
+    assert "epoch" not in out
     assert "validation ndcg@10 0." in out
     assert "next: penchant recommend told dataset --users all" in out
 
@@ -170,7 +220,7 @@ def test_evaluate_as_json_and_as_a_report(run: Any) -> None:
     assert list(value["controls"]) == ["markov", "recent_popularity"]
     code, out, err = run(*words, "--json")
     assert (code, out) == (2, "")
-    assert json.loads(err)["error"] == "report: exists; --force replaces a report, or name another folder"
+    assert json.loads(err)["error"] == "report: exists; --force replaces it, or name another folder"
     code, out, _ = run(*words, "--force")
     assert code == 0
     assert "all metrics, slices, tests and costs: report/index.html" in out

@@ -16,8 +16,8 @@ Write = Callable[[str, str | bytes], Path]
 
 @pytest.fixture
 def look(write: Write, tmp_path: Path) -> Callable[..., EventFile]:
-    def looked(content: str | bytes, **options: str) -> EventFile:
-        return examine(write("log", content), tmp_path, **options)
+    def looked(content: str | bytes, encoding: str = "utf-8") -> EventFile:
+        return examine(write("log", content), tmp_path, encoding)
 
     return looked
 

@@ -74,7 +74,7 @@ def test_an_unknown_name_is_answered_with_the_known_ones(tmp_path: Path) -> None
 def test_a_folder_of_others_is_not_replaced(known: Known, tmp_path: Path) -> None:
     known(good=place())
     (tmp_path / "precious").write_text("")
-    with pytest.raises(PenchantError, match=r"exists and has no events\.csv"):
+    with pytest.raises(PenchantError, match=r"exists and holds precious"):
         fetch("tiny", tmp_path)
 
 

@@ -44,6 +44,17 @@ def test_small_numbers_are_positions() -> None:
     assert read([0, 1, 2]) == ("index", [0, 10**6, 2 * 10**6], [False] * 3)
 
 
+@pytest.mark.parametrize("notation", [int, str, float])
+def test_days_written_as_one_number_are_days(notation: type) -> None:
+    days = [20240229, 20240301, 20240431]
+    first = int(datetime(2024, 2, 29, tzinfo=UTC).timestamp()) * 10**6
+    assert read([notation(day) for day in days]) == ("ymd", [first, first + 86_400 * 10**6, None], [False, False, True])
+
+
+def test_positions_that_look_like_days_are_positions() -> None:
+    assert read(list(range(20_240_000, 20_250_000, 7)))[0] == "index"
+
+
 @pytest.mark.parametrize(
     ("text", "moment"),
     [

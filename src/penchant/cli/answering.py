@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.markup import escape
 
-from penchant import candidates, classification, workflow
+from penchant import candidates, classification, folders, workflow
 from penchant.cli import arguments, terminal
 from penchant.cli.arguments import Command
 from penchant.data import catalog, dataset, times
@@ -18,22 +18,28 @@ from penchant.interests.people import explained
 from penchant.models.neural.classifier import CELLS, ClassifierSettings
 from penchant.offline import recommend_users
 
+LISTED = 10
 PEOPLE_SHOWN = 20
 CANDIDATES_SHOWN = 100
 
 
 def _recommend(options: argparse.Namespace) -> None:
     log = dataset.load(options.dataset)
-    users: Sequence[str] = log.users.ids if options.users == ["all"] else options.users
+    users: Sequence[str] = log.users.ids if options.users is None else options.users
     now = times.moment(options.now) if options.now else None
     on_screen = not options.json and options.out is None
     with terminal.watching() as progress:
         model = workflow.load_for(options.model, log, progress)
+        k = options.k
+        if k is None:
+            k = min(LISTED, len(model.items))
+            if k < LISTED:
+                progress(f"the model knows {k} items, so lists have {k}", 0, 0)
         rows: Iterable[dict[str, Any]] = recommend_users(
             model,
             log,
             users[:PEOPLE_SHOWN] if on_screen else users,
-            k=options.k,
+            k=k,
             seen=options.seen,
             now=now,
             explain=options.explain,
@@ -58,25 +64,22 @@ def _recommend(options: argparse.Namespace) -> None:
 
 
 def _show_recommendations(rows: list[dict[str, Any]], titles: dict[str, str]) -> None:
-    first = rows[0] if rows else {}
-    parts = [name for name in first if name not in ("user_id", "item_id", "score", "rank", "reason")]
-    reason = [name for name in first if name == "reason"]
+    """A line for each, with titles where there are some."""
+    named = any(titles.get(row["item_id"]) for row in rows)
+    rest = [name for name in (rows[0] if rows else {"score": 0}) if name not in ("user_id", "rank", "item_id")]
     lines = [
-        [r["user_id"], str(r["rank"]), r["item_id"], titles.get(r["item_id"], ""), f"{r['score']:.4g}"]
-        + [f"{r[name]:.4g}" for name in parts]
-        + [r[name] for name in reason]
-        for r in rows
+        [row["user_id"], str(row["rank"]), row["item_id"], *([titles.get(row["item_id"], "")] if named else [])]
+        + [f"{row[name]:.4g}" if isinstance(row[name], float) else row[name] for name in rest]
+        for row in rows
     ]
-    terminal.table(["user_id", "rank", "item_id", "title", "score", *parts, *reason], lines)
+    terminal.table(["user_id", "rank", "item_id", *(["title"] if named else []), *rest], lines)
 
 
 def _recommend_arguments(made: argparse.ArgumentParser) -> None:
     made.add_argument("model", metavar="MODEL", help="a model folder that train wrote")
     made.add_argument("dataset", metavar="DIR", help="a dataset folder that prepare wrote")
-    made.add_argument(
-        "--users", type=arguments.ids, default=["all"], metavar="U1,U2|all", help="ids (quoted as in CSV), or all (default)"
-    )
-    made.add_argument("--k", type=int, default=10, help="items for each (default %(default)s)")
+    arguments.users_argument(made)
+    made.add_argument("--k", type=int, help=f"items for each (default {LISTED}, or all that the model knows)")
     made.add_argument("--now", metavar="TIME", help="the moment asked about, ISO 8601 (default: that of the last event)")
     made.add_argument("--explain", action="store_true", help="show the parts of each score, and the reason")
     arguments.language_argument(made)
@@ -85,10 +88,10 @@ def _recommend_arguments(made: argparse.ArgumentParser) -> None:
 
 
 def _rank(options: argparse.Namespace) -> None:
+    model = candidates.load_ranker(options.model)
     log = dataset.load(options.dataset)
     now = times.moment(options.now) if options.now else None
     with terminal.watching() as progress:
-        model = candidates.load_ranker(options.model)
         rows = candidates.rank_candidates(
             model, log, options.candidates, columns=options.columns, now=now, encoding=options.encoding, progress=progress
         )
@@ -124,6 +127,8 @@ def _rank_arguments(made: argparse.ArgumentParser) -> None:
 
 
 def _classify(options: argparse.Namespace) -> None:
+    if options.out is not None:
+        folders.check_replaceable(options.out, classification.FILES, force=options.force)
     settings = options.set | ({"cell": options.cell} if options.cell else {})
     with terminal.watching() as progress:
         result = classification.classify(
@@ -154,6 +159,7 @@ def _classify_arguments(made: argparse.ArgumentParser) -> None:
     made.add_argument("--cell", choices=CELLS, help="lstm (default), or the article's own equations")
     arguments.settings_argument(made, "settings: " + ", ".join(f"{k}={v}" for k, v in asdict(ClassifierSettings()).items()))
     made.add_argument("--out", metavar="DIR", help="folder for the trained classifier")
+    arguments.force_argument(made)
     made.add_argument("--encoding", default="utf-8", metavar="NAME", help="of text files (default %(default)s)")
 
 

@@ -84,6 +84,11 @@ def ids(word: str) -> list[str]:
         raise argparse.ArgumentTypeError(f"{word!r} is not a line of CSV: {error}") from error
 
 
+def _people(word: str) -> list[str] | None:
+    """``ids``, or ``None`` for ``all``; quoted, that is an id like others."""
+    return None if word == "all" else ids(word)
+
+
 class _Settings(argparse.Action):
     """``--set a=1 --set b=2`` or ``--set a=1 b=2`` as one mapping."""
 
@@ -135,6 +140,21 @@ def settings_argument(made: argparse.ArgumentParser, words: str) -> None:
     made.add_argument("--set", nargs="+", type=pairs, action=_Settings, default={}, metavar="KEY=VALUE", help=words)
 
 
+def force_argument(made: argparse.ArgumentParser) -> None:
+    """``--force``."""
+    made.add_argument("--force", action="store_true", help="replace what such a command wrote there before")
+
+
 def columns_argument(made: argparse._ActionsContainer) -> None:
     """``--columns``."""
     made.add_argument("--columns", type=pairs, default={}, metavar="user_id=A,item_id=B", help="the file's names for ours")
+
+
+def users_argument(made: argparse.ArgumentParser) -> None:
+    """``--users``."""
+    made.add_argument(
+        "--users",
+        type=_people,
+        metavar="U1,U2|all",
+        help="ids, quoted as in CSV, or all (default); somebody called all is '\"all\"'",
+    )

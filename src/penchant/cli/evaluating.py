@@ -18,6 +18,7 @@ from penchant.types import PenchantError
 def _evaluate(options: argparse.Namespace) -> None:
     if options.out is not None:
         workflow.check_report(options.out, force=options.force)
+    workflow.check_names(options.models)
     log = dataset.load(options.dataset, options.content)
     with terminal.watching() as progress:
         result = workflow.compare(
@@ -81,7 +82,7 @@ def _evaluate_arguments(made: argparse.ArgumentParser) -> None:
         "--no-controls", dest="controls", action="store_false", help="leave out simple methods, and shuffled histories"
     )
     made.add_argument("--out", metavar="REPORT", help="folder for a page, index.html, and the same as JSON, CSV and Markdown")
-    made.add_argument("--force", action="store_true", help="replace a report that is there")
+    arguments.force_argument(made)
     made.add_argument(
         "--reading",
         choices=workflow.READINGS,

@@ -22,8 +22,8 @@ PEOPLE_SHOWN = 20
 
 def _interests(options: argparse.Namespace) -> None:
     log = dataset.load(options.dataset)
-    check_users(options.users)
-    users = log.users.ids if options.users == ["all"] else tuple(options.users)
+    users = log.users.ids if options.users is None else tuple(options.users)
+    check_users(users)
     with terminal.watching() as progress:
         model = workflow.load_for(options.model, log, progress)
         topics = topics_of(
@@ -92,9 +92,7 @@ def _figure(value: float | None) -> str:
 def _interests_arguments(made: argparse.ArgumentParser) -> None:
     made.add_argument("model", metavar="MODEL", help="a model folder that train wrote; its topics are kept beside it")
     made.add_argument("dataset", metavar="DIR", help="a dataset folder that prepare wrote")
-    made.add_argument(
-        "--users", type=arguments.ids, default=["all"], metavar="U1,U2|all", help="ids (quoted as in CSV), or all (default)"
-    )
+    arguments.users_argument(made)
     made.add_argument("--topics", type=int, metavar="N", help="how many topics (default: as before, or the best silhouette)")
     made.add_argument("--seed", type=int, default=0, help="of what is drawn to find topics (default %(default)s)")
     made.add_argument("--html", metavar="FILE", help=f"write a page that opens offline, with up to {PEOPLE_SHOWN} people")

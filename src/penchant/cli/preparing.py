@@ -7,13 +7,15 @@ from pathlib import Path
 
 from rich.markup import escape
 
-from penchant import demo, doctor
+from penchant import demo, doctor, folders
 from penchant.cli import arguments, terminal
 from penchant.cli.arguments import Command
 from penchant.data import dataset, sources, times
 from penchant.data.clean import STEPS, PrepareConfig
 from penchant.data.quality import describe
-from penchant.models import MODELS
+
+FIRST = ("popularity", "item_knn", "transitions")
+"""What to compare first: seconds, and what any network has to beat."""
 
 
 def _demo(options: argparse.Namespace) -> None:
@@ -43,6 +45,7 @@ def _data(options: argparse.Namespace) -> None:
             terminal.table(["name", "what", "licence"], [[d.name, d.words, d.licence] for d in sources.DATASETS.values()])
         return
     out = Path(options.out or f"data/{options.name}")
+    folders.check_replaceable(out, sources.FILES, force=options.force)
     with terminal.watching() as progress:
         source = sources.fetch(options.name, out, progress=progress)
     if options.json:
@@ -55,9 +58,11 @@ def _data(options: argparse.Namespace) -> None:
 def _data_arguments(made: argparse.ArgumentParser) -> None:
     made.add_argument("name", nargs="?", metavar="NAME")
     made.add_argument("--out", metavar="DIR", help="folder to write (default data/NAME)")
+    arguments.force_argument(made)
 
 
 def _prepare(options: argparse.Namespace) -> None:
+    folders.check_replaceable(options.out, dataset.FILES, force=options.force)
     log = dataset.read(
         *options.events,
         columns=options.columns,
@@ -66,6 +71,7 @@ def _prepare(options: argparse.Namespace) -> None:
         time_unit=options.time_unit,
         items=options.items,
         item_columns=options.item_columns,
+        header=options.header,
     )
     defaults = PrepareConfig()
     config = PrepareConfig(
@@ -85,7 +91,7 @@ def _prepare(options: argparse.Namespace) -> None:
         terminal.print_json(manifest)
         return
     terminal.table(["", ""], [list(line) for line in describe(manifest)])
-    terminal.answers.print(f"dataset: {options.out}; next: penchant evaluate {options.out} --models {','.join(MODELS)}")
+    terminal.answers.print(f"dataset: {options.out}; next: penchant evaluate {options.out} --models {','.join(FIRST)}")
 
 
 def _prepare_arguments(made: argparse.ArgumentParser) -> None:
@@ -94,12 +100,16 @@ def _prepare_arguments(made: argparse.ArgumentParser) -> None:
         "events", nargs="+", metavar="EVENTS", help="CSV, TSV, Parquet, JSON lines or sequence files, gzipped or not"
     )
     made.add_argument("--out", required=True, metavar="DIR", help="dataset folder to write")
+    arguments.force_argument(made)
     made.add_argument("--items", metavar="FILE", help="what is known of the items: titles, genres, …")
     arguments.columns_argument(made)
     made.add_argument(
         "--item-columns", type=arguments.pairs, default={}, metavar="item_id=A", help="the same for the item file"
     )
     made.add_argument("--ordered", action="store_true", help="the log has no times; its rows are in order")
+    made.add_argument(
+        "--no-header", dest="header", action="store_false", help="the first line is an event; columns are called 1, 2, …"
+    )
     made.add_argument("--encoding", default="utf-8", metavar="NAME", help="of text files (default %(default)s)")
     made.add_argument("--time-unit", choices=times.UNITS, help="what the times are, where their values mislead")
     made.add_argument(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.markup import escape
 
-from penchant import candidates, tuning, workflow
+from penchant import artifact, candidates, folders, tuning, workflow
 from penchant.cli import arguments, terminal
 from penchant.cli.arguments import Command
 from penchant.data import dataset
@@ -17,6 +17,7 @@ from penchant.types import PenchantError
 
 
 def _train(options: argparse.Namespace) -> None:
+    folders.check_replaceable(options.out, artifact.FILES, force=options.force)
     if options.model in RANKERS:
         _train_ranker(options)
         return
@@ -41,9 +42,13 @@ def _train(options: argparse.Namespace) -> None:
         terminal.print_json(result)
         return
     valid = ", ".join(f"{name} {value:.4f}" for name, value in result["valid"].items())
+    learned = f"fitted in {result['seconds']:.1f} s"
+    if result["epochs"]:
+        learned = (
+            f"{result['epochs']} epochs in {result['seconds']:.1f} s, {result['targets_per_second']:,.0f} targets a second"
+        )
     terminal.answers.print(
-        f"{options.model} is in {result['model']}: {result['epochs']} epochs, {result['seconds']:.1f} s, "
-        f"{result['targets_per_second']:,.0f} targets a second, {result['peak_memory_mb']:,.0f} MB; validation {valid}"
+        f"{options.model} is in {result['model']}: {learned}, {result['peak_memory_mb']:,.0f} MB; validation {valid}"
     )
     terminal.answers.print(f"next: penchant recommend {options.out} {options.dataset} --users all")
 
@@ -82,6 +87,7 @@ def _train_arguments(made: argparse.ArgumentParser) -> None:
     made.add_argument("dataset", metavar="DIR", help="a dataset folder that prepare wrote")
     made.add_argument("--model", required=True, metavar="NAME", help=", ".join([*MODELS, *RANKERS]))
     made.add_argument("--out", required=True, metavar="MODEL", help="folder to write")
+    arguments.force_argument(made)
     arguments.settings_argument(made, f"settings; {_settings_words()}")
     made.add_argument("--resume", action="store_true", help="go on after the last finished epoch of an interrupted training")
     made.add_argument(

@@ -52,6 +52,7 @@ class EventLog:
     time_unit: times.TimeUnit | None = None
     items: Path | None = None
     item_columns: Mapping[str, str] = field(default_factory=dict)
+    header: bool = True
 
 
 @dataclass(frozen=True)
@@ -75,12 +76,14 @@ def read(
     time_unit: str | None = None,
     items: str | Path | None = None,
     item_columns: Mapping[str, str] | None = None,
+    header: bool = True,
 ) -> EventLog:
     """Name the sources of a log: paths (CSV, TSV, Parquet, JSON lines, sequence files, each gzipped or not) or dataframes.
 
     ``columns`` maps Penchant's names to the log's where it speaks no known dialect; ``ordered`` says that it has
-    order but no times; ``time_unit`` (one of ``s, ms, us, ns, iso, index``) overrules what the values tell; ``items``
-    is a file that describes items. Raises ``PenchantError`` for a path that isn't there.
+    order but no times; ``time_unit`` (one of ``s, ms, us, ns, iso, ymd, index``) overrules what the values tell; ``items``
+    is a file that describes items; without a ``header``, the columns of text files are called 1, 2, …. Raises
+    ``PenchantError`` for a path that isn't there.
     """
     if time_unit is not None and time_unit not in times.UNITS:
         raise PenchantError(f"{time_unit!r} is not a unit of time; the units are {', '.join(times.UNITS)}")
@@ -91,7 +94,8 @@ def read(
     for path in (*named, catalogue):
         if isinstance(path, Path) and not path.exists():
             raise PenchantError(f"{path}: no such file")
-    return EventLog(named, dict(columns or {}), ordered, encoding, time_unit, catalogue, dict(item_columns or {}))  # type: ignore[arg-type]
+    unit: Any = time_unit
+    return EventLog(named, dict(columns or {}), ordered, encoding, unit, catalogue, dict(item_columns or {}), header)
 
 
 def prepare(
@@ -182,7 +186,7 @@ def _open(log: EventLog, work: Path) -> list[Source]:
 
 
 def _open_one(log: EventLog, given: Any, first_row: int, staged: Path) -> Source:
-    file = examine(given, staged.parent, log.encoding) if isinstance(given, Path) else None
+    file = examine(given, staged.parent, log.encoding, header=log.header) if isinstance(given, Path) else None
     name = str(given) if isinstance(given, Path) else f"the {type(given).__name__}"
     frame = engine.scan(file) if file else engine.from_native(given)
     found = engine.columns(frame, name)
@@ -199,6 +203,8 @@ def _open_one(log: EventLog, given: Any, first_row: int, staged: Path) -> Source
         return f"{name} {place}"
 
     rows = _inspect(events, file, name, where, first_row)
+    if file and file.has_header:
+        _refuse_header(events, mapped, where)
     unit: times.TimeUnit = "index"
     if "timestamp" in mapped.columns:
         unit = log.time_unit or times.tell_unit(events, name, where)
@@ -279,6 +285,14 @@ def _inspect(events: Frame, file: EventFile | None, name: str, where: Callable[[
                 f"{where(found[column])}, field {column}: is longer than {LONGEST_ID:,} characters; shorten the id"
             )
     return int(found["rows"])
+
+
+def _refuse_header(events: Frame, mapped: dialects.Mapped, where: Callable[[int], str]) -> None:
+    """Refuse a header that stands among the events, as it does where files with headers were put end to end."""
+    again = [nw.col(c) == mapped.columns[c] for c in ("user_id", "item_id")]
+    row = engine.row(events.filter(nw.all_horizontal(*again, ignore_nulls=True)).select(nw.col("row").min()))["row"]
+    if row is not None:
+        raise PenchantError(f"{where(row)}: is the header again; remove the line, or name the files one by one")
 
 
 def _one_log(sources: Sequence[Source]) -> Frame:

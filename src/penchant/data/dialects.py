@@ -184,6 +184,8 @@ def _unknown(
     mapping = dict(known) | guess(free, missing)
     suggestion = ",".join(f"{c}={mapping.get(c, '?')}" for c in required)
     order = "; if it has no times and its rows are in order, add --ordered" if "timestamp" in missing else ""
+    if not any(c.isdigit() for c in found):
+        order += "; if the first line is no header but an event, add --no-header"
     return (
         f"{source}: no column for {' and '.join(missing)} among {listed(found)}; "
         f"say which is which, for example --columns {suggestion}{order} "

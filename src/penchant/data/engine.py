@@ -143,6 +143,14 @@ def iso_microseconds(frame: Frame, column: str, into: str) -> Frame:
     return nw.from_native(native.with_columns((whole + micros - shift).alias(into)).drop("_iso"))
 
 
+def day_microseconds(frame: Frame, column: str, into: str) -> Frame:
+    """Days as numbers like 20240531 as microseconds since 1970 UTC; what isn't a day becomes null."""
+    native: pl.LazyFrame = frame.to_native()
+    whole = pl.col(column).cast(pl.Int64, strict=False)
+    day = pl.when(whole == pl.col(column)).then(whole.cast(pl.String)).str.to_datetime("%Y%m%d", time_unit="us", strict=False)
+    return nw.from_native(native.with_columns(day.cast(pl.Int64).alias(into)))
+
+
 def sink(frame: Frame, path: Path) -> None:
     """Write a frame to Parquet, streaming."""
     native: pl.LazyFrame = frame.to_native()

@@ -31,6 +31,8 @@ DELIMITERS = ("\t", ",", ";", "|")
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 VALUE = re.compile(r"\s*([-+]?\d+(\.\d*)?([eE][-+]?\d+)?|\d{4}-\d\d-\d\d([T ].*)?)\s*")
 """A number or a date: what a row holds and a header doesn't."""
+PUNCTUATION = 0.02
+"""Ids seldom end in a full stop or a comma; in prose every tenth word does."""
 COLUMN_NAMES = ("user_id", "userid", "item_id", "itemid", "sessionid", "movieid")
 
 Kind = Literal["parquet", "jsonl", "delimited", "double_colon", "sequences"]
@@ -59,10 +61,11 @@ class EventFile:
         return row + 1 + self.has_header
 
 
-def examine(source: Path, work: Path, encoding: str = "utf-8") -> EventFile:
+def examine(source: Path, work: Path, encoding: str = "utf-8", *, header: bool = True) -> EventFile:
     """Tell a file's kind, separator and columns.
 
-    ``work`` takes the rewritten copy of gzipped or not UTF-8 files. Raises ``PenchantError`` on a file
+    ``work`` takes the rewritten copy of gzipped or not UTF-8 files; without a ``header``, the first line of fields is an event
+    like others, else what it holds tells whether it is one. Raises ``PenchantError`` on a file
     that can't be an event log: empty, binary, an unknown compression.
     """
     path = _as_utf8(source, work, encoding)
@@ -78,7 +81,7 @@ def examine(source: Path, work: Path, encoding: str = "utf-8") -> EventFile:
     _refuse_binary(source, head)
     text = head.decode("utf-8", errors="replace")
     eol = "\r" if "\r" in text and "\n" not in text else "\n"
-    return _examine_text(source, path, [line for line in text.split(eol) if line.strip()], eol)
+    return _examine_text(source, path, [line for line in text.split(eol) if line.strip()], eol, header=header)
 
 
 def _as_utf8(source: Path, work: Path, encoding: str) -> Path:
@@ -129,6 +132,8 @@ def _refuse_binary(source: Path, head: bytes) -> None:
     for magic, name in known.items():
         if head.startswith(magic):
             raise PenchantError(f"{source}: is {name}; unpack it first (of compressions, gzip is read as it is)")
+    if any(head[start:200:2].count(0) > len(head[:200]) / 3 for start in (0, 1)):
+        raise PenchantError(f"{source}: looks like UTF-16; read it with --encoding utf-16-le, or utf-16-be")
     if b"\x00" in head:
         raise PenchantError(
             f"{source}: is a binary file (a zero byte at byte {head.index(0)}); "
@@ -136,7 +141,7 @@ def _refuse_binary(source: Path, head: bytes) -> None:
         )
 
 
-def _examine_text(source: Path, path: Path, lines: list[str], eol: str) -> EventFile:
+def _examine_text(source: Path, path: Path, lines: list[str], eol: str, *, header: bool) -> EventFile:
     first = lines[0]
     if first.lstrip().startswith("{"):
         keys = _json_keys(lines)
@@ -152,17 +157,28 @@ def _examine_text(source: Path, path: Path, lines: list[str], eol: str) -> Event
     if first.count(separator) == 0:
         words = first.split()
         if len(words) > 1 and not _is_header(words, lines[1:2]):
+            _refuse_prose(source, lines)
             return EventFile(source, path, "sequences", eol=eol, columns=("user_id", "item_id"))
         separator = " " if len(words) > 1 else ","
     csv.field_size_limit(sys.maxsize)
     fields = next(csv.reader([first.rstrip("\r")], delimiter=separator))
-    has_header = _is_column_name(fields) or not any(VALUE.fullmatch(field) for field in fields)
+    has_header = header and (_is_column_name(fields) or not any(VALUE.fullmatch(field) for field in fields))
     columns = tuple(field.strip() for field in fields) if has_header else _numbered(len(fields))
     if has_header:
         for name, count in Counter(columns).items():
             if count > 1:
                 raise PenchantError(f"{source} line 1: two columns are called {shortened(name)!r}; rename one")
     return EventFile(source, path, "delimited", separator, eol, columns, has_header)
+
+
+def _refuse_prose(source: Path, lines: Sequence[str]) -> None:
+    """Refuse what would be read as people and their items, though many of its words end as sentences and clauses do."""
+    words = [word for line in lines for word in line.split()]
+    if sum(word.endswith((".", ",", ";", ":", "!", "?")) for word in words) > len(words) * PUNCTUATION:
+        raise PenchantError(
+            f"{source}: reads like prose, not like an event log; CSV, TSV, Parquet, JSON lines and sequence files (a user and "
+            "their items on a line) are read"
+        )
 
 
 def _is_column_name(words: Sequence[str]) -> bool:

@@ -15,7 +15,7 @@ from penchant.data import engine
 from penchant.data.engine import Frame
 from penchant.types import PenchantError
 
-TimeUnit = Literal["s", "ms", "us", "ns", "iso", "index"]
+TimeUnit = Literal["s", "ms", "us", "ns", "iso", "ymd", "index"]
 UNITS: tuple[str, ...] = get_args(TimeUnit)
 
 # A number is taken for a moment of the unit in which it lies between 1990 and 2100 (seconds: from 1973 on, so that
@@ -32,6 +32,7 @@ WORDS = {
     "us": "microseconds since 1970",
     "ns": "nanoseconds since 1970",
     "iso": "dates in ISO 8601, UTC unless they say otherwise",
+    "ymd": "days written as 20240531",
     "index": "positions: order without times",
 }
 NAMES = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds", "iso": "dates"}
@@ -58,6 +59,7 @@ def tell_unit(frame: Frame, name: str, where: Callable[[int], str]) -> TimeUnit:
     number = nw.col("_number")
     masks = {unit: number.is_between(low, high, closed="left") for unit, (low, high) in RANGES.items()}
     masks["small"] = (number >= 0) & (number < SMALL)
+    masks["ymd"] = _is_day(number)
     masks["number"] = ~number.is_null()
     masks["iso"] = ~nw.col("_moment").is_null()
     masks["unreadable"] = ~nw.col("timestamp").is_null() & number.is_null() & nw.col("_moment").is_null()
@@ -76,7 +78,16 @@ def tell_unit(frame: Frame, name: str, where: Callable[[int], str]) -> TimeUnit:
         )
     if kinds:
         return kinds[0]  # type: ignore[return-value]
+    if found["ymd"].count > found["number"].count / 2:  # of positions, one in a hundred looks like a day
+        return "ymd"
     return "index" if found["small"].count == found["number"].count else "s"
+
+
+def _is_day(number: nw.Expr) -> nw.Expr:
+    """Whether a number is a day of 1971 to 2099 written as 20240531."""
+    month, day = number // 100 % 100, number % 100
+    inside = number.is_between(19_710_101, 20_991_231) & month.is_between(1, 12) & day.is_between(1, 31)
+    return inside & (number == number.round(0))
 
 
 def _with_numbers(frame: Frame) -> Frame:
@@ -116,6 +127,9 @@ def to_microseconds(frame: Frame, unit: TimeUnit) -> Frame:
     else:
         frame = _with_numbers(frame)
         if unit == "iso":
+            moment = nw.col("_moment")
+        elif unit == "ymd":
+            frame = engine.day_microseconds(frame, "_number", into="_moment")
             moment = nw.col("_moment")
         else:
             scaled = (nw.col("_number") * TO_MICROSECONDS[unit]).clip(-FAR, FAR).round(0)

@@ -138,6 +138,14 @@ def test_a_checkpoint_of_other_data_is_refused(split: Split, tmp_path: Path) -> 
             create("lstm", **SMALL).fit(train, split.valid, checkpoint=tmp_path / "run")
 
 
+def test_a_checkpoint_of_another_split_or_model_is_refused(split: Split, tmp_path: Path) -> None:
+    fitted(split, checkpoint=tmp_path / "run", epochs=1)
+    other = replace(split.train, item=split.train.item[::-1].copy())  # as many events of the same dataset
+    for name, train in (("lstm", other), ("gru", split.train)):
+        with pytest.raises(PenchantError, match="was made with other settings or data"):
+            create(name, **SMALL).fit(train, split.valid, checkpoint=tmp_path / "run")
+
+
 def cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-5])
 

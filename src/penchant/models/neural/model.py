@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
@@ -24,8 +23,6 @@ class NeuralModel(Model):
     settings: NeuralSettings
 
     def _fit(self, train: Sequences, valid: Cases | None, monitor: Monitor) -> None:
-        # Threads that spin while they wait make two trainings on one machine ten times slower; sleeping costs a tenth.
-        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         try:
             from penchant.models.neural.network import BODIES
             from penchant.models.neural.training import train_network

@@ -6,6 +6,7 @@ weights as one that wasn't.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import time
@@ -51,7 +52,7 @@ def train_network(
         raise PenchantError("no user has two events in the training part, so there is nothing that follows anything to learn")
     network = Network(shape_of(train), settings, body)
     trainer = Trainer(network, settings, train)
-    identity = _identity(settings, train, valid)
+    identity = _identity(model, train, valid)
     run = checkpoint.load(monitor.checkpoint, identity)
     if run.epoch:
         trainer.restore(run)
@@ -298,8 +299,15 @@ def _words(run: Run) -> str:
     return f"epoch {run.epoch}: loss {last['loss']:.3f}{measured}"
 
 
-def _identity(settings: NeuralSettings, train: Sequences, valid: Cases | None) -> str:
-    """What a checkpoint must agree in to be gone on from: all but the patience, and the epochs unless rates depend on them."""
+def _identity(model: NeuralModel, train: Sequences, valid: Cases | None) -> str:
+    """What a checkpoint must agree in to be gone on from: the model, its settings (but the patience, and the epochs unless
+    rates depend on them), and the events of this split.
+    """
+    settings = model.settings
     free = ("epochs", "patience") if settings.schedule == "constant" else ("patience",)
     chosen = {k: v for k, v in asdict(settings).items() if k not in free}
-    return json.dumps([chosen, train.content_hash, len(train.item), len(train.items), valid is not None], sort_keys=True)
+    cut = hashlib.sha256()
+    for part in (train, *((valid.histories, valid.targets) if valid is not None else ())):
+        for array in (part.offsets, part.item, part.timestamp):
+            cut.update(np.ascontiguousarray(array).tobytes())
+    return json.dumps([model.name, chosen, train.content_hash, len(train.items), cut.hexdigest()], sort_keys=True)
