@@ -8,6 +8,7 @@ FOLDER holds the public logs (examples/README.md says which); DIR gets the datas
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import sys
 import tomllib
@@ -18,11 +19,14 @@ from typing import Any
 import numpy as np
 
 from examples import habits
-from penchant import workflow
+from examples.habits import Prepared
+from penchant import evaluation, workflow
+from penchant import sequences as seq
 from penchant.data import dataset
 from penchant.data.clean import PrepareConfig
 from penchant.evaluation import Evaluation, Live
 from penchant.evaluation.progressive import HOUR, MINUTE
+from penchant.models import create
 from penchant.types import Interactions, PenchantError
 
 HERE = Path(__file__).parent
@@ -54,31 +58,56 @@ class Example:
         return cls(**table)
 
 
-def run(name: str, data: Path, out: Path, sample: int = 0) -> dict[str, Any]:
-    """Prepare the log, measure its habits, train and compare the models; write ``found.md`` and the report into ``out``."""
+def run(name: str, data: Path, out: Path, sample: int = 0, *, brief: bool = False) -> dict[str, Any]:
+    """Prepare the log, measure its habits, train and compare the models; write ``found.md`` and the report into ``out``.
+
+    ``brief`` trains networks for one epoch.
+    """
     example = Example.read(HERE / name / "config.toml")
+    if brief:
+        example = replace(example, models={n: s | ({"epochs": 1} if "epochs" in s else {}) for n, s in example.models.items()})
     out.mkdir(parents=True, exist_ok=True)
     log = prepare(example, data, out, sample)
-    found = {habit: habits.HABITS[habit](log, out / "dataset") for habit in example.habits}
-    result = compare(example, log, out)
+    everything = log
+    if example.prepare.get("without"):
+        everything = prepare(replace(example, prepare=example.prepare | {"without": ()}), data, out, sample, "everything")
+    found = {habit: habits.HABITS[habit](everything) for habit in example.habits}
+    result = compare(example, log.events, out)
     words = page(example, found, result)
+    if everything is not log:
+        words += "\n".join(["", *counted_as_liking(example, log.events, everything.events), ""])
     (out / "found.md").write_text(words, encoding="utf-8")
     workflow.write_report(result, out / "report", force=True)
     return {"habits": {habit: table.rows for habit, table in found.items()}, **result.to_json()}
 
 
-def prepare(example: Example, data: Path, out: Path, sample: int) -> Interactions:
+def prepare(example: Example, data: Path, out: Path, sample: int, folder: str = "dataset") -> Prepared:
     """The dataset, made by ``write_dataset``; of a sample, the events of so many people spread evenly over all."""
     options = dict(example.log)
     events = [data / path for path in options.pop("events")]
     if "items" in options:
         options["items"] = data / options["items"]
-    dataset.write_dataset(dataset.read(*events, **options), out / "dataset", PrepareConfig(**example.prepare), progress=say)
-    log = dataset.load(out / "dataset")
-    if not sample:
-        return log
-    people = np.unique(np.linspace(0, len(log.users) - 1, sample).astype(np.int64))
-    return log.where(np.isin(log.user, people))
+    if "attributes" in options:
+        options["items"] = with_attributes(options["items"], data / options.pop("attributes"), out / "items.csv")
+    words = options.pop("content", None)
+    settings: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in example.prepare.items()}
+    dataset.write_dataset(dataset.read(*events, **options), out / folder, PrepareConfig(**settings), progress=say)
+    log = dataset.load(out / folder, words)
+    people = np.unique(np.linspace(0, len(log.users) - 1, sample or len(log.users)).astype(np.int64))
+    kept = np.isin(log.user, people)
+    return Prepared(log.where(kept), out / folder, kept)
+
+
+def with_attributes(items: Path, attributes: Path, out: Path) -> Path:
+    """The item file (tab-separated) with a column more: of each item the codes that a JSON object gives it, as words."""
+    codes = json.loads(attributes.read_text(encoding="utf-8"))
+    with items.open(encoding="utf-8", newline="") as file, out.open("w", encoding="utf-8", newline="") as joined:
+        reader = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
+        writer = csv.DictWriter(joined, [*(reader.fieldnames or ()), "attributes"])
+        writer.writeheader()
+        for row in reader:
+            writer.writerow(row | {"attributes": " ".join(f"a{code}" for code in codes.get(row["item_id"], ()))})
+    return out
 
 
 def compare(example: Example, log: Interactions, out: Path) -> Evaluation:
@@ -87,13 +116,29 @@ def compare(example: Example, log: Interactions, out: Path) -> Evaluation:
     for name, settings in example.models.items():
         kind, given = settings.get("model", name), {key: value for key, value in settings.items() if key != "model"}
         paths[str(out / "models" / name)] = name
-        workflow.train(
-            log, kind, out / "models" / name, settings=given, split=example.compare.get("split"), progress=say
-        )
+        workflow.train(log, kind, out / "models" / name, settings=given, split=example.compare.get("split"), progress=say)
     live = None
     if example.live:
         live = Live(round(example.live.get("delay", 0) * MINUTE), round(example.live.get("refresh", 0) * HOUR))
     return renamed(workflow.compare(log, list(paths), controls=False, live=live, progress=say, **example.compare), paths)
+
+
+def counted_as_liking(example: Example, log: Interactions, everything: Interactions) -> list[str]:
+    """What the models that learn in one go are worth if all that was shown counts as liking, asked for the same events."""
+    cut = evaluation.split(log, example.compare.get("split"))
+    assert cut.cuts is not None
+    shown = seq.histories(everything, everything.timestamp < cut.cuts[0])
+    models = {}
+    for name in ("popularity", "transitions"):
+        models[f"{name}, likings"] = create(name).fit(cut.train)
+        models[f"{name}, all that was shown"] = create(name).fit(shown)
+    result = evaluation.evaluate(models, cut, k=example.compare.get("k", 10), seen=example.compare["seen"], own_items=True)
+    counts = f"({len(shown.item):,} events instead of {len(cut.train.item):,})"
+    return [
+        f"**Learned from likings alone, or from all that was shown {counts}**",
+        "",
+        result.to_markdown([f"{metric}@{result.k}" for metric in METRICS[:2]]),
+    ]
 
 
 def renamed(result: Evaluation, names: dict[str, str]) -> Evaluation:

@@ -16,6 +16,19 @@ HOUR = 3600 * MICROSECONDS
 
 
 @dataclass(frozen=True)
+class Prepared:
+    """A dataset folder, or the ``events`` of some of its people: those ``kept[m] bool`` of the folder's."""
+
+    events: Interactions
+    folder: Path
+    kept: Array
+
+    def measure(self, name: str) -> Array:
+        """A column of numbers the log had beside its events, ``[len(events)] float64``."""
+        return np.asarray(dataset.measure(self.folder, name)[self.kept])
+
+
+@dataclass(frozen=True)
 class Table:
     """What was measured, in words, and the figures."""
 
@@ -43,8 +56,9 @@ def _last_same(log: Interactions) -> Int:
     return last
 
 
-def repeats(log: Interactions, _: Path) -> Table:
+def repeats(prepared: Prepared) -> Table:
     """How many events are of an item the person had before, by the time since then."""
+    log = prepared.events
     last = _last_same(log)
     again = np.flatnonzero(last >= 0)
     names = ("within an hour", "an hour to a day", "a day to a week", "a week to 30 days", "30 to 90 days", "later")
@@ -54,8 +68,9 @@ def repeats(log: Interactions, _: Path) -> Table:
     return Table("Events with an item the person had before, by the time since then", ("again", "events", "of all"), rows)
 
 
-def freshness(log: Interactions, _: Path) -> Table:
+def freshness(prepared: Prepared) -> Table:
     """How old items are, since their first event by anybody, when they are turned to."""
+    log = prepared.events
     first = np.full(len(log.items), np.iinfo(np.int64).max)
     np.minimum.at(first, log.item, log.timestamp)
     age = log.timestamp - first[log.item]
@@ -64,12 +79,15 @@ def freshness(log: Interactions, _: Path) -> Table:
     rows = _by_class(later, (HOUR, 6 * HOUR, DAY, 3 * DAY, 7 * DAY), names, len(later))
     middle = float(np.median(later)) / HOUR
     return Table(
-        f"Age of items, since their first event, at all later events (median {middle:.1f} hours)", ("age", "events", "share"), rows
+        f"Age of items, since their first event, at all later events (median {middle:.1f} hours)",
+        ("age", "events", "share"),
+        rows,
     )
 
 
-def sessions(log: Interactions, _: Path) -> Table:
+def sessions(prepared: Prepared) -> Table:
     """How alike two sessions next to each other are, and what the time of day has to do with it."""
+    log = prepared.events
     key = log.user.astype(np.int64) * (int(log.session.max()) + 1) + log.session
     _, start, size = np.unique(key, return_index=True, return_counts=True)
     last = _last_same(log)
@@ -98,11 +116,11 @@ def _shared_with_last(log: Interactions, start: Int, size: Int, *, alike: bool) 
     return np.array(found)
 
 
-def completion(log: Interactions, folder: Path) -> Table:
+def completion(log: Prepared) -> Table:
     """How much of a video is watched, and how that goes with likes and hates."""
-    played, length, like, hate = (_of_sample(log, folder, name) for name in ("play_time", "duration_ms", "is_like", "is_hate"))
+    played, length, like, hate = (log.measure(name) for name in ("dwell", "duration_ms", "is_like", "is_hate"))
     known = length > 0
-    share = played[known] / length[known]
+    share = 1000 * played[known] / length[known]
     edges = (0.1, 0.3, 0.7, 1.0)
     place = np.searchsorted(edges, share, side="right")
     rows = []
@@ -114,13 +132,10 @@ def completion(log: Interactions, folder: Path) -> Table:
     return Table("How much of a video is watched, and likes and hates by it", head, rows)
 
 
-def _of_sample(log: Interactions, folder: Path, name: str) -> Int:
-    raise NotImplementedError
-
-
-def attributes(log: Interactions, folder: Path) -> Table:
-    """How often the next purchase shares something with the last ones, beside chance: the same person's item of another."""
-    described = describe_items(folder / dataset.ITEMS)
+def attributes(prepared: Prepared) -> Table:
+    """How often a purchase shares something with the one before, beside chance: an item drawn by how often it is bought."""
+    log = prepared.events
+    described = describe_items(prepared.folder / dataset.ITEMS)
     has = [set(str(described.get(item, {}).get("attributes", "")).split()) for item in log.items.ids]
     users = np.bincount(log.item, minlength=len(log.items))
     rare = {word for word, count in _counted(has).items() if count <= len(has) / 20}
@@ -143,6 +158,6 @@ def _counted(has: Iterable[set[str]]) -> dict[str, int]:
     return counts
 
 
-HABITS: Mapping[str, Callable[[Interactions, Path], Table]] = {
+HABITS: Mapping[str, Callable[[Prepared], Table]] = {
     table.__name__: table for table in (repeats, freshness, sessions, completion, attributes)
 }

@@ -66,6 +66,7 @@ def _prepare(options: argparse.Namespace) -> None:
         time_unit=options.time_unit,
         items=options.items,
         item_columns=options.item_columns,
+        kinds=options.kinds,
     )
     defaults = PrepareConfig()
     config = PrepareConfig(
@@ -78,6 +79,7 @@ def _prepare(options: argparse.Namespace) -> None:
         session_gap=options.session_gap,
         event_type=options.event_type,
         value=options.value,
+        without=tuple(options.without),
     )
     with terminal.watching() as progress:
         manifest = dataset.write_dataset(log, options.out, config, progress=progress)
@@ -99,6 +101,13 @@ def _prepare_arguments(made: argparse.ArgumentParser) -> None:
     made.add_argument(
         "--item-columns", type=arguments.pairs, default={}, metavar="item_id=A", help="the same for the item file"
     )
+    made.add_argument(
+        "--kinds",
+        type=arguments.pairs,
+        default={},
+        metavar="hate=A,like=B",
+        help="columns of 0 and 1 that mark kinds of events; of several the first",
+    )
     made.add_argument("--ordered", action="store_true", help="the log has no times; its rows are in order")
     made.add_argument("--encoding", default="utf-8", metavar="NAME", help="of text files (default %(default)s)")
     made.add_argument("--time-unit", choices=times.UNITS, help="what the times are, where their values mislead")
@@ -111,6 +120,13 @@ def _prepare_arguments(made: argparse.ArgumentParser) -> None:
     )
     cleaning = made.add_argument_group("cleaning", "steps: " + "; ".join(f"{name}: {words}" for name, words in STEPS.items()))
     cleaning.add_argument("--skip", type=arguments.words, default=[], metavar="STEP,STEP", help="leave steps out")
+    cleaning.add_argument(
+        "--without",
+        type=arguments.words,
+        default=[],
+        metavar="KIND,KIND",
+        help="kinds of events that say no liking: they leave",
+    )
     cleaning.add_argument("--earliest", metavar="DATE", help="earlier times are impossible (default 1971-01-01)")
     cleaning.add_argument("--latest", metavar="DATE", help="times from here on are impossible (default 2100-01-01)")
     cleaning.add_argument(

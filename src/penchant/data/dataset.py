@@ -24,9 +24,9 @@ from penchant.data.clean import NO_ID, Cleaner, PrepareConfig, frequent
 from penchant.data.content import read_content
 from penchant.data.engine import Frame, Table
 from penchant.data.features import FEATURES, add_features
-from penchant.data.files import EventFile, examine, find_fault
+from penchant.data.files import EventFile, examine, find_fault, listed
 from penchant.data.quality import Quality
-from penchant.types import EVENT_COLUMNS, Clock, Int, Interactions, PenchantError, Progress, Vocabulary, quiet
+from penchant.types import EVENT_COLUMNS, Array, Clock, Int, Interactions, PenchantError, Progress, Vocabulary, quiet
 
 FORMAT = 1
 FILES = MANIFEST, INTERACTIONS, ITEMS = "manifest.json", "interactions.parquet", "items.parquet"
@@ -34,6 +34,7 @@ LONGEST_ID = 1024
 MOST_EVENT_TYPES = 10_000
 IDS = ("user_id", "item_id", "session_id", "event_id")
 SUSPECT = "_suspect"
+MARKED = ("1", "1.0", "true")
 WORKING = ("row", "unreadable", SUSPECT)
 RESERVED = (*EVENT_COLUMNS, *FEATURES, *WORKING)
 
@@ -52,6 +53,7 @@ class EventLog:
     time_unit: times.TimeUnit | None = None
     items: Path | None = None
     item_columns: Mapping[str, str] = field(default_factory=dict)
+    kinds: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -75,12 +77,14 @@ def read(
     time_unit: str | None = None,
     items: str | Path | None = None,
     item_columns: Mapping[str, str] | None = None,
+    kinds: Mapping[str, str] | None = None,
 ) -> EventLog:
     """Name the sources of a log: paths (CSV, TSV, Parquet, JSON lines, sequence files, each gzipped or not) or dataframes.
 
     ``columns`` maps Penchant's names to the log's where it speaks no known dialect; ``ordered`` says that it has
     order but no times; ``time_unit`` (one of ``s, ms, us, ns, iso, index``) overrules what the values tell; ``items``
-    is a file that describes items. Raises ``PenchantError`` for a path that isn't there.
+    is a file that describes items; ``kinds`` maps kinds of events to columns of 0 and 1 that mark them, of several the
+    first (``{"hate": "is_hate", "like": "is_like"}``). Raises ``PenchantError`` for a path that isn't there.
     """
     if time_unit is not None and time_unit not in times.UNITS:
         raise PenchantError(f"{time_unit!r} is not a unit of time; the units are {', '.join(times.UNITS)}")
@@ -91,7 +95,16 @@ def read(
     for path in (*named, catalogue):
         if isinstance(path, Path) and not path.exists():
             raise PenchantError(f"{path}: no such file")
-    return EventLog(named, dict(columns or {}), ordered, encoding, time_unit, catalogue, dict(item_columns or {}))  # type: ignore[arg-type]
+    return EventLog(
+        named,
+        dict(columns or {}),
+        ordered,
+        encoding,
+        time_unit,  # type: ignore[arg-type]
+        catalogue,
+        dict(item_columns or {}),
+        dict(kinds or {}),
+    )
 
 
 def prepare(
@@ -190,7 +203,7 @@ def _open_one(log: EventLog, given: Any, first_row: int, staged: Path) -> Source
         mapped = dialects.Mapped(dialects.SEQUENCES, {"user_id": "user_id", "item_id": "item_id"})
     else:
         mapped = dialects.resolve(name, found, log.columns, ordered=log.ordered)
-    events = _penchant_columns(frame, found, mapped, file, name, first_row)
+    events = _penchant_columns(frame, found, mapped, file, name, first_row, _kind(name, found, mapped, log.kinds))
     if file and file.kind != "parquet":
         events = engine.stage(file, events, staged)
 
@@ -211,7 +224,13 @@ def _open_one(log: EventLog, given: Any, first_row: int, staged: Path) -> Source
 
 
 def _penchant_columns(
-    frame: Frame, found: Sequence[str], mapped: dialects.Mapped, file: EventFile | None, name: str, first_row: int
+    frame: Frame,
+    found: Sequence[str],
+    mapped: dialects.Mapped,
+    file: EventFile | None,
+    name: str,
+    first_row: int,
+    kind: Sequence[nw.Expr],
 ) -> Frame:
     """Rename to Penchant's columns and add ``row``: ids as text, numbers as numbers, times raw, other columns as they are.
 
@@ -222,6 +241,8 @@ def _penchant_columns(
     textual = [c for c in found if schema[c] == nw.String]
     chosen = []
     for canonical, source in mapped.columns.items():
+        if canonical == "event_type" and kind:
+            continue
         if schema[source].is_nested() or (canonical == "timestamp" and schema[source] in (nw.Boolean, nw.Duration, nw.Time)):
             raise PenchantError(f"{name}, field {source}: holds {schema[source]}, which can't be the {canonical} of an event")
         value = nw.col(source)
@@ -240,7 +261,7 @@ def _penchant_columns(
             (blank[-1] | last.str.contains("::", literal=True) if file.kind == "double_colon" else blank[-1]).alias(SUSPECT),
             nw.all_horizontal(*blank, ignore_nulls=False).alias("_blank"),
         ]
-    frame = engine.number_rows(frame.select(*checks, *chosen, *context), first_row)
+    frame = engine.number_rows(frame.select(*checks, *chosen, *kind, *context), first_row)
     if checks:
         frame = frame.filter(~nw.col("_blank")).drop("_blank")
     frame = engine.as_ids(frame, [c for c in (*IDS, "event_type") if c in mapped.columns])
@@ -248,6 +269,22 @@ def _penchant_columns(
     if mapped.columns.get("dwell", "").endswith("_ms"):
         frame = frame.with_columns(nw.col("dwell") / 1000)
     return frame
+
+
+def _kind(name: str, found: Sequence[str], mapped: dialects.Mapped, kinds: Mapping[str, str]) -> list[nw.Expr]:
+    """The kind that the first marked column of 0 and 1 says, else what the log says itself; empty without ``kinds``."""
+    if not kinds:
+        return []
+    kind: nw.Expr = nw.lit(None, nw.String)
+    if "event_type" in mapped.columns:
+        own = nw.col(mapped.columns["event_type"]).cast(nw.String)
+        kind = nw.when(own.str.strip_chars() != "").then(own)
+    for word, column in reversed(list(kinds.items())):
+        if column not in found:
+            raise PenchantError(f"{name}: has no column {column!r} that marks the kind {word}; it has {listed(found)}")
+        marked = nw.col(column).cast(nw.String).str.to_lowercase().is_in(MARKED)
+        kind = nw.when(marked).then(nw.lit(word)).otherwise(kind)
+    return [kind.alias("event_type")]
 
 
 def _context_name(column: str, found: Sequence[str]) -> str:
@@ -357,6 +394,12 @@ def column(folder: str | Path, name: str) -> Int:
     """A column of whole numbers that the log had beside Penchant's own, ``[m] int64``, in the order of ``load``'s events."""
     numbers = engine.collect(engine.read([Path(folder) / INTERACTIONS], [name]))[name]
     return np.asarray(numbers.cast(nw.Int64).to_numpy())
+
+
+def measure(folder: str | Path, name: str) -> Array:
+    """Such a column, or a feature, of any numbers, ``[m] float64``; NaN where there is none."""
+    numbers = engine.collect(engine.read([Path(folder) / INTERACTIONS], [name]))[name]
+    return np.asarray(numbers.cast(nw.Float64).to_numpy())
 
 
 def load(folder: str | Path, content: Sequence[str] | None = None) -> Interactions:

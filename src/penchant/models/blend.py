@@ -259,9 +259,7 @@ def _some(cases: Cases, rows: Int) -> Cases:
     return Cases(seq.select(cases.histories, rows), cases.now[rows], seq.select(cases.targets, rows))
 
 
-def _candidates(
-    members: Sequence[Model], cases: Cases, exclude_seen: bool = True
-) -> tuple[Float, Float, Int, Array, Array]:
+def _candidates(members: Sequence[Model], cases: Cases, exclude_seen: bool = True) -> tuple[Float, Float, Int, Array, Array]:
     """Scores ``[n, C, members]`` of the items that compete in each case (-1e30 for one that is there twice), scores of the
     targets ``[t, members]``, the case of each, which of the competing items it is itself (``[t, C]``), and which targets can
     be recommended at all.
