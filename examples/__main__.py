@@ -27,7 +27,7 @@ from penchant.data.clean import PrepareConfig
 from penchant.evaluation import Evaluation, Live
 from penchant.evaluation.progressive import HOUR, MINUTE
 from penchant.models import create
-from penchant.types import Interactions, PenchantError
+from penchant.types import Int, Interactions, PenchantError
 
 HERE = Path(__file__).parent
 EXAMPLES = ("social", "books", "music", "video", "shop")
@@ -70,7 +70,11 @@ def run(name: str, data: Path, out: Path, sample: int = 0, *, brief: bool = Fals
     log = prepare(example, data, out, sample)
     everything = log
     if example.prepare.get("without"):
-        everything = prepare(replace(example, prepare=example.prepare | {"without": ()}), data, out, sample, "everything")
+        whole = replace(example, prepare=example.prepare | {"without": ()})
+        everything = prepare(whole, data, out, 0, "everything")
+        if sample:
+            same = everything.events.users.codes([log.events.users[user] for user in np.unique(log.events.user).tolist()])
+            everything = of_people(everything, same)
     found = {habit: habits.HABITS[habit](everything) for habit in example.habits}
     result = compare(example, log.events, out)
     words = page(example, found, result)
@@ -93,9 +97,16 @@ def prepare(example: Example, data: Path, out: Path, sample: int, folder: str = 
     settings: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in example.prepare.items()}
     dataset.write_dataset(dataset.read(*events, **options), out / folder, PrepareConfig(**settings), progress=say)
     log = dataset.load(out / folder, words)
-    people = np.unique(np.linspace(0, len(log.users) - 1, sample or len(log.users)).astype(np.int64))
-    kept = np.isin(log.user, people)
-    return Prepared(log.where(kept), out / folder, kept)
+    prepared = Prepared(log, out / folder, np.ones(len(log), bool))
+    if not sample:
+        return prepared
+    return of_people(prepared, np.unique(np.linspace(0, len(log.users) - 1, sample).astype(np.int64)))
+
+
+def of_people(whole: Prepared, people: Int) -> Prepared:
+    """The events of some people of a dataset, by their codes."""
+    kept = np.isin(whole.events.user, people)
+    return Prepared(whole.events.where(kept), whole.folder, kept)
 
 
 def with_attributes(items: Path, attributes: Path, out: Path) -> Path:
