@@ -42,7 +42,7 @@ def test_what_comes_back_leads_where_seen_items_are_kept_and_only_there() -> Non
 def test_a_blend_weighs_repeats_only_for_lists_that_keep_seen_items() -> None:
     cut = evaluation.leave_one_out(returning_log())
     kept, without = (
-        create("blend", members="item_knn+repeats", seen=seen).fit(cut.train, cut.valid) for seen in ("keep", "exclude")
+        create("blend", members="popularity+repeats", seen=seen).fit(cut.train, cut.valid) for seen in ("keep", "exclude")
     )
     assert (ask(kept, cut.test, 3, exclude_seen=False).ranks <= 3).all()
     assert kept.weights()["coefficients"][1] > 0
