@@ -46,7 +46,7 @@ def tree(files: Iterable[str]) -> Iterator[str]:
 
 def broken_links() -> list[str]:
     """Relative links in Markdown that lead nowhere."""
-    documents = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
+    documents = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "examples").rglob("*.md")]
     return [
         f"{document.relative_to(ROOT)}: {target} isn't there"
         for document in documents

@@ -108,6 +108,13 @@ def test_help_and_version_of_the_whole(run: Any, capsys: pytest.CaptureFixture[s
     assert number[0].isdigit()
 
 
+def test_prepare_marks_kinds_and_leaves_some_out(run: Any, place: Path) -> None:
+    (place / "marked.csv").write_text("user_id,item_id,timestamp,is_hate\nann,tea,1600000000,1\nann,cup,1600000001,0\n")
+    words = ("--kinds", "hate=is_hate", "--without", "hate", "--json")
+    manifest = value_of(run("prepare", "marked.csv", "--out", "unmarked", *words))
+    assert (manifest["dropped"]["unwanted"], manifest["quality"]["event_types"]) == (1, {"event": 1})
+
+
 def test_prepare_as_json_is_the_manifest(run: Any) -> None:
     manifest = value_of(run("prepare", "events.csv", "--out", "again", "--json"))
     assert manifest == json.loads(Path("again/manifest.json").read_text())

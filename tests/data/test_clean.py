@@ -171,3 +171,9 @@ def test_rare_users_and_items_leave_until_none_is_rare(pairs: list[tuple[str, st
     core = k_core(pairs, users, items)
     assert {pair for pair in pairs if pair[0] in u and pair[1] in i} == core
     assert (u, i) == ({pair[0] for pair in core}, {pair[1] for pair in core})
+
+
+def test_kinds_to_leave_out_leave_with_those_of_no_kind_where_it_stands_in() -> None:
+    kinds = {"event_type": "hate"}, {"event_type": "like"}, {"event_type": None}
+    assert clean(*kinds, without=("hate",))[:2] == ([1, 2], {"unwanted": 1})
+    assert clean(*kinds, without=("hate", "event"))[:2] == ([1], {"unwanted": 2})

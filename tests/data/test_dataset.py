@@ -23,7 +23,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penchant.data.clean import PrepareConfig
-from penchant.data.dataset import INTERACTIONS, ITEMS, MANIFEST, load, prepare, read, read_manifest, write_dataset
+from penchant.data.dataset import INTERACTIONS, ITEMS, MANIFEST, load, measure, prepare, read, read_manifest, write_dataset
 from penchant.types import EVENT_COLUMNS, PenchantError
 
 Write = Callable[[str, str | bytes], Path]
@@ -628,3 +628,19 @@ def test_a_log_without_users_says_so_in_pieces_too(write: Write, tmp_path: Path)
     source = write("log.csv", HEADER + "".join(f",x{n},{T}\n" for n in range(9)))
     with pytest.raises(PenchantError, match=r"no event is left after cleaning \(9 missing of 9\)"):
         prepare(read(source), tmp_path / "out", PrepareConfig(rows_at_once=2))
+
+
+def test_columns_of_0_and_1_mark_the_kinds_of_events(write: Write, tmp_path: Path) -> None:
+    lines = (
+        "user_id,item_id,timestamp,event_type,is_hate,is_like\nu,a,1,view,1,1\nu,b,2,view,0,true\nu,c,3,view,0,0\nu,d,4,,,0\n"
+    )
+    source = write("marked.csv", lines)
+    kinds = {"hate": "is_hate", "like": "is_like"}
+    log = prepare(read(source, kinds=kinds), tmp_path / "all")
+    assert [log.event_types[kind] for kind in log.event_type] == ["hate", "like", "view", "event"]
+    assert measure(tmp_path / "all", "gap")[1:].tolist() == [1, 1, 1]
+    config = PrepareConfig(without=("hate", "event"))
+    less = prepare(read(source, kinds=kinds), config=config)
+    assert [less.items[item] for item in less.item] == ["b", "c"]
+    with pytest.raises(PenchantError, match=r"no column 'hated' that marks the kind hate; it has user_id, "):
+        prepare(read(source, kinds={"hate": "hated"}))

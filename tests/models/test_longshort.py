@@ -4,6 +4,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from penchant.models import create
 from penchant.models.longshort import LongShort
 from penchant.testing import check_recommender, example_histories
 from penchant.types import PenchantError
@@ -46,6 +47,14 @@ def test_a_dataset_without_words_or_times_has_fewer_parts() -> None:
     members = LongShort(**TINY).fit(histories).members
     assert "content" not in members
     assert "recent_popularity" not in members
+
+
+def test_lately_is_what_the_half_life_says() -> None:
+    histories = example_histories(np.random.default_rng(0), 20)
+    quick = LongShort(**TINY, network=False, half_life_days=0.1).fit(histories).members["recent_popularity"]
+    assert quick.id == create("recent_popularity", half_life_days=0.1).fit(histories).id
+    with pytest.raises(PenchantError, match="half_life_days must be above 0"):
+        LongShort(half_life_days=0)
 
 
 def test_time_enters_the_gate() -> None:

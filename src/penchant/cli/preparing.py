@@ -72,6 +72,7 @@ def _prepare(options: argparse.Namespace) -> None:
         items=options.items,
         item_columns=options.item_columns,
         header=options.header,
+        kinds=options.kinds,
     )
     defaults = PrepareConfig()
     config = PrepareConfig(
@@ -84,6 +85,7 @@ def _prepare(options: argparse.Namespace) -> None:
         session_gap=options.session_gap,
         event_type=options.event_type,
         value=options.value,
+        without=tuple(options.without),
     )
     with terminal.watching() as progress:
         manifest = dataset.write_dataset(log, options.out, config, progress=progress)
@@ -106,6 +108,13 @@ def _prepare_arguments(made: argparse.ArgumentParser) -> None:
     made.add_argument(
         "--item-columns", type=arguments.pairs, default={}, metavar="item_id=A", help="the same for the item file"
     )
+    made.add_argument(
+        "--kinds",
+        type=arguments.pairs,
+        default={},
+        metavar="hate=A,like=B",
+        help="columns of 0 and 1 that mark kinds of events; of several the first",
+    )
     made.add_argument("--ordered", action="store_true", help="the log has no times; its rows are in order")
     made.add_argument(
         "--no-header", dest="header", action="store_false", help="the first line is an event; columns are called 1, 2, …"
@@ -121,6 +130,13 @@ def _prepare_arguments(made: argparse.ArgumentParser) -> None:
     )
     cleaning = made.add_argument_group("cleaning", "steps: " + "; ".join(f"{name}: {words}" for name, words in STEPS.items()))
     cleaning.add_argument("--skip", type=arguments.words, default=[], metavar="STEP,STEP", help="leave steps out")
+    cleaning.add_argument(
+        "--without",
+        type=arguments.words,
+        default=[],
+        metavar="KIND,KIND",
+        help="kinds of events that say no liking: they leave",
+    )
     cleaning.add_argument("--earliest", metavar="DATE", help="earlier times are impossible (default 1971-01-01)")
     cleaning.add_argument("--latest", metavar="DATE", help="times from here on are impossible (default 2100-01-01)")
     cleaning.add_argument(

@@ -27,6 +27,7 @@ STEPS: Mapping[str, str] = {
     "impossible_times": "the time lies outside the stated bounds",
     "duplicates": "the event was there already",
     "bots": "the user has more events in an hour than the stated bound",
+    "unwanted": "the event is of a kind to leave out",
     "rare": "the user or the item has fewer events than asked for",
     "fill": "an optional value is missing and was filled",
 }
@@ -50,6 +51,8 @@ class PrepareConfig:
     event_type: str = "event"
     value: float = 1.0
     """What stands in for a missing event type or value."""
+    without: tuple[str, ...] = ()
+    """Kinds of events (``event_type``) that leave: those that say no liking, such as a hate, or something only shown."""
     session_gap: int = HALF_HOUR
     """A longer pause begins a new session, where the log names none."""
     rows_at_once: int = 8_000_000
@@ -146,6 +149,13 @@ def _bots(events: Table, config: PrepareConfig) -> Table:
     return events.join(busy, on="_user", how="semi").select("row")
 
 
+def _unwanted(events: Table, config: PrepareConfig) -> Table:
+    """Events of the kinds to leave out; where nothing is said of the kind, it is the one that stands in for it."""
+    if "event_type" not in events.columns:
+        return events.select("row").head(len(events) if config.event_type in config.without else 0)
+    return _rows(events, nw.col("event_type").fill_null(config.event_type).is_in(config.without))
+
+
 def _rows(events: Table, lost: nw.Expr) -> Table:
     return events.filter(lost).select("row")
 
@@ -156,6 +166,7 @@ FINDERS: Mapping[str, Callable[[Table, PrepareConfig], Table]] = {
     "impossible_times": _impossible,
     "duplicates": _duplicates,
     "bots": _bots,
+    "unwanted": _unwanted,
 }
 """For each step, what finds the ``row`` of the events that leave."""
 

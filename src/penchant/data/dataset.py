@@ -24,7 +24,7 @@ from penchant.data.clean import NO_ID, Cleaner, PrepareConfig, frequent
 from penchant.data.content import read_content
 from penchant.data.engine import Frame, Table
 from penchant.data.features import FEATURES, add_features
-from penchant.data.files import EventFile, examine, find_fault
+from penchant.data.files import EventFile, examine, find_fault, listed
 from penchant.data.quality import Quality
 from penchant.types import EVENT_COLUMNS, Array, Clock, Int, Interactions, PenchantError, Progress, Vocabulary, quiet
 
@@ -34,11 +34,16 @@ LONGEST_ID = 1024
 MOST_EVENT_TYPES = 10_000
 IDS = ("user_id", "item_id", "session_id", "event_id")
 SUSPECT = "_suspect"
+MARKED = ("1", "1.0", "true")
 WORKING = ("row", "unreadable", SUSPECT)
 RESERVED = (*EVENT_COLUMNS, *FEATURES, *WORKING)
 
 DERIVED_ID = nw.col("row").cast(nw.String).str.zfill(12)
 """An event the log gives no id is called by its place in the log, so that ties keep the log's order."""
+
+
+SHARES = ("completion", "watch_ratio")
+"""Columns that say how much of an item somebody took in, 1 being all."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,7 @@ class EventLog:
     items: Path | None = None
     item_columns: Mapping[str, str] = field(default_factory=dict)
     header: bool = True
+    kinds: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -77,12 +83,14 @@ def read(
     items: str | Path | None = None,
     item_columns: Mapping[str, str] | None = None,
     header: bool = True,
+    kinds: Mapping[str, str] | None = None,
 ) -> EventLog:
     """Name the sources of a log: paths (CSV, TSV, Parquet, JSON lines, sequence files, each gzipped or not) or dataframes.
 
     ``columns`` maps Penchant's names to the log's where it speaks no known dialect; ``ordered`` says that it has
     order but no times; ``time_unit`` (one of ``s, ms, us, ns, iso, ymd, index``) overrules what the values tell; ``items``
-    is a file that describes items; without a ``header``, the columns of text files are called 1, 2, …. Raises
+    is a file that describes items; without a ``header``, the columns of text files are called 1, 2, …; ``kinds`` maps kinds of
+    events to columns of 0 and 1 that mark them, of several the first (``{"hate": "is_hate", "like": "is_like"}``). Raises
     ``PenchantError`` for a path that isn't there.
     """
     if time_unit is not None and time_unit not in times.UNITS:
@@ -94,8 +102,17 @@ def read(
     for path in (*named, catalogue):
         if isinstance(path, Path) and not path.exists():
             raise PenchantError(f"{path}: no such file")
-    unit: Any = time_unit
-    return EventLog(named, dict(columns or {}), ordered, encoding, unit, catalogue, dict(item_columns or {}), header)
+    return EventLog(
+        named,
+        dict(columns or {}),
+        ordered,
+        encoding,
+        time_unit,  # type: ignore[arg-type]
+        catalogue,
+        dict(item_columns or {}),
+        header,
+        dict(kinds or {}),
+    )
 
 
 def prepare(
@@ -194,7 +211,7 @@ def _open_one(log: EventLog, given: Any, first_row: int, staged: Path) -> Source
         mapped = dialects.Mapped(dialects.SEQUENCES, {"user_id": "user_id", "item_id": "item_id"})
     else:
         mapped = dialects.resolve(name, found, log.columns, ordered=log.ordered)
-    events = _penchant_columns(frame, found, mapped, file, name, first_row)
+    events = _penchant_columns(frame, found, mapped, file, name, first_row, _kind(name, found, mapped, log.kinds))
     if file and file.kind != "parquet":
         events = engine.stage(file, events, staged)
 
@@ -217,7 +234,13 @@ def _open_one(log: EventLog, given: Any, first_row: int, staged: Path) -> Source
 
 
 def _penchant_columns(
-    frame: Frame, found: Sequence[str], mapped: dialects.Mapped, file: EventFile | None, name: str, first_row: int
+    frame: Frame,
+    found: Sequence[str],
+    mapped: dialects.Mapped,
+    file: EventFile | None,
+    name: str,
+    first_row: int,
+    kind: Sequence[nw.Expr],
 ) -> Frame:
     """Rename to Penchant's columns and add ``row``: ids as text, numbers as numbers, times raw, other columns as they are.
 
@@ -228,6 +251,8 @@ def _penchant_columns(
     textual = [c for c in found if schema[c] == nw.String]
     chosen = []
     for canonical, source in mapped.columns.items():
+        if canonical == "event_type" and kind:
+            continue
         if schema[source].is_nested() or (canonical == "timestamp" and schema[source] in (nw.Boolean, nw.Duration, nw.Time)):
             raise PenchantError(f"{name}, field {source}: holds {schema[source]}, which can't be the {canonical} of an event")
         value = nw.col(source)
@@ -246,7 +271,7 @@ def _penchant_columns(
             (blank[-1] | last.str.contains("::", literal=True) if file.kind == "double_colon" else blank[-1]).alias(SUSPECT),
             nw.all_horizontal(*blank, ignore_nulls=False).alias("_blank"),
         ]
-    frame = engine.number_rows(frame.select(*checks, *chosen, *context), first_row)
+    frame = engine.number_rows(frame.select(*checks, *chosen, *kind, *context), first_row)
     if checks:
         frame = frame.filter(~nw.col("_blank")).drop("_blank")
     frame = engine.as_ids(frame, [c for c in (*IDS, "event_type") if c in mapped.columns])
@@ -254,6 +279,22 @@ def _penchant_columns(
     if mapped.columns.get("dwell", "").endswith("_ms"):
         frame = frame.with_columns(nw.col("dwell") / 1000)
     return frame
+
+
+def _kind(name: str, found: Sequence[str], mapped: dialects.Mapped, kinds: Mapping[str, str]) -> list[nw.Expr]:
+    """The kind that the first marked column of 0 and 1 says, else what the log says itself; empty without ``kinds``."""
+    if not kinds:
+        return []
+    kind: nw.Expr = nw.lit(None, nw.String)
+    if "event_type" in mapped.columns:
+        own = nw.col(mapped.columns["event_type"]).cast(nw.String)
+        kind = nw.when(own.str.strip_chars() != "").then(own)
+    for word, column in reversed(list(kinds.items())):
+        if column not in found:
+            raise PenchantError(f"{name}: has no column {column!r} that marks the kind {word}; it has {listed(found)}")
+        marked = nw.col(column).cast(nw.String).str.to_lowercase().is_in(MARKED)
+        kind = nw.when(marked).then(nw.lit(word)).otherwise(kind)
+    return [kind.alias("event_type")]
 
 
 def _context_name(column: str, found: Sequence[str]) -> str:
@@ -373,10 +414,6 @@ def column(folder: str | Path, name: str) -> Int:
     return np.asarray(numbers.cast(nw.Int64).to_numpy())
 
 
-SHARES = ("completion", "watch_ratio")
-"""Columns that say how much of an item somebody took in, 1 being all."""
-
-
 def measures(folder: str | Path) -> dict[str, Array]:
     """What the log has of how people took in items, ``[m]`` in the order of ``load``'s events, NaN where unknown: ``dwell`` in
     seconds, and ``completion`` in [0, 1] (beyond 1, where somebody began again, it is 1).
@@ -390,6 +427,12 @@ def measures(folder: str | Path) -> dict[str, Array]:
     if "completion" in read:
         read["completion"] = np.clip(read["completion"], 0, 1)
     return {kind: values for kind, values in read.items() if not np.isnan(values).all()}
+
+
+def measure(folder: str | Path, name: str) -> Array:
+    """Such a column, or a feature, of any numbers, ``[m] float64``; NaN where there is none."""
+    numbers = engine.collect(engine.read([Path(folder) / INTERACTIONS], [name]))[name]
+    return np.asarray(numbers.cast(nw.Float64).to_numpy())
 
 
 def load(folder: str | Path, content: Sequence[str] | None = None) -> Interactions:

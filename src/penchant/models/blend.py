@@ -62,6 +62,11 @@ class Blend(Model):
     def _make_members(self) -> dict[str, Model]:
         """The members, untrained, by the names their weights and parts of states get."""
 
+    @property
+    def _exclude_seen(self) -> bool:
+        """Whether the weights are for lists without the items a person already has."""
+        return True
+
     def _usable(self, name: str, train: Sequences) -> bool:
         """Whether a member can learn from this data."""
         return True
@@ -87,7 +92,7 @@ class Blend(Model):
         if valid is None:
             self.coefficients = np.ones(len(self.members), np.float32)
         else:
-            self.coefficients = learn_weights(list(self.members.values()), valid)
+            self.coefficients = learn_weights(list(self.members.values()), valid, exclude_seen=self._exclude_seen)
         chosen = zip(self.members, self.coefficients, strict=True)
         monitor.progress("weights: " + ", ".join(f"{name} {weight:.3g}" for name, weight in chosen), 0, 0)
 
@@ -247,15 +252,15 @@ def _of(named: Mapping[str, T], name: str) -> dict[str, T]:
     return {key.removeprefix(f"{name}/"): value for key, value in named.items() if key.startswith(f"{name}/")}
 
 
-def learn_weights(members: Sequence[Model], valid: Cases, k: int = 10) -> Float:
-    """Weights ``[members] float32`` of the blend with the best validation ndcg@k, seen items excluded.
+def learn_weights(members: Sequence[Model], valid: Cases, k: int = 10, *, exclude_seen: bool = True) -> Float:
+    """Weights ``[members] float32`` of the blend with the best validation ndcg@k, by default with seen items excluded.
 
     Coordinate ascent from the best single member, whose weight is 1, each weight tried on a logarithmic grid around what
     it is. The items that compete in a case are the best of each member, so that a trial costs no pass over the catalogue.
     """
     places = np.unique(np.linspace(0, len(valid) - 1, min(CASES, len(valid))).astype(np.int64))
     cases = _some(valid, places)
-    scores, target, case, own, known = _candidates(members, cases)
+    scores, target, case, own, known = _candidates(members, cases, exclude_seen)
     people = len(cases)
 
     def quality(weights: Float) -> float:
@@ -292,7 +297,7 @@ def _some(cases: Cases, rows: Int) -> Cases:
     return Cases(seq.select(cases.histories, rows), cases.now[rows], seq.select(cases.targets, rows))
 
 
-def _candidates(members: Sequence[Model], cases: Cases) -> tuple[Float, Float, Int, Array, Array]:
+def _candidates(members: Sequence[Model], cases: Cases, exclude_seen: bool = True) -> tuple[Float, Float, Int, Array, Array]:
     """Scores ``[n, C, members]`` of the items that compete in each case (-1e30 for one that is there twice), scores of the
     targets ``[t, members]``, the case of each, which of the competing items it is itself (``[t, C]``), and which targets can
     be recommended at all.
@@ -307,7 +312,7 @@ def _candidates(members: Sequence[Model], cases: Cases) -> tuple[Float, Float, I
     own = np.zeros((len(target), width), bool)
     known = target != UNKNOWN
     for rows in people_at_once(len(cases), len(items) * len(members)):
-        exclude = seen_items(seq.select(histories, rows))
+        exclude = seen_items(seq.select(histories, rows)) if exclude_seen else None
         now = cases.now[rows]
         scores = [masked_scores(m, s[rows], now, exclude) for m, s in zip(members, states, strict=True)]
         chosen = np.concatenate([top_k(s, width // len(members))[0] for s in scores], axis=1)

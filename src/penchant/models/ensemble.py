@@ -16,6 +16,11 @@ class BlendSettings(Settings):
 
     members: str = "transitions+item_knn+lstm"
     """Names of models, joined by ``+``; each learns with its defaults."""
+    seen: str = "exclude"
+    """Whether the weights are chosen for lists without the items a person already has (``exclude``) or with them (``keep``)."""
+
+    def __post_init__(self) -> None:
+        self.check(self.seen in ("exclude", "keep"), "seen must be exclude or keep")
 
 
 class ChosenBlend(Blend):
@@ -24,6 +29,10 @@ class ChosenBlend(Blend):
     name = "blend"
     settings_type = BlendSettings
     settings: BlendSettings
+
+    @property
+    def _exclude_seen(self) -> bool:
+        return self.settings.seen == "exclude"
 
     def _make_members(self) -> dict[str, Model]:
         names = [name.strip() for name in self.settings.members.split("+") if name.strip()]

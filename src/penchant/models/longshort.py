@@ -28,9 +28,12 @@ class LongShortSettings(LongShortNetworkSettings):
     """Items alike by their words, where the dataset has some."""
     popularity: bool = True
     """What everybody likes, lately where the log has times."""
+    half_life_days: float = 7.0
+    """What *lately* is: an event this much older than another counts half. Hours, where items live for hours."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self.check(self.half_life_days > 0, "half_life_days must be above 0")
         parts = (self.network, self.memory, self.neighbours, self.content, self.popularity)
         self.check(any(parts), "network, memory, neighbours, content and popularity can't all be false")
 
@@ -61,7 +64,7 @@ class LongShort(Blend):
             "neighbours": (chosen.neighbours, ItemKNN()),
             "content": (chosen.content, ContentNeighbours()),
             "popularity": (chosen.popularity, Popularity()),
-            "recent_popularity": (chosen.popularity, RecentPopularity()),
+            "recent_popularity": (chosen.popularity, RecentPopularity(half_life_days=chosen.half_life_days)),
         }
         return {name: member for name, (wanted, member) in members.items() if wanted}
 

@@ -14,12 +14,13 @@ from penchant.models.item_to_item import ItemKNN, Markov, Transitions
 from penchant.models.longshort import LongShort
 from penchant.models.neural.model import GRU, LSTM, ArticleLSTM, AttentionLSTM, LongShortNetwork, Transformer
 from penchant.models.popularity import Popularity, RecentPopularity
+from penchant.models.repeats import Repeats
 from penchant.types import PenchantError
 
 SINGLE: Mapping[str, type[Model]] = {
     model.name: model
     for model in (
-        *(Popularity, RecentPopularity, Markov, Transitions, ItemKNN, ContentNeighbours, Ease, Als),
+        *(Popularity, RecentPopularity, Repeats, Markov, Transitions, ItemKNN, ContentNeighbours, Ease, Als),
         *(LSTM, GRU, ArticleLSTM, AttentionLSTM, Transformer, LongShortNetwork, LongShort),
     )
 }
