@@ -102,7 +102,7 @@ def test_an_item_described_twice_is_refused(described: Described) -> None:
         ("1::One\n2\n", "items: no column for item_id|items line 2"),
         ('{"item_id": 1}\n{\n', "items line 2: is not JSON"),
         ("", "items: is empty"),
-        (b"\x00\x01", "items: is a binary file"),
+        (b"item_id\x00\x01\x02", "items: is a binary file"),
         (b"PAR1xxxxPAR1", "items: is damaged or cut short"),
     ],
 )
