@@ -510,7 +510,6 @@ def _read() -> dict[str, Any]:
 
 def _write(measured: dict[str, Any]) -> None:
     FILE.write_text(json.dumps({"machine": facts(), "measured": measured}, indent=1) + "\n")
-    print(*[(n, v["click"]["values"]) for n, v in measured.items() if "values" in v.get("click", {})], sep="\n", flush=True)
 
 
 def _line(name: str, found: Mapping[str, Any]) -> str:
