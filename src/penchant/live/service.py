@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from hashlib import blake2b
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -44,6 +46,8 @@ MOST_WORDS = 1000
 ASKS_AT_ONCE = 32
 LISTS_REMEMBERED = 20_000
 """So many of the last lists are kept in memory to tell which clicks were of a recommended item."""
+LATEST_LISTS = 20
+"""So many lists are kept to be looked at as they are made."""
 PEOPLE_WARM = 5_000
 """So many people's states, those who asked last, are ready when another model takes over; others' are made when they ask."""
 MEMORY_PAUSE = 0.25
@@ -100,6 +104,16 @@ class Recommended:
     """Whether the answer rests on anything the person did."""
 
 
+@dataclass(frozen=True)
+class Shown:
+    """A list as it was made for a user, with a number that tells later ones from earlier."""
+
+    number: int
+    user_id: str
+    items: tuple[str, ...]
+    known: bool
+
+
 @dataclass
 class Figures:
     """What happened since the start."""
@@ -144,6 +158,8 @@ class Service:
         self._most_memory = memory
         self._lists: OrderedDict[str, frozenset[str]] = OrderedDict()
         self._lists_lock = threading.Lock()
+        self.latest: deque[Shown] = deque(maxlen=LATEST_LISTS)
+        self._numbers = count(1)
         self.living = self._bring_to_life(model, lineage)
         self._answers: Worker[Ask | Callable[[], Any], Any] = Worker("answers", self._answer, at_once=ASKS_AT_ONCE)
         self._stopping = threading.Event()
@@ -286,6 +302,8 @@ class Service:
             parts = {name: tuple(part[row, window].tolist()) for name, part in ranking.parts.items()}
             scores = tuple(ranking.score[row, window].tolist())
             answers.append(Recommended(ask.recommendation_id, living.name, items, scores, parts, len(mine) > 0))
+            if ask.user_id is not None:
+                self.latest.append(Shown(next(self._numbers), ask.user_id, items[:5], len(mine) > 0))
         return answers
 
     def _states(self, living: Living, asks: Sequence[Ask]) -> tuple[UserState, list[Int]]:
@@ -379,24 +397,32 @@ class Service:
 
     # People and items.
 
-    def erase(self, user_id: str) -> dict[str, Any]:
+    def erase(self, user_id: str, now: int | None = None) -> dict[str, Any]:
         """Delete a user with all events and the state, and take what they taught the model's memory out of it, exactly.
 
-        Returns a receipt. What the model's weights learned of them in training leaves with the next training.
+        Returns a receipt, which the store keeps without the id: in its place stands ``fingerprint``, a keyed digest of it, by
+        which whoever knows the id finds the receipt. What the model's weights learned of them in training leaves with the next
+        training.
         """
+        digest = blake2b(user_id.encode(errors="replace"), key=self.ledger.meta()["store"].encode(), digest_size=12)
         with self._revising() as memory:
-            gone = self.ledger.erase_user(user_id).result()
+            told = {"at": now, "fingerprint": digest.hexdigest(), "model": self.living.name}
+
+            def receipt(gone: Sequence[Happened]) -> dict[str, Any]:
+                taken = sum(memory.since < event.seq <= memory.learned for event in gone)
+                before = sum(event.seq <= memory.since for event in gone)
+                return {"events": len(gone), "taken_from_memory": taken, "in_training_data": before} | told
+
+            gone = self.ledger.erase_user(user_id, receipt).result()
             if gone is None:
                 raise UnknownError(f"there is no user {user_id[:80]!r}")
+            made = receipt(gone)
             memory.revise([gone], [[]])
             self._answers.submit(lambda: self.living.states.forget(user_id)).result()
-        return {
-            "user_id": user_id,
-            "events": len(gone),
-            "taken_from_memory": sum(memory.since < event.seq <= memory.learned for event in gone),
-            "in_training_data": sum(event.seq <= memory.since for event in gone),
-            "model": self.living.name,
-        }
+            with self._lists_lock:
+                kept = [shown for shown in self.latest if shown.user_id != user_id]
+                self.latest = deque(kept, LATEST_LISTS)
+        return {"user_id": user_id} | made
 
     def erase_events(self, user_id: str, item_id: str, event_type: str | None = None) -> int:
         """Delete a user's events of an item (of one type, or all); returns how many."""

@@ -12,6 +12,7 @@
     GET    /api/feedback, /api/items, /api/users, /api/user/{user_id}/feedback/{event_type}
     POST, GET, PATCH, DELETE of /api/item(s) and /api/user(s)
     GET    /health/live, /health/ready, /metrics, /docs
+    GET    /, and what it looks at: see browsing, watching, site
 
 Ids that hold a slash can't stand in a path.
 """
@@ -21,7 +22,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
+from pathlib import Path as FilePath
 from typing import Annotated, Any, Literal
 from uuid import uuid4
 
@@ -40,7 +43,10 @@ from penchant.live.interests import NotYetError
 from penchant.live.service import MOST_RECOMMENDED, MOST_WORDS, Ask, Recommended, Service
 from penchant.live.worker import OverloadedError
 from penchant.server import shapes
+from penchant.server.browsing import add_browsing, add_models
 from penchant.server.observing import Observed, ServiceFigures
+from penchant.server.site import SameOrigin, add_page
+from penchant.server.watching import LATEST_REQUESTS, TIMED, Watch, add_watching
 from penchant.types import NEVER, PenchantError, UnknownError
 
 log = logging.getLogger("penchant.server")
@@ -66,8 +72,12 @@ def now() -> int:
     return time.time_ns() // 1000
 
 
-def create_app(service: Service, clock: Callable[[], int] = now) -> FastAPI:
-    """The application over a service, which stays the caller's to close."""
+def create_app(
+    service: Service, clock: Callable[[], int] = now, *, model: FilePath | None = None, report: FilePath | None = None
+) -> FastAPI:
+    """The application over a service, which stays the caller's to close. ``model`` is the folder its model came from, and
+    ``report`` that of an evaluation: the page shows both.
+    """
     app = FastAPI(
         title="Penchant",
         description="Recommendations that change with the next event. Requests with the header X-API-Key or X-API-Version "
@@ -78,15 +88,21 @@ def create_app(service: Service, clock: Callable[[], int] = now) -> FastAPI:
     )
     registry = CollectorRegistry()
     registry.register(ServiceFigures(service, time.time()))
-    app.add_middleware(Observed, registry=registry)
+    latest = {path: deque[float](maxlen=LATEST_REQUESTS) for path in TIMED.values()}
+    app.add_middleware(Observed, registry=registry, latest=latest)
+    app.add_middleware(SameOrigin)
     app.state.service, app.state.clock = service, clock
     _add_errors(app)
     _add_recommendations(app, service, clock)
     _add_feedback(app, service, clock)
     _add_items(app, service)
     _add_interests(app, service, clock)
-    _add_users(app, service)
+    _add_users(app, service, clock)
     _add_health(app, service, registry)
+    add_browsing(app, service, clock)
+    add_models(app, service, model, report)
+    add_watching(app, Watch(service, clock, latest))
+    add_page(app)
     return app
 
 
@@ -384,7 +400,7 @@ def _add_interests(app: FastAPI, service: Service, clock: Callable[[], int]) -> 
         return JSONResponse(pictures.OF_PEOPLE[picture](found, language=language, theme=theme))
 
 
-def _add_users(app: FastAPI, service: Service) -> None:
+def _add_users(app: FastAPI, service: Service, clock: Callable[[], int]) -> None:
     async def put(users: Sequence[shapes.UserIn], gorse: int) -> Response:
         stored = await asyncio.wrap_future(service.put_users([user.user() for user in users]))
         return JSONResponse({"RowAffected" if gorse else "stored": stored})
@@ -427,7 +443,8 @@ def _add_users(app: FastAPI, service: Service) -> None:
     @app.delete("/api/user/{user_id}", tags=["users"])
     async def delete_user(user_id: AnId, gorse: Gorse) -> Response:
         """Erase a user: events, state, and what the model's memory learned of them. Answers with a receipt."""
-        receipt = await run_in_threadpool(service.erase, user_id)
+        receipt = await run_in_threadpool(service.erase, user_id, clock())
+        receipt["at"] = shapes.iso(receipt["at"])
         return JSONResponse({"RowAffected": 1} if gorse else receipt)
 
     @app.put("/api/user/{target}/merge/{source}", tags=["users"])
