@@ -39,9 +39,8 @@ def _serve(options: argparse.Namespace) -> None:
             terminal.print_json({"address": address, "model": service.living.name, "store": options.store})
             sys.stdout.flush()
         else:
-            terminal.notes.print(
-                f"{service.living.name} at {address} (the API at {address}/docs); SIGTERM or Ctrl-C stops it and loses nothing"
-            )
+            words = f"{service.living.name} at {address}, its API at {address}/docs"
+            terminal.notes.print(f"{words}; SIGTERM or Ctrl-C stops it and loses nothing")
 
     following = deployment.Following(service, options.model, options.store, options.update_every)
     run(

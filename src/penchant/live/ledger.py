@@ -385,7 +385,8 @@ class Ledger:
         """Up to ``most`` users by id behind ``after``, of which the id begins with ``prefix``."""
         with self.database.reading() as connection:
             rows = connection.execute(
-                "SELECT u.user_id, count(e.event_id), max(e.timestamp) FROM users u LEFT JOIN events e ON e.user_id = u.user_id "
+                "SELECT u.user_id, count(e.event_id), max(e.timestamp) FROM users u "
+                "LEFT JOIN events e ON e.user_id = u.user_id "
                 "WHERE u.user_id > ?1 AND u.user_id >= ?2 AND u.user_id < ?2 || char(1114111) "
                 "GROUP BY u.user_id ORDER BY u.user_id LIMIT ?3",
                 [after, prefix, most],
@@ -431,7 +432,8 @@ class Ledger:
     def items_of(self, items: Sequence[str]) -> list[Item]:
         """Some items, deleted ones too; those the store knows."""
         with self.database.reading() as connection:
-            rows = connection.execute(f"{_ITEM} WHERE item_id IN (SELECT value FROM json_each(?))", [json.dumps(items)])
+            named = f"{_ITEM} WHERE item_id IN (SELECT value FROM json_each(?))"
+            rows = connection.execute(named, [json.dumps(items)])
             return [_item(row) for row in rows]
 
     def texts(self, items: Sequence[str]) -> dict[str, str]:

@@ -99,7 +99,7 @@ def create_app(
     _add_interests(app, service, clock)
     _add_users(app, service, clock)
     _add_health(app, service, registry)
-    add_browsing(app, service, clock)
+    add_browsing(app, service)
     add_models(app, service, model, report)
     add_watching(app, Watch(service, clock, latest))
     add_page(app)

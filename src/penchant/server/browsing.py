@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from heapq import merge
 from itertools import islice
 from pathlib import Path as FilePath
@@ -141,7 +141,7 @@ class RolledBack(BaseModel):
     model: str
 
 
-def add_browsing(app: FastAPI, service: Service, clock: Callable[[], int]) -> None:
+def add_browsing(app: FastAPI, service: Service) -> None:
     """Add what is asked of people, items and erasures."""
 
     @app.get("/api/people", response_model=PeopleOut, tags=["users"])
@@ -244,7 +244,7 @@ def add_models(app: FastAPI, service: Service, model: FilePath | None, report: F
         if picture == "report":
             found = _report(report, "report.json")
             evaluated = json.loads(await run_in_threadpool(found.read_text, "utf-8"))
-            return JSONResponse(charts.evaluation(evaluated, language=language, theme=theme))
+            return JSONResponse(charts.evaluation(evaluated, theme=theme))
         compared = service.living.lineage.get("compared")
         if not compared:
             raise UnknownError("this model wasn't made by an update, so it was compared with no other")

@@ -22,8 +22,8 @@ _WORDS = {
 
 
 def activity(times: Sequence[int], *, language: str = "en", theme: str = "light") -> Picture:
-    """Events over time, in up to ``BINS`` bars; times are microseconds since 1970. Where a log has no times, and an event's is its
-    place, the axis says so.
+    """Events over time, in up to ``BINS`` bars; times are microseconds since 1970. Where a log has no times, and an event's is
+    its place, the axis says so.
     """
     moments = np.array(times, np.int64)
     real = moments[moments > 365 * DAY]
@@ -62,7 +62,7 @@ def compared(models: Mapping[str, Mapping[str, float]], *, language: str = "en",
     return _picture(data, {"barmode": "group", "yaxis": {"rangemode": "tozero"}}, theme)
 
 
-def evaluation(report: Mapping[str, Any], *, language: str = "en", theme: str = "light") -> Picture:
+def evaluation(report: Mapping[str, Any], *, theme: str = "light") -> Picture:
     """An evaluation's models by ndcg, the best first, each with its 95% interval."""
     metric = f"ndcg@{report['k']}"
     models = {**report["controls"], **report["models"]}

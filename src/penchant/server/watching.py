@@ -145,9 +145,10 @@ def add_watching(app: FastAPI, watch: Watch) -> None:
         """Figures of the moment."""
         return JSONResponse(await run_in_threadpool(watch.overview))
 
-    @app.get("/api/stream", response_class=StreamingResponse, tags=["health"])
+    # Not in the schema, which can't describe what doesn't end.
+    @app.get("/api/stream", include_in_schema=False)
     async def stream(request: Request) -> Response:
-        """Server-sent events: ``overview`` as from ``/api/overview``, and ``news`` with the last events and lists. Ends when the
+        """Server-sent events: ``overview`` as from ``/api/overview``, and ``news`` with the last events and lists, until the
         server stops.
         """
         if open_streams[0] >= MOST_STREAMS:
