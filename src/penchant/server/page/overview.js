@@ -1,7 +1,7 @@
 // Overview: what happens now, and how the service is.
 
 import { ask, listen } from './talk.js';
-import { card, chart, empty, fill, h, named, note } from './parts.js';
+import { card, chart, fill, h, named, note } from './parts.js';
 import { compact, lasting, moment, number, say, share } from './words.js';
 
 const MOST = 12;
