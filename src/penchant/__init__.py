@@ -14,6 +14,8 @@ from penchant.data.clean import PrepareConfig
 from penchant.data.dataset import load as load_dataset
 from penchant.data.dataset import prepare, read
 from penchant.evaluation import evaluate, leave_one_out, split, temporal
+from penchant.interests.finding import find_topics
+from penchant.interests.people import profiles_of, topics_of
 from penchant.models import MODELS, create
 from penchant.offline import recommend_users
 from penchant.ranking import recommend
@@ -35,12 +37,14 @@ __all__ = [
     "classify",
     "create",
     "evaluate",
+    "find_topics",
     "leave_one_out",
     "load_classifier",
     "load_dataset",
     "load_model",
     "load_ranker",
     "prepare",
+    "profiles_of",
     "rank_candidates",
     "read",
     "recommend",
@@ -48,5 +52,6 @@ __all__ = [
     "save_model",
     "split",
     "temporal",
+    "topics_of",
     "train_interest",
 ]

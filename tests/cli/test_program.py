@@ -26,6 +26,7 @@ COMMANDS = (
     "recommend",
     "rank",
     "classify",
+    "interests",
     "serve",
     "update",
     "replay",
@@ -232,7 +233,7 @@ def test_someone_who_has_nearly_everything_gets_a_short_list(run: Any) -> None:
 
 def test_explained_parts_sum_to_the_score(run: Any) -> None:
     rows = value_of(run("recommend", "lstm", "dataset", "--users", "u01,nobody", "--k", "4", "--explain", "--json"))
-    assert rows[0].keys() == {"user_id", "item_id", "score", "rank", "short_term", "bias"}
+    assert rows[0].keys() == {"user_id", "item_id", "score", "rank", "short_term", "bias", "reason"}
     for row in rows:
         assert row["short_term"] + row["bias"] == pytest.approx(row["score"], abs=1e-5)
     code, out, _ = run("recommend", "lstm", "dataset", "--users", "u01", "--explain")

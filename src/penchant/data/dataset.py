@@ -368,10 +368,10 @@ def measures(folder: str | Path) -> dict[str, Array]:
     seconds, and ``completion`` in [0, 1] (beyond 1, where somebody began again, it is 1).
     """
     log = engine.read([Path(folder) / INTERACTIONS])
-    found = log.collect_schema()
-    share = next((name for name in SHARES if name in found and found[name].is_numeric()), None)
+    share = next((name for name in SHARES if name in log.collect_schema()), None)
     names = {"dwell": "dwell"} | ({} if share is None else {"completion": share})
-    table = engine.collect(log.select(nw.col(name).cast(nw.Float64).alias(kind) for kind, name in names.items()))
+    chosen = log.select(nw.col(name).alias(kind) for kind, name in names.items())
+    table = engine.collect(engine.numbers(chosen, list(names)))
     read = {kind: table[kind].fill_null(np.nan).to_numpy() for kind in names}
     if "completion" in read:
         read["completion"] = np.clip(read["completion"], 0, 1)

@@ -56,7 +56,6 @@ def river(profile: Profile, *, language: str = "en", theme: str = "light") -> Pi
         "xaxis": {"anchor": "y2"},
         "yaxis": axis | {"domain": [0.54, 1], "title": {"text": words.label("long_term", language)}},
         "yaxis2": axis | {"domain": [0, 0.46], "title": {"text": words.label("short_term", language)}},
-        "legend": {"traceorder": "normal"},
         "hovermode": "x unified",
     }
     return _picture(data, layout, "river", language, theme)
@@ -210,6 +209,7 @@ def _picture(data: list[Picture], layout: Picture, name: str, language: str, the
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
         "margin": {"l": 60, "r": 20, "t": 50, "b": 50},
+        "legend": {"orientation": "h", "traceorder": "normal", "y": -0.15},
         "hoverlabel": {"font": {"color": "#222222"}, "bgcolor": "#ffffff"},
     }
     return {"data": data, "layout": common | layout}

@@ -88,7 +88,7 @@ class River:
             return [int(time) // MICROSECONDS for time in self.times]
         return [datetime.fromtimestamp(int(time) / MICROSECONDS, UTC).isoformat(timespec="seconds") for time in self.times]
 
-    def drift(self) -> Float:
+    def drift(self) -> Array:
         """How far long-term and short-term lay apart at each moment, ``[r]``."""
         return jensen_shannon(self.long_term, self.short_term)
 
@@ -170,7 +170,7 @@ def profile(topics: Topics, past: Past, user_id: str, now: int, memories: tuple[
     return Profile(user_id, known, len(past), names, long, short, half, distance, found, river, source, segment)
 
 
-def jensen_shannon(first: Float, second: Float) -> Float:
+def jensen_shannon(first: Array, second: Array) -> Array:
     """The Jensen-Shannon distance of distributions, row by row ``[n]``: 0 if equal, 1 if they share nothing (base 2; Endres and
     Schindelin 2003).
 
@@ -180,11 +180,11 @@ def jensen_shannon(first: Float, second: Float) -> Float:
     first, second = first.astype(np.float64), second.astype(np.float64)
     middle = (first + second) / 2
 
-    def divergence(one: Float) -> Array:
+    def divergence(one: Array) -> Array:
         ratio = np.divide(one, middle, out=np.ones_like(middle), where=one > 0)
         return np.asarray((one * np.log2(ratio)).sum(axis=1))
 
-    return np.sqrt(np.clip((divergence(first) + divergence(second)) / 2, 0, 1))
+    return np.asarray(np.sqrt(np.clip((divergence(first) + divergence(second)) / 2, 0, 1)))
 
 
 def shares_of_memories(model: Model, state: UserState, topics: Topics) -> tuple[Float, Float] | None:
@@ -202,10 +202,11 @@ def shares_of_memories(model: Model, state: UserState, topics: Topics) -> tuple[
     if not isinstance(network, LongShortNetwork) or not {f"{prefix}long", f"{prefix}short"} <= arrays.keys():
         return None
     weights = network.weights()
-    codes = topics.items.codes(model.items.ids)
-    known = np.flatnonzero(codes != UNKNOWN)
-    membership = topics.membership[codes[known]]
-    embedding, bias = weights["embedding"][known], weights["bias"][known]
+    membership, embedding, bias = topics.membership, weights["embedding"], weights["bias"]
+    if topics.items != model.items:
+        codes = topics.items.codes(model.items.ids)
+        known = np.flatnonzero(codes != UNKNOWN)
+        membership, embedding, bias = membership[codes[known]], embedding[known], bias[known]
 
     def shares(interest: Float) -> Float:
         scores = interest @ embedding.T + bias
@@ -226,7 +227,7 @@ def flow(topics: Topics, past: Past) -> River:
     events = np.arange(len(item))
     before = events <= at[:, None]
     if past.clock == "real":
-        age = (timestamp[at, None] - timestamp) / (LONG_DAYS * DAY)
+        age = ((timestamp[at, None] - timestamp) / (LONG_DAYS * DAY)).astype(np.float32)
         recent = session == session[at, None]
     else:
         age = (at[:, None] - events) / LONG_EVENTS

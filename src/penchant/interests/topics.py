@@ -207,6 +207,8 @@ def load(folder: str | Path) -> Topics:
     try:
         said = json.loads((folder / WORDS).read_text(encoding="utf-8"))
         arrays = load_file(folder / ARRAYS)
+        if not isinstance(said, dict):
+            raise ValueError("no JSON object")
     except (FileNotFoundError, NotADirectoryError) as error:
         raise PenchantError(f"{folder}: holds no topics; make them with penchant interests MODEL DIR") from error
     except (OSError, ValueError, SafetensorError) as error:

@@ -13,7 +13,8 @@ _NOTHING_SAID = frozenset(
     re.findall(
         r"\w+",
         "a an the of and or for in on at to with by from as is it its into out up your you my his her their our this that not "
-        "no was are be all one two de la le les el los las der die das und et y i ii iii iv",
+        "no was are be all one two de la le les el los las der die das und et y i ii iii iv "
+        "oz ounce ounces fl fluid ml inch pack count set",
     )
 )
 _CODE = re.compile(r"[a-z]{0,2}\d+")
@@ -68,6 +69,7 @@ def label(name: str, language: str = "en") -> str:
     >>> label("short_term", "zh")
     '当前'
     """
+    check_language(language)
     words = _LABELS.get(name)
     return words[LANGUAGES.index(language)] if words else name
 

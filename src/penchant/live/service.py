@@ -247,12 +247,12 @@ class Service:
         """Why these items are recommended for an ``Ask``: as many reasons as items the model knows, in order. Takes longer than
         the list itself, so it is done in the caller's thread.
         """
-        model = self.living.model
+        model, state = self._answers.submit(lambda: (self.living.model, self._states(self.living, [ask])[0])).result()
         past = [] if ask.user_id is None else self.ledger.histories([(ask.user_id, NEVER, "")])[0]
         history = sequences_of(model, ["someone"], [[*past, *ask.happened()]])
         codes = model.items.codes(items)
         titles = self.ledger.texts([model.items[code] for code in seq.known_only(history).item[-RECENT:].tolist()])
-        return reasons(model, history, codes[codes != UNKNOWN], ask.now, lambda item: titles.get(item) or item)
+        return reasons(model, history, codes[codes != UNKNOWN], ask.now, lambda item: titles.get(item) or item, state)
 
     def interests(self, user_id: str, now: int) -> Profile:
         """A user's profile; somebody never seen has one too. ``NotYetError`` while topics are made, ``UnknownError`` where

@@ -1,0 +1,130 @@
+"""Topics beside a service: made in the background from the store, kept, matched, or not there and said why."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from penchant import artifact
+from penchant.interests import topics as kept
+from penchant.live import interests
+from penchant.live.deployment import Following
+from penchant.live.events import Event
+from penchant.live.interests import Insight, NotYetError, past_of
+from penchant.live.ledger import Item, Ledger
+from penchant.live.service import Service
+from penchant.models import create
+from penchant.models.base import Model
+from penchant.testing import example_histories
+from penchant.types import MICROSECONDS, UnknownError
+
+NOW = 1_700_000_000 * MICROSECONDS
+
+
+def fill(ledger: Ledger) -> None:
+    """Thirty people, each with twenty events of half of the items, a minute apart; items with titles and labels."""
+    chance = np.random.default_rng(1)
+    events = [
+        Event(f"u{user}", f"item {int(item) + user % 2 * 20}", NOW + place * 60 * MICROSECONDS).named()
+        for user in range(30)
+        for place, item in enumerate(chance.integers(0, 20, 20))
+    ]
+    ledger.append(events).result()
+    kinds = ("horror", "comedy")
+    ledger.put_items(
+        [Item(f"item {n}", categories=(kinds[n // 20],), labels=[f"word {n % 3}"], text=f"Film {n}") for n in range(40)]
+    ).result()
+
+
+def test_topics_are_made_from_the_store_and_kept(ledger: Ledger, transitions: Model, tmp_path: Path) -> None:
+    fill(ledger)
+    insight = Insight(ledger)
+    with pytest.raises(UnknownError, match="make them with penchant interests"):
+        insight.found()
+    insight.begin(transitions, tmp_path / "kept")
+    insight.wait()
+    made = insight.found()
+    assert made.titles[made.items.code("item 3")] == "Film 3"
+    assert any("horror" in topic.terms for topic in made.topics)
+    again = Insight(ledger)
+    again.begin(transitions, tmp_path / "kept")
+    again.wait()
+    assert again.found().topics == made.topics
+    # Another catalogue: made anew, under the old numbers.
+    larger = create("transitions").fit(example_histories(np.random.default_rng(1), users=30, items=50))
+    again.begin(larger, tmp_path / "kept")
+    again.wait()
+    assert again.found().items == larger.items
+    assert len(again.found()) == len(made)
+    assert kept.load(tmp_path / "kept").items == larger.items
+
+
+def test_an_empty_store_has_no_topics_and_says_so(ledger: Ledger, transitions: Model, tmp_path: Path) -> None:
+    insight = Insight(ledger)
+    insight.begin(transitions, tmp_path / "kept")
+    insight.wait()
+    with pytest.raises(UnknownError, match="the store has no events"):
+        insight.found()
+    assert not (tmp_path / "kept").exists()
+
+
+def test_a_large_store_is_left_to_the_command(
+    ledger: Ledger, transitions: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(ledger)
+    monkeypatch.setattr(interests, "MOST_READ", 100)
+    insight = Insight(ledger)
+    insight.begin(transitions, tmp_path / "kept")
+    insight.wait()
+    with pytest.raises(UnknownError, match="more than 100 events; make them with penchant interests MODEL DIR"):
+        insight.found()
+
+
+def test_what_is_being_made_is_said_and_given_up_at_the_end(ledger: Ledger, transitions: Model, tmp_path: Path) -> None:
+    fill(ledger)
+    insight = Insight(ledger)
+    insight.close()
+    insight.begin(transitions, tmp_path / "kept")
+    with pytest.raises((NotYetError, UnknownError), match="topics"):
+        insight.found()
+    insight.wait()
+    assert insight.topics is None
+    assert not (tmp_path / "kept").exists()
+
+
+def test_a_service_that_follows_a_folder_has_topics(ledger: Ledger, transitions: Model, tmp_path: Path) -> None:
+    fill(ledger)
+    artifact.save(transitions, tmp_path / "model")
+    service = Service(ledger, transitions, {})
+    following = Following(service, tmp_path / "model", "sqlite:///nowhere.db")
+    service.insight.wait()
+    now = NOW + 60 * 60 * MICROSECONDS
+    found = service.interests("u0", now)
+    assert found.known
+    assert found.events == 20
+    assert found.source == "history"
+    assert found.habits.sessions == 1
+    service.feedback([Event("u0", "item 33", now)], now).result()
+    then = service.interests("u0", now)
+    assert then.events == 21
+    assert then.habits.sessions == 2
+    assert then.short_term.argmax() == service.insight.found().nearest[service.living.model.items.code("item 33")]
+    assert not service.interests("nobody", now).known
+    following.close()
+    service.close()
+
+
+def test_sessions_are_those_named_or_end_with_a_pause(ledger: Ledger, transitions: Model, tmp_path: Path) -> None:
+    fill(ledger)
+    insight = Insight(ledger)
+    insight.begin(transitions, tmp_path / "kept")
+    insight.wait()
+    minute = 60 * MICROSECONDS
+    named = [("a", 0), ("a", 100), ("b", 101), (None, 102), (None, 140)]
+    events = [Event("u", "item 1", NOW + m * minute, session_id=name) for name, m in named]
+    assert past_of(events, insight.found()).session.tolist() == [0, 0, 1, 1, 2]
+    assert past_of(events, insight.found()).clock == "real"
+    assert past_of([Event("u", "item 1", 3 * MICROSECONDS)], insight.found()).clock == "index"
+    assert len(past_of([], insight.found())) == 0

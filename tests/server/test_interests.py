@@ -1,0 +1,120 @@
+"""Interests over HTTP: profiles, topics, the map, pictures and reasons, as the page reads them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from penchant.interests import pictures
+from penchant.server import shapes
+
+Running = Any
+
+
+@pytest.fixture
+def insightful(running: Running, tmp_path: Path) -> Running:
+    """The server once it has events, items with titles, and topics."""
+    events = [
+        {"user_id": f"u{user}", "item_id": f"item {(user * 7 + step * 3) % 40}", "timestamp": 1_700_000_000 + 60 * step}
+        for user in range(20)
+        for step in range(10)
+    ]
+    assert running.client.post("/api/feedback", json=events).status_code == 200
+    items = [{"item_id": f"item {n}", "text": f"Film {n}", "categories": [f"kind {'ab'[n % 2] * 3}"]} for n in range(40)]
+    assert running.client.post("/api/items", json=items).status_code == 200
+    running.service.insight.begin(running.service.living.model, tmp_path / "model.interests")
+    running.service.insight.wait()
+    return running
+
+
+def test_a_profile_has_the_documented_shape(insightful: Running) -> None:
+    found = insightful.client.get("/api/user/u3/interests").json()
+    shapes.InterestsOut.model_validate(found, strict=True)
+    assert found.keys() == shapes.InterestsOut.model_fields.keys()
+    assert (found["user_id"], found["known"], found["events"]) == ("u3", True, 10)
+    assert len(found["habits"]["hours"]) == 24
+    assert len(found["habits"]["weekdays"]) == 7
+    assert sum(topic["long_term"] for topic in found["topics"]) == pytest.approx(1, abs=1e-4)
+    assert len(found["river"]["times"]) == len(found["river"]["long_term"]) == len(found["river"]["short_term"])
+    assert found["river"]["times"][0] == "2023-11-14T22:13:20+00:00"
+    assert found["words"].keys() == {"en", "zh"}
+
+
+def test_an_event_changes_the_profile(insightful: Running) -> None:
+    client = insightful.client
+    before = client.get("/api/user/u3/interests").json()
+    client.post("/api/feedback", json=[{"user_id": "u3", "item_id": "item 1"}])
+    after = client.get("/api/user/u3/interests").json()
+    assert after["events"] == before["events"] + 1
+    assert [t["short_term"] for t in after["topics"]] != [t["short_term"] for t in before["topics"]]
+
+
+def test_somebody_never_seen_is_no_error(insightful: Running) -> None:
+    answer = insightful.client.get("/api/user/nobody/interests")
+    assert answer.status_code == 200
+    assert answer.json()["known"] is False
+    assert "newcomers" in answer.json()["words"]["en"]
+    assert insightful.client.get("/api/figures/interests/nobody").status_code == 200
+
+
+def test_topics_and_map_have_the_documented_shapes(insightful: Running) -> None:
+    topics = insightful.client.get("/api/topics").json()
+    assert [topic["topic"] for topic in topics] == list(range(len(topics)))
+    for topic in topics:
+        shapes.TopicOut.model_validate(topic, strict=True)
+        assert topic["typical"][0]["title"].startswith("Film ")
+    found = insightful.client.get("/api/items/map", params={"limit": 7}).json()
+    shapes.MapOut.model_validate(found, strict=True)
+    assert (found["shown"], len(found["item_id"])) == (7, 7)
+    assert found["of"] == len(insightful.service.living.model.items)
+
+
+@pytest.mark.parametrize("path", ["map", *(f"{name}/u3" for name in pictures.OF_PEOPLE)])
+def test_pictures_are_plotly_s_in_language_and_theme(insightful: Running, path: str) -> None:
+    client = insightful.client
+    found = client.get(f"/api/figures/{path}", params={"language": "zh", "theme": "dark"}).json()
+    assert len(pictures.figure(found).data) == len(found["data"])
+    assert found["layout"]["font"]["color"] == "#eeeeee"
+    assert found["layout"]["title"]["text"] != client.get(f"/api/figures/{path}").json()["layout"]["title"]["text"]
+
+
+def test_explained_recommendations_say_why(insightful: Running) -> None:
+    client = insightful.client
+    found = client.get("/api/recommend/u3", params={"explain": True, "n": 3}).json()
+    shapes.RecommendationOut.model_validate(found, strict=True)
+    mine = {event["item_id"] for event in client.get("/api/user/u3/feedback").json()}
+    for item in found["items"]:
+        shares = item["reason"]["shares"]
+        assert sum(shares.values()) == pytest.approx(1, abs=1e-5) or not shares
+        assert {one["item_id"] for one in item["reason"]["because"]} <= mine
+    first = found["items"][0]["reason"]
+    assert first["because"][0]["title"].startswith("Film ")
+    assert f"“{first['because'][0]['title']}”" in first["sentence"]["en"]
+    assert f"《{first['because'][0]['title']}》" in first["sentence"]["zh"]
+    assert "reason" not in client.get("/api/recommend/u3").json()["items"][0]
+    session = client.post("/api/session/recommend", params={"explain": True, "n": 1}, json=[{"item_id": "item 5"}]).json()
+    assert {one["item_id"] for one in session["items"][0]["reason"]["because"]} <= {"item 5"}
+
+
+def test_a_gorse_client_gets_its_own_shape_still(insightful: Running) -> None:
+    answer = insightful.client.get("/api/recommend/u3", params={"explain": True}, headers={"X-API-Key": "key"})
+    assert all(isinstance(item, str) for item in answer.json())
+
+
+def test_without_topics_it_says_what_to_do(running: Running) -> None:
+    for path in ("/api/topics", "/api/items/map", "/api/user/u1/interests", "/api/figures/map", "/api/figures/drift/u1"):
+        answer = running.client.get(path)
+        assert answer.status_code == 404, path
+        assert "penchant interests MODEL DIR" in answer.json()["error"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/api/figures/nothing/u1", "/api/figures/map?theme=pink", "/api/items/map?limit=0", "/api/user/u1/interests?language=fr"],
+)
+def test_what_there_isn_t_is_refused_in_a_sentence(insightful: Running, path: str) -> None:
+    answer = insightful.client.get(path)
+    assert answer.status_code == 422
+    assert answer.json().keys() == {"error"}
