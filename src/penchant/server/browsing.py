@@ -122,8 +122,12 @@ class AModel(BaseModel):
 
 
 class ModelsOut(BaseModel):
-    """The model that serves, the one before it if there is one to go back to, and whether there is an evaluation to see."""
+    """The model that serves, the one before it if there is one to go back to, and whether there is an evaluation to see.
 
+    ``answering`` names what answers this moment: the model in the folder, or what it has become with items that came up since.
+    """
+
+    answering: str
     serving: AModel
     before: AModel | None
     report: bool
@@ -214,10 +218,10 @@ def add_models(app: FastAPI, service: Service, model: FilePath | None, report: F
 
     def both() -> dict[str, Any]:
         living = service.living
-        serving = _told(model) if model is not None else {"settings": {}, "lineage": dict(living.lineage)}
-        serving |= {"id": living.name, "kind": living.model.name, "items": len(living.model.items)}
+        serving = {"id": living.name, "settings": {}, "lineage": dict(living.lineage)} if model is None else _told(model)
+        serving |= {"kind": living.model.name, "items": len(living.model.items)}
         before = None if model is None or not learning.previous(model).exists() else _told(learning.previous(model))
-        return {"serving": serving, "before": before, "report": report is not None}
+        return {"serving": serving, "before": before, "answering": living.name, "report": report is not None}
 
     def back(to: str) -> str:
         if model is None:

@@ -16,7 +16,7 @@ export function items(place, chosen) {
     asking = new AbortController();
     const page = await ask(`/api/catalogue?${new URLSearchParams({ q: field.value, n: 12, cursor: trail.at(-1) })}`, { signal: asking.signal });
     if (!page.items.length) return empty(say('no_items', field.value));
-    const turn = (name, act) => h('button', { class: 'quiet', disabled: !act, onclick: act }, say(name));
+    const turn = (name, act) => h('button', { class: 'quiet', disabled: !act, onclick: act || null }, say(name));
     const entry = (one) => h('li', {}, h('a', { href: `#/items/${encodeURIComponent(one.item_id)}`, 'aria-current': one.item_id === chosen ? 'true' : null }, named(one)));
     return h('div', {}, h('ul', { class: 'choices' }, page.items.map(entry)), h('div', { class: 'row' },
       turn('previous', trail.length > 1 && (() => { trail.pop(); look(); })),

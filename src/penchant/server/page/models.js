@@ -28,7 +28,7 @@ export function models(place) {
       let looks = 0;
       waiting = setInterval(async () => {
         const now = await ask('/api/models').catch(() => null);
-        if (now?.serving.id === to || ++looks > 30) { clearInterval(waiting); filling(body, load); }
+        if ((now && now.answering !== found.answering) || ++looks > 30) { clearInterval(waiting); filling(body, load); }
       }, 500);
     } catch (error) {
       tell(error.message);

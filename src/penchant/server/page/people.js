@@ -33,7 +33,7 @@ function finder(side, chosen) {
       }
       const entry = (one) => h('li', {}, h('a', { href: `#/people/${encodeURIComponent(one.user_id)}`, 'aria-current': one.user_id === chosen ? 'true' : null },
         h('span', { class: 'text' }, one.user_id), h('span', { class: 'id' }, say('n_events', number(one.events)))));
-      const turn = (name, act) => h('button', { class: 'quiet', disabled: !act, onclick: act }, say(name));
+      const turn = (name, act) => h('button', { class: 'quiet', disabled: !act, onclick: act || null }, say(name));
       return h('div', {}, h('ul', { class: 'choices' }, page.people.map(entry)), h('div', { class: 'row' },
         turn('previous', trail.length > 1 && (() => { trail.pop(); look(); })),
         turn('next', page.cursor && (() => { trail.push(page.cursor); look(); }))));

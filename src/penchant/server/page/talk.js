@@ -19,7 +19,7 @@ export async function ask(path, { method = 'GET', body, signal } = {}) {
     if (error.name === 'AbortError') throw error;
     throw new Refused(0, say('unreachable'));
   }
-  const said = await answer.json().catch(() => ({}));
+  const said = await answer.json().catch((error) => { if (error.name === 'AbortError') throw error; return {}; });
   if (!answer.ok) throw new Refused(answer.status, said.error ?? `${answer.status}`);
   return said;
 }
