@@ -227,6 +227,7 @@ def test_hostile_ids_and_titles_are_text(look: Callable[..., Looking]) -> None:
     expect(page.locator(".feed .text").filter(has_text=HOSTILE)).to_be_visible()
     page = looking.open("items")
     page.get_by_label("Find an item").fill("<img")
+    expect(page.locator(".choices a")).to_have_count(1)
     expect(page.locator(".choices .text")).to_have_text(HOSTILE)
     looking.open("overview")
     expect(page.locator(".feed").first.get_by_text(HOSTILE).first).to_be_visible()
