@@ -87,7 +87,7 @@ def run(out: str | Path, *, say: Callable[[str], None], progress: Progress = qui
 def _serve_and_replay(
     out: Path, log: Interactions, split: str, say: Callable[[str], None], progress: Progress
 ) -> dict[str, Any] | None:
-    """``penchant serve`` for as long as a replay and a picture of its page take, over a store of its own; ``None`` where serving
+    """``penchant serve`` over a store of its own, for as long as a replay and a picture of its page take; ``None`` where serving
     isn't installed.
     """
     if find_spec("fastapi") is None:

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Dialog, Page, expect, sync_playwright
 
 from penchant import artifact
 from penchant.data import dataset
@@ -121,13 +121,18 @@ def look(site: Site, browser: Browser) -> Iterator[Callable[..., Looking]]:
         made = Looking(context.new_page(), site.address)
         made.page.on("console", lambda said: made.faults.append(said.text) if said.type == "error" else None)
         made.page.on("pageerror", lambda error: made.faults.append(str(error)))
-        made.page.on("dialog", lambda dialog: (made.faults.append(dialog.message), dialog.dismiss()))
+        made.page.on("dialog", lambda dialog: _refuse(made, dialog))
         made.page.on("request", lambda request: _check_address(made, request.url))
         return made
 
     yield looking
     for context in contexts:
         context.close()
+
+
+def _refuse(looking: Looking, dialog: Dialog) -> None:
+    looking.faults.append(dialog.message)
+    dialog.dismiss()
 
 
 def _check_address(looking: Looking, address: str) -> None:

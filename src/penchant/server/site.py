@@ -23,8 +23,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from penchant.types import UnknownError
 
 POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; frame-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; "
+    "frame-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 """Styles may stand inline, since Plotly's script writes its own; scripts may not."""
 HEADERS = {"Content-Security-Policy": POLICY, "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
