@@ -87,8 +87,8 @@ def run(out: str | Path, *, say: Callable[[str], None], progress: Progress = qui
 def _serve_and_replay(
     out: Path, log: Interactions, split: str, say: Callable[[str], None], progress: Progress
 ) -> dict[str, Any] | None:
-    """``penchant serve`` over a store of its own, for as long as a replay and a picture of its page take; ``None`` where serving
-    isn't installed.
+    """``penchant serve`` over a store of its own, for as long as a replay and a picture of its page take; ``None`` where
+    serving isn't installed.
     """
     if find_spec("fastapi") is None:
         return None
