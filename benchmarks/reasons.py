@@ -34,7 +34,7 @@ from penchant.types import DAY, MICROSECONDS, Interactions, Sequences, Vocabular
 SMALL = {"width": 32, "epochs": 2, "batch_events": 2048, "learning_rate": 0.003}
 MODELS: dict[str, dict[str, Any]] = {"transitions": {}, "item_knn": {}, "longshort_network": SMALL}
 HISTORIES = (10, 10_000)
-ROUNDS = 21
+ROUNDS = 11
 
 
 def read(name: str, work: Path) -> Interactions:
@@ -69,7 +69,7 @@ def milliseconds(model: Model, topics: Topics, events: int) -> dict[str, float]:
     return {
         "profile": median(lambda: profile(topics, past, "someone", now, memories)),
         "memories": median(lambda: shares_of_memories(model, state, topics)),
-        "reasons_of_ten": median(lambda: reasons(model, history, np.arange(10), now)),
+        "reasons_of_ten": median(lambda: reasons(model, history, np.arange(10), now, state=state)),
     }
 
 

@@ -1,6 +1,7 @@
 """The demo from end to end, with a small log in the place of the one it fetches."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,9 @@ def test_the_demo_goes_the_whole_way_and_says_so(small: Path) -> None:
     assert figures["replay"]["events"] == 30
     assert f"30 events of the leave-one-out split: {figures['replay']['hit_rate']:.1%} were on the list" in words
     assert f"penchant serve {small}/lstm --store" in words
+    assert "its page, while the demo runs: http://127.0.0.1:" in words
+    picture = small / demo.PICTURE
+    assert picture.exists() == (f"the page, as it looked: {picture}" in words) == any(map(shutil.which, demo.BROWSERS))
     assert words.count("Film, the ") == 5 * demo.PEOPLE
     assert f"penchant recommend {small}/lstm {small}/dataset" in words
     assert (small / "dataset" / "manifest.json").exists()

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
-from subprocess import PIPE, Popen
+from shutil import which
+from subprocess import DEVNULL, PIPE, Popen, SubprocessError
+from subprocess import run as run_program
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -19,6 +23,9 @@ from penchant.types import Interactions, PenchantError, Progress, quiet
 
 DATASET = "ml-100k"
 PEOPLE = 3
+PICTURE = "page.png"
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+PICTURE_SECONDS = 40
 QUICK = {"width": 64, "batch_events": 2048, "learning_rate": 0.003, "epochs": 15}  # a minute or two; more finds a little more
 
 
@@ -58,7 +65,7 @@ def run(out: str | Path, *, say: Callable[[str], None], progress: Progress = qui
         say(f"   person {user:<4}" + "; ".join(mine))
 
     say("6. Serving it: a server on a free port is sent each person's last film, and asked for ten films just before")
-    live = _serve_and_replay(out, interactions, split, progress)
+    live = _serve_and_replay(out, interactions, split, say, progress)
     say("   " + (replay.in_words(live) if live else "left out: serving needs pip install 'penchant[serve]'"))
 
     say(
@@ -69,12 +76,20 @@ def run(out: str | Path, *, say: Callable[[str], None], progress: Progress = qui
         "   your own events: penchant prepare EVENTS.csv --out my-dataset\n"
         "   all commands:    penchant --help"
     )
+    if live:
+        picture = out / PICTURE
+        none = "no picture of the page: there is no Chromium or Chrome on the path to take it"
+        say(f"   the page, as it looked: {picture}" if picture.exists() else f"   {none}")
     figures = {"source": source, "manifest": manifest, "train": trained, "evaluate": result.to_json(), "recommend": rows}
     return figures | {"replay": live}
 
 
-def _serve_and_replay(out: Path, log: Interactions, split: str, progress: Progress) -> dict[str, Any] | None:
-    """``penchant serve`` for as long as a replay takes, over a store of its own; ``None`` where serving isn't installed."""
+def _serve_and_replay(
+    out: Path, log: Interactions, split: str, say: Callable[[str], None], progress: Progress
+) -> dict[str, Any] | None:
+    """``penchant serve`` over a store of its own, for as long as a replay and a picture of its page take; ``None`` where
+    serving isn't installed.
+    """
     if find_spec("fastapi") is None:
         return None
     with TemporaryDirectory(dir=out) as folder:
@@ -86,6 +101,24 @@ def _serve_and_replay(out: Path, log: Interactions, split: str, progress: Progre
                 line = server.stdout.readline()
                 if not line:
                     raise PenchantError("the server didn't start; penchant serve says why")
-                return replay.replay(log, json.loads(line)["address"], split=split, progress=progress)
+                address = json.loads(line)["address"]
+                say(f"   its page, while the demo runs: {address}/")
+                replayed = replay.replay(log, address, split=split, progress=progress)
+                _take_picture(f"{address}/#/people/{log.users.ids[0]}", out / PICTURE)
+                return replayed
             finally:
                 server.terminate()
+
+
+def _take_picture(address: str, picture: Path) -> None:
+    """A picture of a page, by whatever Chromium there is; none where there is none, or it fails."""
+    picture.unlink(missing_ok=True)
+    browser = next(filter(None, map(which, BROWSERS)), None)
+    if browser is None:
+        return
+    words = ["--headless", "--hide-scrollbars", "--window-size=1280,1500", "--virtual-time-budget=8000"]
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        words.append("--no-sandbox")  # Chromium has none for root
+    with suppress(SubprocessError, OSError):
+        order = [browser, *words, f"--screenshot={picture.absolute()}", address]
+        run_program(order, stdout=DEVNULL, stderr=DEVNULL, timeout=PICTURE_SECONDS, check=True)  # noqa: S603 - our own words

@@ -71,6 +71,7 @@ def test_every_model_gives_reasons(world: World, name: str) -> None:
         assert reason.words().endswith(".")
         assert reason.words("zh").endswith("。")
     assert bool(told[0].because) == (name != "popularity")
+    assert reasons(model, mine, best, now, lambda item: f"The {item}", model.encode(mine)) == told
 
 
 def test_somebody_without_a_past_gets_what_is_popular_and_a_sentence(world: World) -> None:

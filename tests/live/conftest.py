@@ -75,6 +75,6 @@ def head(lstm: Model) -> Interest:
     form = model.form_for(("click", "like"), {"tab": ("1", "2", "3")})
     weights = {name: chance.normal(size=shape).astype(np.float32) for name, shape in shapes(form, model.settings).items()}
     weights["usual"] = np.array([0.4, 0.1], np.float32)
-    weights["counted"] = np.cumsum(chance.integers(0, 9, weights["counted"].shape), axis=1)[:, ::-1]  # shown, clicked, liked
+    weights["counted"] = np.cumsum(chance.integers(0, 9, weights["counted"].shape), axis=1)[:, ::-1].astype(np.float32)  # shown
     model.set_head(form, weights, (np.ones(2, np.float32), np.zeros(2, np.float32)))
     return model

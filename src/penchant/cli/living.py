@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from dataclasses import asdict
+from pathlib import Path
 
 from rich.markup import escape
 
@@ -39,10 +40,20 @@ def _serve(options: argparse.Namespace) -> None:
             terminal.print_json({"address": address, "model": service.living.name, "store": options.store})
             sys.stdout.flush()
         else:
-            terminal.notes.print(f"{service.living.name} at {address}/docs; SIGTERM or Ctrl-C stops it and loses nothing")
+            words = f"{service.living.name} at {address}, its API at {address}/docs"
+            terminal.notes.print(f"{words}; SIGTERM or Ctrl-C stops it and loses nothing")
 
     following = deployment.Following(service, options.model, options.store, options.update_every)
-    run(service, options.host, options.port, log_level=options.log, announce=announce, beside=[following])
+    run(
+        service,
+        options.host,
+        options.port,
+        log_level=options.log,
+        announce=announce,
+        beside=[following],
+        model=Path(options.model),
+        report=Path(options.report) if options.report else None,
+    )
 
 
 def _serve_arguments(made: argparse.ArgumentParser) -> None:
@@ -54,6 +65,7 @@ def _serve_arguments(made: argparse.ArgumentParser) -> None:
         choices=list(evaluation.SPLITS),
         help="of the dataset, load only what lies before this split's test part: for replay",
     )
+    made.add_argument("--report", metavar="DIR", help="an evaluation to show on the page, as evaluate --out wrote it")
     made.add_argument("--host", default="127.0.0.1", help="address to listen at (default %(default)s: this machine only)")
     made.add_argument("--port", type=int, default=8080, help="0 takes a free one (default %(default)s)")
     made.add_argument("--memory", type=int, default=256, metavar="MB", help="for states in memory (default %(default)s)")

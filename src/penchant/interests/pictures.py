@@ -158,7 +158,7 @@ def topic_map(topics: Topics, *, most: int = POINTS, language: str = "en", theme
         mine = shown[topics.nearest[shown] == topic.topic]
         data.append(
             {
-                "type": "scattergl",
+                "type": "scatter",
                 "mode": "markers",
                 "name": topic.name,
                 "x": _numbers(topics.place[mine, 0]),

@@ -227,7 +227,7 @@ def flow(topics: Topics, past: Past) -> River:
     events = np.arange(len(item))
     before = events <= at[:, None]
     if past.clock == "real":
-        age = (timestamp[at, None] - timestamp) / (LONG_DAYS * DAY)
+        age = ((timestamp[at, None] - timestamp) / (LONG_DAYS * DAY)).astype(np.float32)
         recent = session == session[at, None]
     else:
         age = (at[:, None] - events) / LONG_EVENTS

@@ -22,10 +22,10 @@ from penchant.models.blend import Blend
 from penchant.models.item_to_item import ItemToItem
 from penchant.models.validation import seen_items
 from penchant.ranking import recommend
-from penchant.types import UNKNOWN, Array, Batch, Float, Int, Progress, Sequences, quiet
+from penchant.types import UNKNOWN, Array, Batch, Float, Int, Progress, Sequences, UserState, quiet
 
 RECENT = 50
-REACH = 1000
+REACH = 200
 """Events are left out of the last so many: a network's memory of earlier ones is taken as none."""
 NAMED = 3
 BACKGROUND = 256
@@ -76,13 +76,21 @@ class Reason:
         }
 
 
-def reasons(model: Model, history: Sequences, item: Int, now: int, title: Callable[[str], str] = str) -> list[Reason]:
+def reasons(
+    model: Model,
+    history: Sequences,
+    item: Int,
+    now: int,
+    title: Callable[[str], str] = str,
+    state: UserState | None = None,
+) -> list[Reason]:
     """Why ``item[k]`` (codes of the model's) are recommended to the one person whose history this is, at ``now``.
 
-    ``title`` gives the words an item is known by.
+    ``title`` gives the words an item is known by; ``state`` is the person's after the history, where it is at hand: then the
+    history's beginning isn't read again.
     """
     known = seq.known_only(seq.recode(history, model.items, model.event_types))
-    shares = _shares(model, known, item, now)
+    shares = _shares(model, model.encode(known) if state is None else state, item, now)
     past, weight = _by_item(known.item[-RECENT:], event_weights(model, known, item, now))
     found = []
     for column, code in enumerate(item.tolist()):
@@ -97,10 +105,10 @@ def reasons(model: Model, history: Sequences, item: Int, now: int, title: Callab
     return found
 
 
-def _shares(model: Model, known: Sequences, item: Int, now: int) -> dict[str, Float]:
+def _shares(model: Model, state: UserState, item: Int, now: int) -> dict[str, Float]:
     """Each part's share ``[k]`` in how far the score lies above the mean of the catalogue."""
     everything = np.arange(len(model.items))[None]
-    parts = model.parts(model.encode(known), np.array([now]), everything)
+    parts = model.parts(state, np.array([now]), everything)
     above = {name: np.maximum(part[0, item] - part[0].mean(), 0) for name, part in parts.items()}
     total = np.asarray(sum(above.values(), np.zeros(len(item))))
     return {name: part / np.where(total > 0, total, 1) for name, part in above.items()}

@@ -48,6 +48,8 @@ CREATE TABLE items (
 ) WITHOUT ROWID;
 CREATE INDEX items_changed ON items (changed);
 """
+ERASURES = "CREATE TABLE IF NOT EXISTS erasures (number INTEGER PRIMARY KEY AUTOINCREMENT, receipt TEXT NOT NULL)"
+"""Joins stores that were made before there were receipts too."""
 
 Together = Callable[[sqlite3.Connection, Sequence[Any]], Sequence[Any]]
 
@@ -105,6 +107,7 @@ class Database:
                 connection.execute(statement)
             connection.execute(f"PRAGMA application_id = {APPLICATION}")
             connection.execute(f"PRAGMA user_version = {SCHEMA}")
+        connection.execute(ERASURES)
         connection.execute("UPDATE meta SET value = value WHERE key = 'clock'")
         connection.execute("COMMIT")
 

@@ -104,6 +104,17 @@ Cursor = tuple[str, int, str]
 """A user and the place in the history behind which to read: timestamp and event id."""
 Change = Callable[[sqlite3.Connection], Any]
 """What to do within a transaction."""
+Receipt = Callable[[Sequence[Happened]], Mapping[str, Any]]
+"""What is written down of an erasure, from the events that are erased."""
+
+
+@dataclass(frozen=True)
+class Person:
+    """A user in a list: how many events there are, and when the last one was."""
+
+    user_id: str
+    events: int
+    last: int | None
 
 
 class Ledger:
@@ -181,15 +192,17 @@ class Ledger:
 
         return self.change(put)
 
-    def erase_user(self, user_id: str) -> Future[list[Happened] | None]:
+    def erase_user(self, user_id: str, receipt: Receipt | None = None) -> Future[list[Happened] | None]:
         """Delete a user with all events and the state; returns the events that were there, in order (``None``: no such
-        user).
+        user). What ``receipt`` makes of them is kept in the same transaction.
         """
 
         def erase(connection: sqlite3.Connection) -> list[Happened] | None:
             known = connection.execute("SELECT 1 FROM users WHERE user_id = ?", [user_id]).fetchone()
             gone = _histories(connection, [(user_id, NEVER, "")])[0]
             _erase(connection, user_id)
+            if known and receipt is not None:
+                connection.execute("INSERT INTO erasures (receipt) VALUES (?)", [json.dumps(receipt(gone))])
             return gone if known else None
 
         return self.change(erase)
@@ -411,6 +424,61 @@ class Ledger:
                 "AND (?3 = '' OR instr(lower(text), ?3) OR instr(lower(item_id), ?3)) ORDER BY item_id LIMIT ?4",
                 [after, item_id, words.lower(), most],
             )
+            return [_item(row) for row in rows]
+
+    def people(self, *, prefix: str = "", after: str = "", most: int = 20) -> list[Person]:
+        """Up to ``most`` users by id behind ``after``, of which the id begins with ``prefix``."""
+        with self.database.reading() as connection:
+            rows = connection.execute(
+                "SELECT u.user_id, count(e.event_id), max(e.timestamp) FROM users u "
+                "LEFT JOIN events e ON e.user_id = u.user_id "
+                "WHERE u.user_id > ?1 AND u.user_id >= ?2 AND u.user_id < ?2 || char(1114111) "
+                "GROUP BY u.user_id ORDER BY u.user_id LIMIT ?3",
+                [after, prefix, most],
+            )
+            return [Person(*row) for row in rows]
+
+    def newest(self, user_id: str, *, before: tuple[int, str] | None = None, most: int = 20) -> list[Event]:
+        """A user's events, the newest first: up to ``most`` of those before a place (timestamp and event id)."""
+        with self.database.reading() as connection:
+            rows = connection.execute(
+                "SELECT user_id, item_id, timestamp, event_type, value, event_id, session_id, recommendation_id FROM events "
+                "WHERE user_id = ?1 AND (?2 IS NULL OR (timestamp, event_id) < (?2, ?3)) "
+                "ORDER BY timestamp DESC, event_id DESC LIMIT ?4",
+                [user_id, *(before or (None, None)), most],
+            )
+            return [Event(*row) for row in rows]
+
+    def last_number(self) -> int:
+        """The number of the event that arrived last, 0 where there is none."""
+        with self.database.reading() as connection:
+            return int(connection.execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()[0])
+
+    def last_times(self, most: int) -> list[int]:
+        """The times of the ``most`` events that arrived last."""
+        with self.database.reading() as connection:
+            return [row[0] for row in connection.execute("SELECT timestamp FROM events ORDER BY seq DESC LIMIT ?", [most])]
+
+    def erasures(self, *, before: int | None = None, most: int = 20) -> list[dict[str, Any]]:
+        """Receipts of erasures with their ``number``, the newest first: up to ``most`` of those below ``before``."""
+        with self.database.reading() as connection:
+            rows = connection.execute(
+                "SELECT number, receipt FROM erasures WHERE ?1 IS NULL OR number < ?1 ORDER BY number DESC LIMIT ?2",
+                [before, most],
+            )
+            return [{"number": number} | json.loads(receipt) for number, receipt in rows]
+
+    def described(self) -> dict[str, int]:
+        """How many items have a text, and how many are hidden."""
+        with self.database.reading() as connection:
+            row = connection.execute("SELECT total(text != ''), total(hidden) FROM items WHERE NOT deleted").fetchone()
+            return {"with_text": int(row[0]), "hidden": int(row[1])}
+
+    def items_of(self, items: Sequence[str]) -> list[Item]:
+        """Some items, deleted ones too; those the store knows."""
+        with self.database.reading() as connection:
+            named = f"{_ITEM} WHERE item_id IN (SELECT value FROM json_each(?))"  # noqa: S608 - from here
+            rows = connection.execute(named, [json.dumps(items)])
             return [_item(row) for row in rows]
 
     def texts(self, items: Sequence[str]) -> dict[str, str]:

@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from hashlib import blake2b
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -45,6 +47,8 @@ MOST_WORDS = 1000
 ASKS_AT_ONCE = 32
 LISTS_REMEMBERED = 20_000
 """So many of the last lists are kept in memory to tell which clicks were of a recommended item."""
+LATEST_LISTS = 20
+"""So many lists are kept to be looked at as they are made."""
 PEOPLE_WARM = 5_000
 """So many people's states, those who asked last, are ready when another model takes over; others' are made when they ask."""
 MEMORY_PAUSE = 0.25
@@ -134,6 +138,16 @@ class Ranked:
     """Whether the answer rests on anything the person did."""
 
 
+@dataclass(frozen=True)
+class Shown:
+    """A list as it was made for a user, with a number that tells later ones from earlier."""
+
+    number: int
+    user_id: str
+    items: tuple[str, ...]
+    known: bool
+
+
 @dataclass
 class Figures:
     """What happened since the start."""
@@ -190,6 +204,8 @@ class Service:
         self._lists: OrderedDict[str, frozenset[str]] = OrderedDict()
         self._lists_lock = threading.Lock()
         self._ranking = None if ranker is None else States(ledger, ranker, memory=memory, kept=False)
+        self.latest: deque[Shown] = deque(maxlen=LATEST_LISTS)
+        self._numbers = count(1)
         self.living = self._bring_to_life(model, lineage)
         self._answers: Worker[Ask | Callable[[], Any], Any] = Worker("answers", self._answer, at_once=ASKS_AT_ONCE)
         self._stopping = threading.Event()
@@ -277,12 +293,12 @@ class Service:
         """Why these items are recommended for an ``Ask``: as many reasons as items the model knows, in order. Takes longer than
         the list itself, so it is done in the caller's thread.
         """
-        model = self.living.model
+        model, state = self._answers.submit(lambda: (self.living.model, self._states(self.living, [ask])[0])).result()
         past = [] if ask.user_id is None else self.ledger.histories([(ask.user_id, NEVER, "")])[0]
         history = sequences_of(model, ["someone"], [[*past, *ask.happened()]])
         codes = model.items.codes(items)
         titles = self.ledger.texts([model.items[code] for code in seq.known_only(history).item[-RECENT:].tolist()])
-        return reasons(model, history, codes[codes != UNKNOWN], ask.now, lambda item: titles.get(item) or item)
+        return reasons(model, history, codes[codes != UNKNOWN], ask.now, lambda item: titles.get(item) or item, state)
 
     def interests(self, user_id: str, now: int) -> Profile:
         """A user's profile; somebody never seen has one too. ``NotYetError`` while topics are made, ``UnknownError`` where
@@ -366,6 +382,8 @@ class Service:
             parts = {name: tuple(part[row, window].tolist()) for name, part in ranking.parts.items()}
             scores = tuple(ranking.score[row, window].tolist())
             answers.append(Recommended(ask.recommendation_id, living.name, items, scores, parts, len(mine) > 0))
+            if ask.user_id is not None:
+                self.latest.append(Shown(next(self._numbers), ask.user_id, items[:5], len(mine) > 0))
         return answers
 
     def _states(self, living: Living, asks: Sequence[Ask]) -> tuple[UserState, list[Int]]:
@@ -461,24 +479,32 @@ class Service:
 
     # People and items.
 
-    def erase(self, user_id: str) -> dict[str, Any]:
+    def erase(self, user_id: str, now: int | None = None) -> dict[str, Any]:
         """Delete a user with all events and the state, and take what they taught the model's memory out of it, exactly.
 
-        Returns a receipt. What the model's weights learned of them in training leaves with the next training.
+        Returns a receipt, which the store keeps without the id: in its place stands ``fingerprint``, a keyed digest of it, by
+        which whoever knows the id finds the receipt. What the model's weights learned of them in training leaves with the next
+        training.
         """
+        digest = blake2b(user_id.encode(errors="replace"), key=self.ledger.meta()["store"].encode(), digest_size=12)
         with self._revising() as memory:
-            gone = self.ledger.erase_user(user_id).result()
+            told = {"at": now, "fingerprint": digest.hexdigest(), "model": self.living.name}
+
+            def receipt(gone: Sequence[Happened]) -> dict[str, Any]:
+                taken = sum(memory.since < event.seq <= memory.learned for event in gone)
+                before = sum(event.seq <= memory.since for event in gone)
+                return {"events": len(gone), "taken_from_memory": taken, "in_training_data": before} | told
+
+            gone = self.ledger.erase_user(user_id, receipt).result()
             if gone is None:
                 raise UnknownError(f"there is no user {user_id[:80]!r}")
+            made = receipt(gone)
             memory.revise([gone], [[]])
             self._answers.submit(lambda: self._forget(user_id)).result()
-        return {
-            "user_id": user_id,
-            "events": len(gone),
-            "taken_from_memory": sum(memory.since < event.seq <= memory.learned for event in gone),
-            "in_training_data": sum(event.seq <= memory.since for event in gone),
-            "model": self.living.name,
-        }
+            with self._lists_lock:
+                kept = [shown for shown in self.latest if shown.user_id != user_id]
+                self.latest = deque(kept, LATEST_LISTS)
+        return {"user_id": user_id} | made
 
     def _forget(self, user_id: str) -> None:
         self.living.states.forget(user_id)

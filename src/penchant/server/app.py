@@ -13,6 +13,7 @@
     GET    /api/feedback, /api/items, /api/users, /api/user/{user_id}/feedback/{event_type}
     POST, GET, PATCH, DELETE of /api/item(s) and /api/user(s)
     GET    /health/live, /health/ready, /metrics, /docs
+    GET    /, and what it looks at: see browsing, watching, site
 
 A slash within an id is written ``%2F`` in a path.
 """
@@ -21,7 +22,9 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
+from pathlib import Path as FilePath
 from typing import Annotated, Any, Literal
 
 from fastapi import Body, Depends, FastAPI, Header, Path, Query, Request
@@ -38,8 +41,11 @@ from penchant.interests.reasons import Reason
 from penchant.live.events import LONGEST_ID, MOST_EVENTS
 from penchant.live.service import MOST_RECOMMENDED, MOST_WORDS, Ask, Recommended, Service
 from penchant.server import shapes
+from penchant.server.browsing import add_browsing, add_models
 from penchant.server.hot import SLASH, Hot, fresh_id, list_out, refusal
 from penchant.server.observing import Observed, ServiceFigures
+from penchant.server.site import SameOrigin, add_page
+from penchant.server.watching import LATEST_REQUESTS, TIMED, Watch, add_watching
 from penchant.types import NEVER, PenchantError, UnknownError
 
 AnId = Annotated[str, BeforeValidator(lambda word: word.replace(SLASH, "/")), Path(min_length=1, max_length=LONGEST_ID)]
@@ -63,8 +69,12 @@ def now() -> int:
     return time.time_ns() // 1000
 
 
-def create_app(service: Service, clock: Callable[[], int] = now) -> FastAPI:
-    """The application over a service, which stays the caller's to close."""
+def create_app(
+    service: Service, clock: Callable[[], int] = now, *, model: FilePath | None = None, report: FilePath | None = None
+) -> FastAPI:
+    """The application over a service, which stays the caller's to close. ``model`` is the folder its model came from, and
+    ``report`` that of an evaluation: the page shows both.
+    """
     app = FastAPI(
         title="Penchant",
         description="Recommendations that change with the next event. Requests with the header X-API-Key or X-API-Version "
@@ -81,11 +91,19 @@ def create_app(service: Service, clock: Callable[[], int] = now) -> FastAPI:
     _add_feedback(app, service, clock)
     _add_items(app, service)
     _add_interests(app, service, clock)
-    _add_users(app, service)
+    _add_users(app, service, clock)
     _add_health(app, service, registry)
-    routes = {route.path: route for route in app.routes if isinstance(route, APIRoute)}
-    app.add_middleware(Hot, service=service, clock=clock, routes=routes)
-    app.add_middleware(Observed, registry=registry)  # the last added comes first
+    add_browsing(app, service)
+    add_models(app, service, model, report)
+    latest = {path: deque[float](maxlen=LATEST_REQUESTS) for path in TIMED.values()}
+    add_watching(app, Watch(service, clock, latest))
+    add_page(app)
+    # The last added comes first.
+    app.add_middleware(
+        Hot, service=service, clock=clock, routes={route.path: route for route in app.routes if isinstance(route, APIRoute)}
+    )
+    app.add_middleware(SameOrigin)
+    app.add_middleware(Observed, registry=registry, latest=latest)
     return app
 
 
@@ -377,7 +395,7 @@ def _add_interests(app: FastAPI, service: Service, clock: Callable[[], int]) -> 
         return JSONResponse(pictures.OF_PEOPLE[picture](found, language=language, theme=theme))
 
 
-def _add_users(app: FastAPI, service: Service) -> None:
+def _add_users(app: FastAPI, service: Service, clock: Callable[[], int]) -> None:
     async def put(users: Sequence[shapes.UserIn], gorse: int) -> Response:
         stored = await asyncio.wrap_future(service.put_users([user.user() for user in users]))
         return JSONResponse({"RowAffected" if gorse else "stored": stored})
@@ -420,7 +438,8 @@ def _add_users(app: FastAPI, service: Service) -> None:
     @app.delete("/api/user/{user_id}", tags=["users"])
     async def delete_user(user_id: AnId, gorse: Gorse) -> Response:
         """Erase a user: events, state, and what the model's memory learned of them. Answers with a receipt."""
-        receipt = await run_in_threadpool(service.erase, user_id)
+        receipt = await run_in_threadpool(service.erase, user_id, clock())
+        receipt["at"] = shapes.iso(receipt["at"])
         return JSONResponse({"RowAffected": 1} if gorse else receipt)
 
     @app.put("/api/user/{target}/merge/{source}", tags=["users"])

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -22,6 +23,10 @@ log = logging.getLogger("penchant.server")
 LARGEST_BODY = 8 << 20
 BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 LONGEST_REQUEST_ID = 100
+
+
+Latest = Mapping[str, deque[float]]
+"""Seconds that the last requests of some paths took."""
 
 
 class JsonLines(logging.Formatter):
@@ -101,8 +106,9 @@ class Observed:
     bodies.
     """
 
-    def __init__(self, app: ASGIApp, registry: CollectorRegistry) -> None:
+    def __init__(self, app: ASGIApp, registry: CollectorRegistry, latest: Latest) -> None:
         self._app = app
+        self._latest = latest
         self._requests = Counter("penchant_requests", "Requests", ["method", "path", "status"], registry=registry)
         self._seconds = Histogram("penchant_request_seconds", "Seconds", ["method", "path"], registry=registry, buckets=BUCKETS)
         self._going = Gauge("penchant_requests_in_progress", "Requests being answered", registry=registry)
@@ -157,6 +163,8 @@ class Observed:
             requests, took = self._figures(scope["method"], path, status)
             requests.inc()
             took.observe(seconds)
+            if path in self._latest and status < 400:
+                self._latest[path].append(seconds)
             if log.isEnabledFor(logging.INFO):
                 fields = {
                     "request_id": request_id,

@@ -9,10 +9,11 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Protocol
 
 import uvicorn
-from starlette.types import ASGIApp
+from fastapi import FastAPI
 from threadpoolctl import threadpool_limits
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -97,18 +98,21 @@ def run(
     log_level: str = "info",
     announce: Callable[[str], None] = lambda _: None,
     beside: Sequence[Closing] = (),
+    model: Path | None = None,
+    report: Path | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT, then finish what was begun and close the service.
 
     ``announce`` is called with the address once connections are taken (port 0 takes a free one); what runs ``beside`` the
-    service is closed before it. Raises ``PenchantError`` where
+    service is closed before it. ``model`` is the folder of the model, which the page can roll back, and ``report`` that of an
+    evaluation to show. Raises ``PenchantError`` where
     the address can't be taken.
     """
     _log_in_json(log_level)
     sys.setswitchinterval(SWITCH_SECONDS)
     try:
         listening = _listen(host, port)
-        server = make_server(create_app(service))
+        server = make_server(create_app(service, model=model, report=report))
         # uvicorn raises the signals it was stopped by once more when it is done: by then there is nothing left to do.
         previous = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGTERM, signal.SIGINT)}
         try:
@@ -124,8 +128,8 @@ def run(
     log.info("stopped; all that was answered is on disk")
 
 
-def make_server(app: ASGIApp) -> uvicorn.Server:
-    """uvicorn, set up as Penchant wants it."""
+def make_server(app: FastAPI) -> uvicorn.Server:
+    """uvicorn, set up as Penchant wants it. Streams end when it stops."""
     config = uvicorn.Config(
         app,
         http=Bounded,
@@ -138,7 +142,9 @@ def make_server(app: ASGIApp) -> uvicorn.Server:
         lifespan="off",
         ws="none",
     )
-    return uvicorn.Server(config)
+    server = uvicorn.Server(config)
+    app.state.stopping = lambda: server.should_exit
+    return server
 
 
 def _listen(host: str, port: int) -> socket.socket:

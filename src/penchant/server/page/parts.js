@@ -1,0 +1,125 @@
+// Pieces of which views are made. Whatever comes from the server becomes text, never markup.
+
+import { ask } from './talk.js';
+import { language, say } from './words.js';
+
+/** An element: attributes, then children. `onclick` and its like are listeners, `style` an object. */
+export function h(name, attributes = {}, ...children) {
+  const element = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) {
+    if (value === undefined || value === null || value === false) continue;
+    if (key.startsWith('on')) element.addEventListener(key.slice(2), value);
+    else if (key === 'style') for (const [property, one] of Object.entries(value)) element.style.setProperty(property, one);
+    else if (key === 'value') element.value = value;
+    else element.setAttribute(key, value === true ? '' : value);
+  }
+  element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  return element;
+}
+
+export const fill = (element, ...children) => element.replaceChildren(...children.flat().filter((child) => child !== null && child !== undefined));
+export const card = (title, ...children) => h('section', { class: 'card' }, h('h2', {}, title), ...children);
+export const note = (words) => h('p', { class: 'note' }, words);
+export const empty = (words) => h('p', { class: 'empty' }, words);
+
+/** How an item is called: its text, its id beside it. */
+export const named = (item) => h('span', { class: 'named' }, h('span', { class: 'text' }, item.text || item.item_id), item.text ? h('span', { class: 'id' }, item.item_id) : null);
+
+/** Fill a place with what `load` gives; what goes wrong is a sentence there, and what isn't ready is asked for again. */
+export async function filling(place, load) {
+  if (!place.childElementCount) fill(place, h('p', { class: 'note' }, say('loading')));
+  try {
+    fill(place, await load());
+  } catch (error) {
+    if (error.name === 'AbortError') return;
+    if (error.status === 503) {
+      fill(place, note(error.message.includes('topics') ? say('topics_being') : error.message));
+      setTimeout(() => place.isConnected && filling(place, load), 2000);
+      return;
+    }
+    const retry = error.status === 404 || error.status === 400 ? null : h('button', { class: 'quiet', onclick: () => filling(place, load) }, say('again'));
+    fill(place, h('p', { class: 'problem', role: 'alert' }, error.message), retry);
+    if (!('status' in error)) console.error(error);
+  }
+}
+
+let saying;
+/** Tell what was done, to eyes and to screen readers. */
+export function tell(words) {
+  const place = document.getElementById('said');
+  place.textContent = words;
+  place.classList.add('shown');
+  clearTimeout(saying);
+  saying = setTimeout(() => place.classList.remove('shown'), 4000);
+}
+
+/** Ask whether to go on; `check` says whether the dialog may be agreed to. */
+export function confirm({ title, body, yes, danger, typed }) {
+  return new Promise((resolve) => {
+    const agree = h('button', { class: danger ? 'danger' : 'primary', value: 'yes' }, yes);
+    const field = typed === undefined ? null : h('input', { 'aria-label': body, autocomplete: 'off', spellcheck: 'false', oninput: () => { agree.disabled = field.value !== typed; } });
+    agree.disabled = field !== null;
+    const heading = h('h2', { id: 'dialog-title' }, title);
+    const dialog = h('dialog', { 'aria-labelledby': 'dialog-title' },
+      h('form', { method: 'dialog', onsubmit: (event) => { event.preventDefault(); dialog.close(event.submitter?.value ?? ''); } }, heading, h('p', {}, body), field,
+        h('div', { class: 'row end' }, h('button', { type: 'button', class: 'quiet', onclick: () => dialog.close('') }, say('cancel')), agree)));
+    dialog.addEventListener('close', () => { dialog.remove(); resolve(dialog.returnValue === 'yes'); });
+    document.body.append(dialog);
+    dialog.returnValue = '';
+    dialog.showModal();
+  });
+}
+
+export const theme = () => document.documentElement.dataset.theme ?? (matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light');
+
+let plotly;
+/** Plotly's script, fetched when the first chart comes into view. */
+function charting() {
+  plotly ??= new Promise((resolve, reject) => {
+    const script = h('script', { src: `/page/plotly.min.js?v=${document.documentElement.dataset.plotly}` });
+    script.onload = () => resolve(window.Plotly);
+    script.onerror = () => reject(new Error(say('unreachable')));
+    document.head.append(script);
+  });
+  return plotly;
+}
+
+/** A chart of a figure of the server, drawn once it comes into view. */
+export function chart(address, label, { tall = false, onpick } = {}) {
+  const place = h('div', { class: tall ? 'chart tall' : 'chart', role: 'img', 'aria-label': label });
+  const draw = async () => {
+    const [Plotly, figure] = await Promise.all([charting(), ask(`${address}${address.includes('?') ? '&' : '?'}language=${language()}&theme=${theme()}`)]);
+    if (!place.isConnected) return [];
+    const narrow = place.clientWidth < 560;
+    const sampled = /[(（].*[)）]\s*$/.exec(figure.layout.title?.text ?? '')?.[0];
+    delete figure.layout.title;
+    figure.layout.margin = { ...figure.layout.margin, t: 10, l: narrow ? 48 : 60, r: 10 };
+    figure.layout.font = { ...figure.layout.font, family: getComputedStyle(document.body).fontFamily, size: narrow ? 11 : 12 };
+    figure.layout.legend = { ...figure.layout.legend, orientation: 'h', y: -0.12, yanchor: 'top' };
+    figure.layout.autosize = true;
+    const canvas = h('div', { class: 'canvas' });
+    canvas.style.height = `${place.clientHeight}px`;
+    fill(place, canvas);
+    await Plotly.newPlot(canvas, figure.data, figure.layout, { displayModeBar: false, responsive: true, scrollZoom: false });
+    canvas.querySelectorAll('[tabindex]').forEach((one) => one.removeAttribute('tabindex'));
+    if (onpick) canvas.on('plotly_click', (event) => onpick(event.points[0].customdata));
+    place.classList.add('drawn');
+    if (sampled) place.after(note(sampled.replace(/^[(（]|[)）]\s*$/g, '')));
+    return canvas;
+  };
+  place.redraw = () => filling(place, draw);
+  const watcher = new IntersectionObserver((entries) => {
+    if (entries.some((entry) => entry.isIntersecting)) {
+      watcher.disconnect();
+      requestAnimationFrame(() => setTimeout(place.redraw));
+    }
+  }, { rootMargin: '100px' });
+  watcher.observe(place);
+  return place;
+}
+
+/** A function that waits until it hasn't been called for a while. */
+export function calmly(act, milliseconds = 150) {
+  let waiting;
+  return (...words) => { clearTimeout(waiting); waiting = setTimeout(() => act(...words), milliseconds); };
+}
