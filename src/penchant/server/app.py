@@ -27,12 +27,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path as FilePath
 from typing import Annotated, Any, Literal
 
-from fastapi import Body, Depends, FastAPI, Header, Path, Query, Request
+from fastapi import Body, Depends, FastAPI, Header, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from fastapi.routing import APIRoute
 from prometheus_client import CollectorRegistry, generate_latest
-from pydantic import BeforeValidator
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
@@ -42,13 +41,13 @@ from penchant.live.events import LONGEST_ID, MOST_EVENTS
 from penchant.live.service import MOST_RECOMMENDED, MOST_WORDS, Ask, Recommended, Service
 from penchant.server import shapes
 from penchant.server.browsing import add_browsing, add_models
-from penchant.server.hot import SLASH, Hot, fresh_id, list_out, refusal
+from penchant.server.hot import Hot, fresh_id, list_out, refusal
 from penchant.server.observing import Observed, ServiceFigures
+from penchant.server.shapes import AnId
 from penchant.server.site import SameOrigin, add_page
 from penchant.server.watching import LATEST_REQUESTS, TIMED, Watch, add_watching
 from penchant.types import NEVER, PenchantError, UnknownError
 
-AnId = Annotated[str, BeforeValidator(lambda word: word.replace(SLASH, "/")), Path(min_length=1, max_length=LONGEST_ID)]
 Many = Annotated[int, Query(ge=1, le=MOST_RECOMMENDED)]
 Offset = Annotated[int, Query(ge=0, le=MOST_RECOMMENDED)]
 Truth = Annotated[bool, Query()]

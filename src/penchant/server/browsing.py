@@ -19,7 +19,7 @@ from itertools import islice
 from pathlib import Path as FilePath
 from typing import Annotated, Any, Literal
 
-from fastapi import FastAPI, Path, Query
+from fastapi import FastAPI, Query
 from fastapi.responses import FileResponse, JSONResponse, Response
 from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
@@ -30,9 +30,9 @@ from penchant.live.events import LONGEST_ID
 from penchant.live.ledger import Item
 from penchant.live.service import Service
 from penchant.server import charts, shapes
+from penchant.server.shapes import AnId
 from penchant.types import PenchantError, UnknownError
 
-AnId = Annotated[str, Path(min_length=1, max_length=LONGEST_ID)]
 PageLength = Annotated[int, Query(ge=1, le=200)]
 Place = Annotated[str, Query(max_length=8000)]
 Language = Annotated[Literal["en", "zh"], Query()]

@@ -25,15 +25,13 @@ from penchant.live.events import LONGEST_ID, MOST_EVENTS, Event
 from penchant.live.interests import NotYetError
 from penchant.live.service import MOST_RECOMMENDED, Ask, Recommended, Service
 from penchant.live.worker import OverloadedError
-from penchant.server.shapes import GORSE, microseconds
+from penchant.server.shapes import GORSE, SLASH, microseconds
 from penchant.types import PenchantError, UnknownError
 
 log = logging.getLogger("penchant.server")
 
 FEEDBACK, LISTS = "/api/feedback", "/api/recommend/"
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=LONGEST_ID)]
-SLASH = "\ud800"
-"""Stands for a slash within an id, one that came as ``%2F``, until the path is taken apart: no text has this character."""
 _ENCODED = re.compile("%2f", re.IGNORECASE)
 _ONLY_N = re.compile(rb"n=([1-9][0-9]{0,3})")
 _PROCESS, _COUNT = uuid4().hex[:20], count()
