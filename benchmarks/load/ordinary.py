@@ -17,7 +17,7 @@ import uvicorn
 from fastapi import FastAPI, Request
 
 from penchant import artifact
-from penchant.live.ledger import Happened
+from penchant.live.records import Happened
 from penchant.live.states import sequences_of
 from penchant.ranking import recommend
 

@@ -10,7 +10,7 @@ from penchant import artifact, evaluation
 from penchant import sequences as seq
 from penchant.data import dataset
 from penchant.live.deployment import open_service, open_store
-from penchant.live.ledger import Item
+from penchant.live.records import Item
 from penchant.models import create
 from penchant.types import PenchantError
 

@@ -12,13 +12,14 @@ from penchant.interests import topics as kept
 from penchant.live import interests
 from penchant.live.deployment import Following
 from penchant.live.events import Event
-from penchant.live.interests import Insight, NotYetError, past_of
-from penchant.live.ledger import Item, Ledger
+from penchant.live.interests import Insight, NotYetError, past_of, topics_of_store
+from penchant.live.ledger import Ledger
+from penchant.live.records import Item
 from penchant.live.service import Service
 from penchant.models import create
 from penchant.models.base import Model
 from penchant.testing import example_histories
-from penchant.types import MICROSECONDS, UnknownError
+from penchant.types import MICROSECONDS, PenchantError, UnknownError
 
 NOW = 1_700_000_000 * MICROSECONDS
 
@@ -40,58 +41,53 @@ def fill(ledger: Ledger) -> None:
 
 def test_topics_are_made_from_the_store_and_kept(ledger: Ledger, transitions: Model, tmp_path: Path) -> None:
     fill(ledger)
+    artifact.save(transitions, tmp_path / "model")
+    made = topics_of_store(tmp_path / "model", ledger)
+    assert made.titles[made.items.code("item 3")] == "Film 3"
+    assert any("horror" in topic.terms for topic in made.topics)
+    assert topics_of_store(tmp_path / "model", ledger).topics == made.topics
+    # Another catalogue: made anew, under the old numbers.
+    larger = create("transitions").fit(example_histories(np.random.default_rng(1), users=30, items=50))
+    artifact.save(larger, tmp_path / "model")
+    again = topics_of_store(tmp_path / "model", ledger)
+    assert again.items == larger.items
+    assert len(again) == len(made)
+    assert kept.load(kept.beside(tmp_path / "model")).items == larger.items
+
+
+def test_an_empty_store_has_no_topics_and_a_service_says_so(ledger: Ledger, transitions: Model, tmp_path: Path) -> None:
+    artifact.save(transitions, tmp_path / "model")
     insight = Insight(ledger)
     with pytest.raises(UnknownError, match="make them with penchant interests"):
         insight.found()
-    insight.begin(transitions, tmp_path / "kept")
+    insight.begin(transitions, tmp_path / "model")
     insight.wait()
-    made = insight.found()
-    assert made.titles[made.items.code("item 3")] == "Film 3"
-    assert any("horror" in topic.terms for topic in made.topics)
-    again = Insight(ledger)
-    again.begin(transitions, tmp_path / "kept")
-    again.wait()
-    assert again.found().topics == made.topics
-    # Another catalogue: made anew, under the old numbers.
-    larger = create("transitions").fit(example_histories(np.random.default_rng(1), users=30, items=50))
-    again.begin(larger, tmp_path / "kept")
-    again.wait()
-    assert again.found().items == larger.items
-    assert len(again.found()) == len(made)
-    assert kept.load(tmp_path / "kept").items == larger.items
-
-
-def test_an_empty_store_has_no_topics_and_says_so(ledger: Ledger, transitions: Model, tmp_path: Path) -> None:
-    insight = Insight(ledger)
-    insight.begin(transitions, tmp_path / "kept")
-    insight.wait()
-    with pytest.raises(UnknownError, match="the store has no events"):
+    with pytest.raises(UnknownError, match="this server has no topics: the store has no events"):
         insight.found()
-    assert not (tmp_path / "kept").exists()
+    assert [path.name for path in tmp_path.glob("model*")] == ["model"]
 
 
 def test_a_large_store_is_left_to_the_command(
     ledger: Ledger, transitions: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(ledger)
+    artifact.save(transitions, tmp_path / "model")
     monkeypatch.setattr(interests, "MOST_READ", 100)
-    insight = Insight(ledger)
-    insight.begin(transitions, tmp_path / "kept")
-    insight.wait()
-    with pytest.raises(UnknownError, match="more than 100 events; make them with penchant interests MODEL DIR"):
-        insight.found()
+    with pytest.raises(PenchantError, match="more than 100 events; make topics with penchant interests MODEL DIR"):
+        topics_of_store(tmp_path / "model", ledger)
 
 
 def test_what_is_being_made_is_said_and_given_up_at_the_end(ledger: Ledger, transitions: Model, tmp_path: Path) -> None:
     fill(ledger)
+    artifact.save(transitions, tmp_path / "model")
     insight = Insight(ledger)
-    insight.close()
-    insight.begin(transitions, tmp_path / "kept")
-    with pytest.raises((NotYetError, UnknownError), match="topics"):
+    insight.begin(transitions, tmp_path / "model")
+    with pytest.raises(NotYetError, match="topics are being made"):
         insight.found()
+    insight.close()
     insight.wait()
     assert insight.topics is None
-    assert not (tmp_path / "kept").exists()
+    assert [path.name for path in tmp_path.glob("*model*")] == ["model"]
 
 
 def test_a_service_that_follows_a_folder_has_topics(ledger: Ledger, transitions: Model, tmp_path: Path) -> None:
@@ -118,13 +114,12 @@ def test_a_service_that_follows_a_folder_has_topics(ledger: Ledger, transitions:
 
 def test_sessions_are_those_named_or_end_with_a_pause(ledger: Ledger, transitions: Model, tmp_path: Path) -> None:
     fill(ledger)
-    insight = Insight(ledger)
-    insight.begin(transitions, tmp_path / "kept")
-    insight.wait()
+    artifact.save(transitions, tmp_path / "model")
+    topics = topics_of_store(tmp_path / "model", ledger)
     minute = 60 * MICROSECONDS
     named = [("a", 0), ("a", 100), ("b", 101), (None, 102), (None, 140)]
     events = [Event("u", "item 1", NOW + m * minute, session_id=name) for name, m in named]
-    assert past_of(events, insight.found()).session.tolist() == [0, 0, 1, 1, 2]
-    assert past_of(events, insight.found()).clock == "real"
-    assert past_of([Event("u", "item 1", 3 * MICROSECONDS)], insight.found()).clock == "index"
-    assert len(past_of([], insight.found())) == 0
+    assert past_of(events, topics).session.tolist() == [0, 0, 1, 1, 2]
+    assert past_of(events, topics).clock == "real"
+    assert past_of([Event("u", "item 1", 3 * MICROSECONDS)], topics).clock == "index"
+    assert len(past_of([], topics)) == 0

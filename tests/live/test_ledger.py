@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penchant.live.events import Event
-from penchant.live.ledger import Item, Ledger, StoredState, User
+from penchant.live.ledger import Ledger
+from penchant.live.records import Item, StoredState, User
 from penchant.testing import log_of
 from penchant.types import NEVER, PenchantError
 

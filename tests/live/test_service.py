@@ -13,7 +13,8 @@ import pytest
 
 from penchant import sequences as seq
 from penchant.live.events import Event
-from penchant.live.ledger import Item, Ledger, User
+from penchant.live.ledger import Ledger
+from penchant.live.records import Item, User
 from penchant.live.service import Ask, Candidates, Service
 from penchant.live.states import sequences_of, verify
 from penchant.models import create

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from penchant.live.ledger import Item, Ledger
+from penchant.live.ledger import Ledger
+from penchant.live.records import Item
 from penchant.live.shelf import Shelf
 from penchant.types import Vocabulary
 

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penchant.live.events import Event
-from penchant.live.ledger import Ledger, StoredState
+from penchant.live.ledger import Ledger
+from penchant.live.records import StoredState
 from penchant.live.states import States, _alike, sequences_of, verify
 from penchant.models.base import Model
 from penchant.types import NEVER

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from penchant import artifact
 from penchant.interests import pictures
+from penchant.live.interests import topics_of_store
 from penchant.server import shapes
 
 Running = Any
@@ -24,7 +26,9 @@ def insightful(running: Running, tmp_path: Path) -> Running:
     assert running.client.post("/api/feedback", json=events).status_code == 200
     items = [{"item_id": f"item {n}", "text": f"Film {n}", "categories": [f"kind {'ab'[n % 2] * 3}"]} for n in range(40)]
     assert running.client.post("/api/items", json=items).status_code == 200
-    running.service.insight.begin(running.service.living.model, tmp_path / "model.interests")
+    artifact.save(running.service.living.model, tmp_path / "model")
+    topics_of_store(tmp_path / "model", running.service.ledger)  # kept beside it, where the service finds them
+    running.service.insight.begin(running.service.living.model, tmp_path / "model")
     running.service.insight.wait()
     return running
 

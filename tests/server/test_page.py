@@ -18,10 +18,9 @@ from playwright.sync_api import Browser, Dialog, Page, expect, sync_playwright
 
 from penchant import artifact
 from penchant.data import dataset
-from penchant.interests import topics
 from penchant.live import deployment
 from penchant.live.events import Event
-from penchant.live.ledger import Item
+from penchant.live.records import Item
 from penchant.models import create
 from penchant.sequences import histories
 from penchant.server.app import create_app, now
@@ -80,7 +79,7 @@ def site(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         target = folder / ("model.previous" if window == 2 else "model")
         artifact.save(create("transitions", window=window).fit(histories(log)), target, {"split": "none"})
     service = deployment.open_service(folder / "model", f"sqlite:///{folder}/s.db", dataset_folder=folder / "dataset")
-    service.insight.begin(service.living.model, topics.beside(folder / "model"))
+    service.insight.begin(service.living.model, folder / "model")
     service.insight.wait()
     service.put_items([Item(HOSTILE, text=HOSTILE)]).result()
     moment = now()

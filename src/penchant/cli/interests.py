@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from itertools import islice
 from pathlib import Path
 
 from rich.markup import escape
@@ -16,11 +15,24 @@ from penchant.interests import page, words
 from penchant.interests.people import check_users, profiles_of, topics_of
 from penchant.interests.profiles import Profile
 from penchant.interests.topics import Topics
+from penchant.live import deployment
+from penchant.types import PenchantError
 
 PEOPLE_SHOWN = 20
 
 
 def _interests(options: argparse.Namespace) -> None:
+    if (options.dataset is None) == (options.store is None):
+        raise PenchantError("interests are found in a dataset or in a store; name DIR or --store")
+    if options.store is not None:
+        if options.users is not None or options.html is not None:
+            raise PenchantError("--users and --html are for a dataset; a server shows the people of its store")
+        with terminal.watching() as progress:
+            topics = deployment.find_topics(
+                options.model, options.store, count=options.topics, seed=options.seed, progress=progress
+            )
+        _tell(options, topics, [])
+        return
     log = dataset.load(options.dataset)
     users = log.users.ids if options.users is None else tuple(options.users)
     check_users(users)
@@ -33,28 +45,33 @@ def _interests(options: argparse.Namespace) -> None:
         more = dataset.measures(options.dataset)
         people = list(profiles_of(model, log, topics, asked, more=more, progress=progress))
     if options.html is not None:
-        shown = list(islice(people, PEOPLE_SHOWN))
-        terminal.write_text(page.page(topics, shown, options.language), Path(options.html))
+        terminal.write_text(page.page(topics, people[:PEOPLE_SHOWN], options.language), Path(options.html))
+    _tell(options, topics, people)
     if options.json:
-        terminal.print_json(
-            {
-                "topics": topics.to_json(options.language),
-                "criterion": topics.criterion,
-                "made_of": topics.made_of,
-                "segments": [
-                    {"name": s.name(options.language), "people": s.people, "rule": s.rule.words(options.language)}
-                    | {"fidelity": s.rule.fidelity}
-                    for s in topics.segments.segments
-                ],
-                "people": [person.to_json(options.language) for person in people],
-            }
-        )
         return
-    _show(topics, people, options.language)
     if len(users) > PEOPLE_SHOWN:
         terminal.answers.print(f"… and {len(users) - PEOPLE_SHOWN:,} more people; --users names them, --json gives all")
     if options.html is not None:
         terminal.answers.print(escape(f"the page is {options.html}"))
+
+
+def _tell(options: argparse.Namespace, topics: Topics, people: list[Profile]) -> None:
+    if not options.json:
+        _show(topics, people, options.language)
+        return
+    terminal.print_json(
+        {
+            "topics": topics.to_json(options.language),
+            "criterion": topics.criterion,
+            "made_of": topics.made_of,
+            "segments": [
+                {"name": s.name(options.language), "people": s.people, "rule": s.rule.words(options.language)}
+                | {"fidelity": s.rule.fidelity}
+                for s in topics.segments.segments
+            ],
+            "people": [person.to_json(options.language) for person in people],
+        }
+    )
 
 
 def _show(topics: Topics, people: list[Profile], language: str) -> None:
@@ -91,7 +108,8 @@ def _figure(value: float | None) -> str:
 
 def _interests_arguments(made: argparse.ArgumentParser) -> None:
     made.add_argument("model", metavar="MODEL", help="a model folder that train wrote; its topics are kept beside it")
-    made.add_argument("dataset", metavar="DIR", help="a dataset folder that prepare wrote")
+    made.add_argument("dataset", nargs="?", metavar="DIR", help="a dataset folder that prepare wrote")
+    made.add_argument("--store", metavar="URL", help="instead, topics of what a server's store has seen")
     arguments.users_argument(made)
     made.add_argument("--topics", type=int, metavar="N", help="how many topics (default: as before, or the best silhouette)")
     made.add_argument("--seed", type=int, default=0, help="of what is drawn to find topics (default %(default)s)")

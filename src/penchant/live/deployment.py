@@ -13,9 +13,11 @@ from typing import Any
 from penchant import artifact, evaluation
 from penchant.candidates import load_ranker
 from penchant.data import catalog, dataset
-from penchant.interests import topics
+from penchant.interests.topics import Topics
+from penchant.live.interests import topics_of_store
 from penchant.live.learning import Update, update
-from penchant.live.ledger import Item, Ledger
+from penchant.live.ledger import Ledger
+from penchant.live.records import Item
 from penchant.live.service import Service
 from penchant.live.states import MEMORY, Verification, verify
 from penchant.types import PenchantError, Progress, quiet
@@ -100,6 +102,17 @@ def update_model(model: str | Path, store: str, *, k: int = 10, seed: int = 0, p
         ledger.close()
 
 
+def find_topics(
+    model: str | Path, store: str, *, count: int | None = None, seed: int = 0, progress: Progress = quiet
+) -> Topics:
+    """Topics of what a store has seen; see ``interests.topics_of_store``."""
+    ledger = open_store(store)
+    try:
+        return topics_of_store(model, ledger, count=count, seed=seed, progress=progress)
+    finally:
+        ledger.close()
+
+
 class Following:
     """While a service runs: exchanges its model when another stands in the folder, lets it grow, learns from the store now
     and then, and has its topics made.
@@ -144,7 +157,7 @@ class Following:
             self._learning = subprocess.Popen([sys.executable, "-m", "penchant", *words])  # noqa: S603 - our own words
 
     def _find_topics(self) -> None:
-        self._service.insight.begin(self._service.living.model, topics.beside(self._model))
+        self._service.insight.begin(self._service.living.model, self._model)
 
     def look(self) -> bool:
         """Exchange the model if another is in the folder; returns whether."""

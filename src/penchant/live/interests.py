@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import os
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
@@ -12,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from penchant import artifact
 from penchant.interests import topics as kept
 from penchant.interests.finding import find_topics
 from penchant.interests.profiles import SESSION_GAP, Past
@@ -20,12 +26,14 @@ from penchant.live.events import Event
 from penchant.live.learning import labels_text, read_store
 from penchant.live.ledger import Ledger
 from penchant.models.base import Model
-from penchant.types import DAY, PenchantError, UnknownError
+from penchant.types import DAY, PenchantError, Progress, UnknownError, quiet
 
 log = logging.getLogger(__name__)
 
 MOST_READ = 2_000_000
-"""Events of a store from which topics are made while it is served."""
+"""Events of a store from which topics are made."""
+LEAST_PRIORITY = 19
+PATIENCE_SECONDS = 3.0
 FIRST_YEAR = 365 * DAY
 """Times before 1971 are places in a log without times."""
 
@@ -34,19 +42,21 @@ class NotYetError(PenchantError):
     """It will be there in a moment."""
 
 
-class _StoppedError(Exception):
-    """The server stops: what is being made isn't needed any more."""
-
-
 class Insight:
-    """The topics of one service. ``topics`` is set once they are there, and replaced as a whole."""
+    """The topics of one service. ``topics`` is set once they are there, and replaced as a whole.
+
+    They are found by a process of its own (``penchant interests --store``), so that requests don't wait for it, nor share their
+    memory with it.
+    """
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self.topics: Topics | None = None
         self._why_not = "this server has no topics; make them with penchant interests MODEL DIR, then start it again"
         self._making: threading.Thread | None = None
-        self._stopping = threading.Event()
+        self._finding: subprocess.Popen[str] | None = None
+        self._lock = threading.Lock()
+        self._closed = False
 
     def found(self) -> Topics:
         """The topics. ``NotYetError`` while they are made, ``UnknownError`` where there will be none."""
@@ -57,7 +67,7 @@ class Insight:
         raise UnknownError(self._why_not)
 
     def begin(self, model: Model, folder: Path) -> None:
-        """Take the topics that are kept in ``folder``, or make and keep some, in a thread of its own. Where they are another
+        """Take the topics that are kept beside the model's ``folder``, or have some made and kept. Where they are another
         model's, new ones are matched to them; until these are there, the old ones answer.
         """
         if self._making is None or not self._making.is_alive():
@@ -71,41 +81,73 @@ class Insight:
 
     def close(self) -> None:
         """Begin nothing more, and give up what isn't done."""
-        self._stopping.set()
+        with self._lock:
+            self._closed = True
+            if self._finding is not None and self._finding.poll() is None:
+                self._finding.send_signal(signal.SIGINT)  # so that it leaves nothing behind
+        if self._making is not None:
+            self._making.join(PATIENCE_SECONDS)
+        if self._finding is not None:
+            self._finding.kill()
 
     def _make(self, model: Model, folder: Path) -> None:
+        place = kept.beside(folder)
         try:
-            if folder.exists():
-                self.topics = kept.load(folder)
+            if place.exists():
+                self.topics = kept.load(place)
                 if self.topics.items == model.items:
                     return
-            made = self._find(model)
-            self.topics = made
-            kept.save(made, folder)
-        except _StoppedError:
-            return
+            refused = self._find(folder)
+            if refused is None:
+                self.topics = kept.load(place)
         except PenchantError as error:
-            self._why_not = f"this server has no topics: {error}"
-            log.warning("topics: %s", error)
-        except Exception:
-            if not self._stopping.is_set():
-                self._why_not = "this server has no topics: making them failed, and its log says why"
-                log.exception("topics couldn't be made; all else goes on")
+            refused = str(error)
+        if refused and not self._closed:
+            self._why_not = f"this server has no topics: {refused}"
+            log.warning("topics: %s", refused)
 
-    def _find(self, model: Model) -> Topics:
-        events = self._ledger.counts()["events"]
-        if events == 0:
-            raise PenchantError("the store has no events to make them of; start the server again when it has")
-        if events > MOST_READ:
-            raise PenchantError(f"the store has more than {MOST_READ:,} events; make them with penchant interests MODEL DIR")
+    def _find(self, folder: Path) -> str | None:
+        """Have topics found and kept; why there are none, if there are none."""
+        words = ["interests", str(folder), "--store", f"sqlite:///{self._ledger.database.path.absolute()}", "--json"]
+        with self._lock:
+            if self._closed:
+                return "the server stops"
+            self._finding = subprocess.Popen(  # noqa: S603 - our own words
+                [sys.executable, "-m", "penchant", *words], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+            )
+        if hasattr(os, "setpriority"):
+            os.setpriority(os.PRIO_PROCESS, self._finding.pid, LEAST_PRIORITY)
+        _, complaint = self._finding.communicate()
+        if self._finding.returncode == 0:
+            return None
+        said = complaint.strip().splitlines()[-1:]
+        try:
+            return str(json.loads(said[0])["error"])
+        except (IndexError, ValueError, KeyError, TypeError):
+            return f"finding them failed (exit code {self._finding.returncode}) {' '.join(said)}".strip()
 
-        def progress(*_: Any) -> None:
-            if self._stopping.is_set():
-                raise _StoppedError
 
-        with TemporaryDirectory() as work:
-            events_of_store, _ = read_store(self._ledger, Path(work), progress)
-        return find_topics(model, events_of_store, descriptions(self._ledger), old=self.topics, progress=progress)
+def topics_of_store(
+    model: str | Path, ledger: Ledger, *, count: int | None = None, seed: int = 0, progress: Progress = quiet
+) -> Topics:
+    """The topics kept beside the folder ``model``, or new ones found in what a store has seen, which are kept there.
+
+    Raises ``PenchantError`` where the store has no events, or too many for one machine's memory.
+    """
+    loaded, place = artifact.load(model), kept.beside(model)
+    old = kept.load(place) if place.exists() else None
+    if old is not None and old.items == loaded.items and count in (None, len(old)):
+        return old
+    events = ledger.counts()["events"]
+    if events == 0:
+        raise PenchantError("the store has no events to make topics of")
+    if events > MOST_READ:
+        raise PenchantError(f"the store has more than {MOST_READ:,} events; make topics with penchant interests MODEL DIR")
+    with TemporaryDirectory() as work:
+        seen, _ = read_store(ledger, Path(work), progress)
+    made = find_topics(loaded, seen, descriptions(ledger), count=count, old=old, seed=seed, progress=progress)
+    kept.save(made, place)
+    return made
 
 
 def descriptions(ledger: Ledger) -> dict[str, dict[str, Any]]:

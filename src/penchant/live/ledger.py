@@ -18,7 +18,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -27,94 +27,15 @@ import numpy as np
 
 from penchant.live.database import Database, take
 from penchant.live.events import Event
+from penchant.live.records import Appended, Cursor, Happened, Item, News, Person, Receipt, StoredState, Tail, User
 from penchant.types import NEVER, Interactions, PenchantError, Progress, quiet
 
 ROWS_AT_ONCE = 50_000
 NEWS_KEPT, MOST_NEWS = 200, 1000
 """Commits that a follower may fall behind, and events of one that are told of: more are found in the log."""
 
-
-@dataclass(frozen=True)
-class Appended:
-    """What became of the events of one request, all of them on disk."""
-
-    accepted: int
-    duplicates: int
-
-
-@dataclass(frozen=True, slots=True)
-class Happened:
-    """An event as models read it, with its number."""
-
-    timestamp: int
-    event_id: str
-    item_id: str
-    event_type: str
-    seq: int
-
-
-@dataclass(frozen=True)
-class News:
-    """What a commit of this process did: all changes with numbers above ``before`` up to ``after``. They were these events of
-    these users, and nothing else; ``None``: whatever it was.
-    """
-
-    before: int
-    after: int
-    events: Mapping[str, Sequence[Happened]] | None
-
-
-Tail = deque[News]
-"""News that a follower hasn't taken yet, the oldest first. It is bounded: the oldest are dropped, which the numbers tell."""
-
-
-@dataclass(frozen=True)
-class Item:
-    """What the store knows of an item. A deleted one stays, empty, so that it isn't recommended."""
-
-    item_id: str
-    hidden: bool = False
-    categories: tuple[str, ...] = ()
-    labels: Any = ()
-    text: str = ""
-    timestamp: int | None = None
-    deleted: bool = False
-
-
-@dataclass(frozen=True)
-class User:
-    """What the store knows of a user beside events."""
-
-    user_id: str
-    labels: Any = ()
-    comment: str = ""
-
-
-@dataclass(frozen=True)
-class StoredState:
-    """A state as bytes: of which model, and as of which number it holds all there was."""
-
-    user_id: str
-    state_id: str
-    as_of: int
-    state: bytes
-
-
-Cursor = tuple[str, int, str]
-"""A user and the place in the history behind which to read: timestamp and event id."""
 Change = Callable[[sqlite3.Connection], Any]
 """What to do within a transaction."""
-Receipt = Callable[[Sequence[Happened]], Mapping[str, Any]]
-"""What is written down of an erasure, from the events that are erased."""
-
-
-@dataclass(frozen=True)
-class Person:
-    """A user in a list: how many events there are, and when the last one was."""
-
-    user_id: str
-    events: int
-    last: int | None
 
 
 class Ledger:
@@ -310,7 +231,8 @@ class Ledger:
                 [json.dumps(numbers)],
             ).fetchone()[0]
             found = _read(connection, "e.seq > j.value ->> 1", numbers)
-        return [events if place in set(json.loads(whole)) else None for place, events in enumerate(found)]
+        grown = set(json.loads(whole))
+        return [events if place in grown else None for place, events in enumerate(found)]
 
     def histories(self, cursors: Sequence[Cursor]) -> list[list[Happened]]:
         """Of each user the events behind a place, in order; all of them behind ``(NEVER, "")``."""

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
-from penchant.live.ledger import Happened, Ledger
+from penchant.live.ledger import Ledger
+from penchant.live.records import Happened
 from penchant.live.states import PEOPLE_AT_ONCE, sequences_of
 from penchant.models.base import Model
 from penchant.types import NEVER, UNKNOWN, Growing, Learning, PenchantError, Sequences

@@ -29,8 +29,9 @@ from penchant.interests.reasons import RECENT, Reason, reasons
 from penchant.live import events as checks
 from penchant.live.events import Event
 from penchant.live.interests import Insight, past_of
-from penchant.live.ledger import Appended, Happened, Item, Ledger, User
+from penchant.live.ledger import Ledger
 from penchant.live.memory import Memory, learned_before
+from penchant.live.records import Appended, Happened, Item, User
 from penchant.live.shelf import Shelf
 from penchant.live.states import MEMORY, PEOPLE_AT_ONCE, States, sequences_of
 from penchant.live.worker import Worker

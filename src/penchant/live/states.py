@@ -17,7 +17,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from penchant import sequences as seq
-from penchant.live.ledger import Happened, Ledger, StoredState
+from penchant.live.ledger import Ledger
+from penchant.live.records import Happened, StoredState
 from penchant.models.base import Model
 from penchant.types import NEVER, UNKNOWN, Int, PenchantError, Progress, Sequences, UserState, Vocabulary, quiet, text
 

@@ -27,7 +27,7 @@ from starlette.concurrency import run_in_threadpool
 from penchant import artifact
 from penchant.live import learning
 from penchant.live.events import LONGEST_ID
-from penchant.live.ledger import Item
+from penchant.live.records import Item
 from penchant.live.service import Service
 from penchant.server import charts, shapes
 from penchant.server.shapes import AnId

@@ -17,7 +17,7 @@ from pydantic import AfterValidator, AliasChoices, BaseModel, BeforeValidator, C
 
 from penchant.data.times import RANGES, TO_MICROSECONDS
 from penchant.live.events import LONGEST_ID, Event
-from penchant.live.ledger import Cursor, Item, User
+from penchant.live.records import Cursor, Item, User
 from penchant.live.service import MOST_RECOMMENDED, Candidates, Ranked
 from penchant.types import PenchantError
 
