@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from safetensors.numpy import load_file, save_file
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
@@ -461,18 +462,18 @@ def measure_simple(log: Interactions, shown: Impressions, parts: tuple[Impressio
 def _judged(name: str, live: list[Array], still: list[Array], test: Impressions, target: str, work: Path) -> dict[str, Any]:
     """``judge``; the AUC of each person stays in the work folder, to be compared person by person."""
     found, people = judge(live, still, test, target)
-    np.savez(work / f"{name}, {target}.npz", **people)  # type: ignore[arg-type]
+    save_file(people, work / f"{name}, {target}.safetensors")
     return found
 
 
 def differences(work: Path, target: str) -> dict[str, dict[str, list[float]]]:
     """By how much both memories are above each other method within the same people: mean, and a 95% interval."""
     found: dict[str, dict[str, list[float]]] = {}
-    for path in sorted(work.glob(f"*, {target}.npz")):
+    for path in sorted(work.glob(f"*, {target}.safetensors")):
         name = path.stem.removesuffix(f", {target}")
         if name != WHOLE:
-            with np.load(work / f"{WHOLE}, {target}.npz") as ours, np.load(path) as theirs:
-                apart = {metric: ours[metric] - theirs[metric] for metric in ours.files}
+            ours, theirs = load_file(work / f"{WHOLE}, {target}.safetensors"), load_file(path)
+            apart = {metric: mine - theirs[metric] for metric, mine in ours.items()}
             found[name] = {m: [float(d.mean()), *np.percentile(_means(d), [2.5, 97.5]).tolist()] for m, d in apart.items()}
     return found
 

@@ -118,7 +118,7 @@ def check_replaceable(out: str | Path, files: Collection[str], *, force: bool = 
 @contextmanager
 def alone(folder: Path, what: str) -> Iterator[None]:
     """While the block runs no other process is in such a block of the same folder; it raises ``PenchantError``, saying ``what``
-    is going on. The system lets go of it whenever the process ends.
+    is going on. The system lets go of it whenever the process ends. Windows has no such lock: there nothing is refused.
     """
     if fcntl is None:
         yield

@@ -55,24 +55,18 @@ def train(
     out = Path(out)
     folders.check_replaceable(out, artifact.FILES)
     model = create(name, **(settings or {}))
-    unfinished = out.absolute().with_name(f"{out.name}.checkpoint")
-    if resume and not unfinished.exists():
-        raise PenchantError(f"{unfinished}: isn't there, so there is nothing to resume; train without --resume")
-    if unfinished.exists() and not resume:
-        raise PenchantError(f"{unfinished}: holds an unfinished training; go on with it by --resume, or delete it")
+    unfinished = _unfinished(out, resume)
     cut = evaluation.split(log, split)
     folders.make_parent(out)
     started = time.perf_counter()
-    trace = None if profile is None else Path(profile)
-    trained_on = TRAINED_ON["train-only"]
     try:
         with nullcontext() if scalars is None else tensorboard.writing(scalars) as observe:
+            trace = None if profile is None else Path(profile)
             model.fit(cut.train, cut.valid, progress=progress, checkpoint=unfinished / "fit", observe=observe, profile=trace)
         measured, histories = validate(model, cut.valid), model.histories()
         if refit:
             progress("training again, on the training and validation parts", 0, 0)
             model = model.refitted(cut.before_test, progress=progress, checkpoint=unfinished / "refit")
-            trained_on = TRAINED_ON["refit"]
             model.set_histories(histories)
     except KeyboardInterrupt as interrupt:
         if unfinished.exists():
@@ -83,17 +77,33 @@ def train(
     seconds = time.perf_counter() - started
     if not histories and (scalars or profile):
         progress(f"{name} learns in one go: there are no epochs to write of", 0, 0)
+    trained_on = TRAINED_ON["refit" if refit else "train-only"]
     lineage = {"dataset": log.content_hash, "split": cut.name, "trained_on": trained_on, "seconds": seconds, "trials": trials}
     artifact.save(model, out, lineage)
     shutil.rmtree(unfinished, ignore_errors=True)
+    return _figures(model, cut, seconds) | {"model": str(out), "valid": measured}
+
+
+def _unfinished(out: Path, resume: bool) -> Path:
+    """Where an unfinished training of the model ``out`` is kept. ``PenchantError`` if it is there or not, against what is
+    asked for.
+    """
+    unfinished = out.absolute().with_name(f"{out.name}.checkpoint")
+    if resume and not unfinished.exists():
+        raise PenchantError(f"{unfinished}: isn't there, so there is nothing to resume; train without --resume")
+    if unfinished.exists() and not resume:
+        raise PenchantError(f"{unfinished}: holds an unfinished training; go on with it by --resume, or delete it")
+    return unfinished
+
+
+def _figures(model: Model, cut: Split, seconds: float) -> dict[str, Any]:
+    """What a training took."""
     speeds = [h["targets_per_second"] for h in model.history]
     return {
-        "model": str(out),
         "epochs": len(model.history),
         "seconds": seconds,
         "targets_per_second": sum(speeds) / len(speeds) if speeds else len(cut.train.item) / seconds,
         "peak_memory_mb": peak_memory_mb(),
-        "valid": measured,
     }
 
 
@@ -139,32 +149,31 @@ def compare(
     if reading not in READINGS:
         raise PenchantError(f"there is no reading {reading!r}; the readings are {', '.join(READINGS)}")
     cuts = evaluation.rolling_origin(log, folds) if split == evaluation.ROLLING else [evaluation.split(log, split)]
+    candidates = [_candidate(name, log, cuts[0], reading) for name in models]
     # All that can be refused is refused before the first model trains.
     for cut in cuts:
         check_k(k, len(seq.occurring(cut.train).items))
         if live:
             stream(log, cut, live)
-    candidates = [_candidate(name, log, cuts[0], reading) for name in models]
     _check_budgets(candidates)
-    if ablate and not any(candidate.kind == LongShort.name for candidate in candidates):
+    kinds = {candidate.kind for candidate in candidates}
+    if ablate and LongShort.name not in kinds:
         raise PenchantError("--ablate takes longshort apart, and it isn't among the models; add it, or leave --ablate out")
+    simple = [name for name in _controls(log) if controls and name not in kinds]
     measured = []
     for cut in cuts:
         trained, costs = _trained(candidates, cut, seeds, reading, ablate, progress)
-        kinds = {candidate.kind for candidate in candidates}
-        simple = [name for name in _controls(log) if controls and name not in kinds]
         others = {name: _read_on(create(name).fit(cut.train, cut.valid), cut, reading, progress) for name in simple}
         if live:
             learned = None if reading == "train-only" else cut.before_test
-            measured.append(
-                evaluation.measure_live(trained, log, cut, live, learned, k=k, seen=seen, controls=others, progress=progress)
+            found = evaluation.measure_live(
+                trained, log, cut, live, learned, k=k, seen=seen, controls=others, progress=progress
             )
         else:
-            measured.append(
-                evaluation.measure(
-                    trained, cut, k=k, seen=seen, seed=seed, controls=others, shuffle=controls, progress=progress
-                )
+            found = evaluation.measure(
+                trained, cut, k=k, seen=seen, seed=seed, controls=others, shuffle=controls, progress=progress
             )
+        measured.append(found)
     name = ", ".join([cuts[0].name if len(cuts) == 1 else f"{split}, {len(cuts)} folds", *([str(live)] if live else [])])
     result = evaluation.summarise(measured, list(trained), split=name, k=k, seen=seen, reading=reading, seed=seed)
     return replace(result, costs=costs)

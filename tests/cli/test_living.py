@@ -61,10 +61,21 @@ def test_verify_update_and_roll_back(served: Path, capsys: pytest.CaptureFixture
     assert "every state equals" in capsys.readouterr().out
 
 
+def test_interests_of_a_store_are_kept_beside_the_model(served: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model, store = str(served / "model"), f"sqlite:///{served / 'store.db'}"
+    found = run(capsys, "interests", model, "--store", store, "--topics", "3")
+    assert len(found["topics"]) == 3
+    assert sum(topic["items"] for topic in found["topics"]) == len(artifact.load(model).items)
+    assert run(capsys, "interests", model, "--store", store)["topics"] == found["topics"]
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
         (["verify", "model", "--store", "sqlite:///nowhere.db"], "no such store"),
+        (["interests", "model"], "name DIR or --store"),
+        (["interests", "model", "dataset", "--store", "sqlite:///store.db"], "name DIR or --store"),
+        (["interests", "model", "--store", "sqlite:///store.db", "--users", "1"], "are for a dataset"),
         (["verify", "model", "--store", "redis://x"], "is no store"),
         (["serve", "nowhere"], "is not a model"),
         (["serve", "model", "--update-every", "soon"], "is no time"),

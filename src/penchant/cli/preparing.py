@@ -128,6 +128,10 @@ def _prepare_arguments(made: argparse.ArgumentParser) -> None:
         metavar="MINUTES",
         help="a longer pause begins a session (default 30)",
     )
+    _cleaning_arguments(made, defaults)
+
+
+def _cleaning_arguments(made: argparse.ArgumentParser, defaults: PrepareConfig) -> None:
     cleaning = made.add_argument_group("cleaning", "steps: " + "; ".join(f"{name}: {words}" for name, words in STEPS.items()))
     cleaning.add_argument("--skip", type=arguments.words, default=[], metavar="STEP,STEP", help="leave steps out")
     cleaning.add_argument(

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, cast
 
 import narwhals as nw
 import numpy as np
@@ -107,7 +107,7 @@ def read(
         dict(columns or {}),
         ordered,
         encoding,
-        time_unit,  # type: ignore[arg-type]
+        cast("times.TimeUnit | None", time_unit),
         catalogue,
         dict(item_columns or {}),
         header,

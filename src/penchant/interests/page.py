@@ -23,12 +23,10 @@ _WORDS = {
         "found": "Found in {}: {}. A rule's fidelity is its tree's balanced accuracy on items or people it wasn't learned "
         "from; 0.5 tells nothing.",
         "events": "{:,} events",
-        "source": {
-            "network": "Long-term and right now are what the network's two memories would recommend by themselves; the river "
-            "is what was done.",
-            "history": "Long-term is all that was done, older events weighing less; right now is the last session, or in a log "
-            "without times the last events.",
-        },
+        "network": "Long-term and right now are what the network's two memories would recommend by themselves; the river "
+        "is what was done.",
+        "history": "Long-term is all that was done, older events weighing less; right now is the last session, or in a log "
+        "without times the last events.",
     },
     "zh": {
         "title": "兴趣",
@@ -38,10 +36,8 @@ _WORDS = {
         "people_head": ("人数", "特点", "规则", "可信度"),
         "found": "依据：{}；{}。可信度是规则树在未参与学习的物品或人群上的平衡准确率，0.5表示毫无信息。",
         "events": "{:,}个事件",
-        "source": {
-            "network": "长期与当前兴趣是网络的两个记忆各自会推荐的主题；随时间的变化图显示实际行为。",
-            "history": "长期兴趣是全部行为，越早权重越低；当前兴趣是最近一次会话（无时间的日志则为最近几个事件）。",
-        },
+        "network": "长期与当前兴趣是网络的两个记忆各自会推荐的主题；随时间的变化图显示实际行为。",
+        "history": "长期兴趣是全部行为，越早权重越低；当前兴趣是最近一次会话（无时间的日志则为最近几个事件）。",
     },
 }
 
@@ -102,7 +98,7 @@ def _person(profile: Profile, names: Sequence[str], language: str) -> str:
     if profile.segment:
         sentences.append(profile.segment.name(language))
     if profile.known:
-        sentences.append(said["source"][profile.source])  # type: ignore[index]
+        sentences.append(str(said[profile.source]))
     told = "".join(f"<p>{escape(str(sentence))}</p>" for sentence in sentences)
     figures = "".join(_figure(name) for name in names)
     head = f"<h2>{escape(profile.user_id)} <small>{escape(events)}</small></h2>"

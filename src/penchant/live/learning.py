@@ -57,14 +57,14 @@ def update(model: str | Path, ledger: Ledger, *, k: int = 10, seed: int = 0, pro
     Raises ``PenchantError`` where the store has too few events that the model hasn't learned, or nobody to ask.
     """
     folder = Path(model)
-    champion, lineage = artifact.load(folder), artifact.read_lineage(folder)
-    known = learned_before(ledger, lineage)
+    artifact.read_config(folder)  # where there is no model, nothing is put beside it
     with (
         folders.alone(folder, "an update of this model"),
         TemporaryDirectory(dir=folder.absolute().parent, prefix=".update-") as work,
     ):
+        champion, lineage = artifact.load(folder), artifact.read_lineage(folder)
         log, numbers = read_store(ledger, Path(work), progress)
-        new = numbers > known
+        new = numbers > learned_before(ledger, lineage)
         if new.sum() < FEWEST:
             raise PenchantError(f"the store has {new.sum():,} events that {folder} hasn't learned; an update needs {FEWEST:,}")
         cut = _cut(log, new)
@@ -83,24 +83,16 @@ def update(model: str | Path, ledger: Ledger, *, k: int = 10, seed: int = 0, pro
             own_items=True,
         )
         promoted, why = _judged(result)
-        last = int(numbers.max())
         if promoted:
             progress("the challenger learns the newest events too", 0, 0)
             histories = challenger.histories()
             challenger = challenger.refitted(seq.histories(log), progress=progress)
             challenger.set_histories(histories)
-            more = {
-                "dataset": log.content_hash,
-                "split": "none: all events of the store",
-                "trained_on": f"the store's events up to number {last}",
-                "store": ledger.meta()["store"],
-                "learned_to": last,
-                "parent": artifact.read_config(folder)["id"],
-                "parent_dataset": lineage.get("dataset"),
+            comes_from = _lineage(folder, ledger, log, int(numbers.max())) | {
                 "promoted_because": why,
                 "compared": result.models,
             }
-            _promote(challenger, folder, more)
+            _promote(challenger, folder, comes_from)
     return Update(
         promoted=promoted,
         why=why,
@@ -112,6 +104,19 @@ def update(model: str | Path, ledger: Ledger, *, k: int = 10, seed: int = 0, pro
         items_before=len(champion.items),
         items_after=len(challenger.items) if promoted else len(champion.items),
     )
+
+
+def _lineage(folder: Path, ledger: Ledger, log: Interactions, last: int) -> dict[str, Any]:
+    """Where a model comes from that learned all events of a store, up to number ``last``, after the one in ``folder``."""
+    return {
+        "dataset": log.content_hash,
+        "split": "none: all events of the store",
+        "trained_on": f"the store's events up to number {last}",
+        "store": ledger.meta()["store"],
+        "learned_to": last,
+        "parent": artifact.read_config(folder)["id"],
+        "parent_dataset": artifact.read_lineage(folder).get("dataset"),
+    }
 
 
 def _judged(result: evaluation.Evaluation) -> tuple[bool, str]:
