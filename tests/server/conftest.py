@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import pytest
 from penchant.live.ledger import Ledger
 from penchant.live.service import Service
 from penchant.models import create
+from penchant.models.interest import Interest
 from penchant.server.app import create_app, now
 from penchant.server.run import make_server
 from penchant.testing import example_histories
@@ -42,10 +44,10 @@ class Running:
         self.client = httpx.Client(base_url=self.address, timeout=20)
 
 
-@pytest.fixture
-def running(tmp_path: Path) -> Iterator[Running]:
-    model = create("transitions", window=3).fit(example_histories(np.random.default_rng(1), users=30))
-    service, clock = Service(Ledger(tmp_path / "store.db", create=True), model, {}), Clock()
+@contextmanager
+def serving(service: Service) -> Iterator[Running]:
+    """The service behind HTTP while the block runs."""
+    clock = Clock()
     server = make_server(create_app(service, clock))
     listening = socket.create_server(("127.0.0.1", 0))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
@@ -56,3 +58,17 @@ def running(tmp_path: Path) -> Iterator[Running]:
     server.should_exit = True
     thread.join()
     service.close()
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[Running]:
+    model = create("transitions", window=3).fit(example_histories(np.random.default_rng(1), users=30))
+    with serving(Service(Ledger(tmp_path / "store.db", create=True), model, {})) as made:
+        yield made
+
+
+@pytest.fixture
+def ranking(tmp_path: Path, head: Interest) -> Iterator[Running]:
+    """A server whose model ranks candidates."""
+    with serving(Service(Ledger(tmp_path / "store.db", create=True), head, {})) as made:
+        yield made

@@ -261,3 +261,27 @@ def test_a_full_disk_is_said_and_loses_nothing(running: Running) -> None:
     assert client.get("/api/recommend/u1").json()["known"] is True
     running.service.ledger.database._writing.execute("PRAGMA max_page_count = 1000000")
     assert client.post("/api/feedback", json=events).json() == {"accepted": 1990, "duplicates": 10}
+
+
+def test_candidates_are_ranked_by_what_a_person_just_did(ranking: Running) -> None:
+    asked = {"user_id": "a/b", "items": ["item 3", "item 7", "unheard of"], "context": {"tab": "2"}}
+    stranger = ranking.client.post("/api/rank", json=asked).json()
+    assert stranger["known"] is False
+    ranking.client.post("/api/feedback", json=[{"user_id": "a/b", "item_id": "item 5"}])
+    found = ranking.client.post("/api/rank", json=asked).json()
+    assert found["known"] is True
+    assert {item["item_id"] for item in found["items"]} == set(asked["items"])
+    assert [item["rank"] for item in found["items"]] == [1, 2, 3]
+    clicks = [item["probabilities"]["click"] for item in found["items"]]
+    assert clicks == sorted(clicks, reverse=True)
+    assert all(0 <= p <= 1 for item in found["items"] for p in item["probabilities"].values())
+    assert found["items"] != stranger["items"]
+    elsewhere = ranking.client.post("/api/rank", json=asked | {"context": {"place": "2"}})
+    assert elsewhere.status_code == 400
+    assert "wasn't trained with 'place'; the columns it knows: tab" in elsewhere.json()["error"]
+
+
+def test_a_model_that_ranks_no_candidates_says_so(running: Running) -> None:
+    answer = running.client.post("/api/rank", json={"user_id": "ann", "items": ["item 3"]})
+    assert answer.status_code == 400
+    assert "--ranker MODEL" in answer.json()["error"]
