@@ -1,12 +1,15 @@
 """Popularity by hand."""
 
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 
 from penchant import sequences as seq
 from penchant.models import create
+from penchant.models.base import Model
 from penchant.testing import log_of
-from penchant.types import PenchantError
+from penchant.types import Growing, PenchantError, Sequences
 
 DAY = 86_400
 
@@ -52,6 +55,66 @@ def test_recent_popularity_needs_times_and_a_half_life() -> None:
         create("recent_popularity").fit(seq.histories(log_of([("x", "a", 0)], clock="index")))
     with pytest.raises(PenchantError, match="half_life_days must be above 0"):
         create("recent_popularity", half_life_days=0)
+
+
+def of(model: Model, *events: tuple[str, str, float]) -> Sequences:
+    return seq.recode(seq.histories(log_of(list(events))), model.items)
+
+
+def scores_of(model: Model) -> dict[str, float]:
+    return dict(zip(model.items.ids, model.score(model.initial(1), np.zeros(1, np.int64))[0].tolist(), strict=True))
+
+
+def test_what_happens_after_training_counts_at_its_own_age() -> None:
+    model = create("recent_popularity", half_life_days=7).fit(seq.histories(log_of([("x", "a", 0), ("x", "a", 0), ("y", "b", 0)])))
+    assert isinstance(model, Growing)
+    model.learn_next(of(model), of(model, ("y", "b", 14 * DAY)))
+    # Two events of then and, beside one of then, one that is worth four of them.
+    expected = {"a": np.log(2 / 3), "b": np.log(5 / 3)}
+    assert scores_of(model) == pytest.approx(expected)
+    assert scores_of(restored(model)) == pytest.approx(expected)
+
+
+def test_ages_are_told_in_sixteenths_of_a_half_life_and_long_past_in_whole_ones() -> None:
+    model = create("recent_popularity", half_life_days=16).fit(seq.histories(log_of([("x", "a", 0), ("x", "b", 0)])))
+    steps = {days: model._steps(np.array([-int(days * DAY * 1e6)]))[0] for days in (0.4, 0.6, 255.6, 256.4, 263.9, 264.1)}
+    assert steps == {0.4: 0, 0.6: 1, 255.6: 256, 256.4: 256, 263.9: 256, 264.1: 272}
+
+
+@pytest.mark.parametrize("name", ["popularity", "recent_popularity"])
+def test_an_item_nobody_has_any_more_stands_below_all_others(name: str) -> None:
+    model = create(name).fit(seq.histories(log_of([("x", "a", 0), ("y", "a", 0), ("y", "b", 0)])))
+    assert isinstance(model, Growing)
+    larger = model.grown(["new"])
+    assert scores_of(larger)["new"] < scores_of(larger)["b"] < scores_of(larger)["a"]
+    larger.learn(of(larger, *[("z", "new", 0)] * 3))
+    assert max(scores_of(larger), key=scores_of(larger).__getitem__) == "new"
+    larger.unlearn(of(larger, ("x", "a", 0), ("y", "a", 0)))
+    assert scores_of(larger)["a"] < scores_of(larger)["b"]
+    assert np.isfinite(list(scores_of(larger).values())).all()
+
+
+@pytest.mark.parametrize("name", ["popularity", "recent_popularity"])
+def test_what_was_never_learned_cant_be_taken_back(name: str) -> None:
+    model = create(name).fit(seq.histories(log_of([("x", "a", 0), ("y", "b", 0)])))
+    assert isinstance(model, Growing)
+    before, scores = model.id, scores_of(model)
+    with pytest.raises(PenchantError, match="never learned, so they can't be unlearned"):
+        model.unlearn(of(model, ("x", "a", 0), ("x", "a", 0)))
+    assert (model.id, scores_of(model)) == (before, scores)
+
+
+def test_counts_of_items_outside_the_catalogue_are_refused() -> None:
+    model = create("popularity").fit(seq.histories(log_of([("x", "a", 0), ("y", "b", 0)])))
+    with pytest.raises(PenchantError, match="weights don't fit the configuration"):
+        model.set_weights(model.weights() | {"item": np.array([0, 2])})
+
+
+def restored(model: Model) -> Model:
+    again = create(model.name, **asdict(model.settings))
+    again.items, again.event_types = model.items, model.event_types
+    again.set_weights(model.weights())
+    return again
 
 
 @pytest.mark.parametrize("name", ["popularity", "recent_popularity"])
