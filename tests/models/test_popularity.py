@@ -66,7 +66,9 @@ def scores_of(model: Model) -> dict[str, float]:
 
 
 def test_what_happens_after_training_counts_at_its_own_age() -> None:
-    model = create("recent_popularity", half_life_days=7).fit(seq.histories(log_of([("x", "a", 0), ("x", "a", 0), ("y", "b", 0)])))
+    model = create("recent_popularity", half_life_days=7).fit(
+        seq.histories(log_of([("x", "a", 0), ("x", "a", 0), ("y", "b", 0)]))
+    )
     assert isinstance(model, Growing)
     model.learn_next(of(model), of(model, ("y", "b", 14 * DAY)))
     # Two events of then and, beside one of then, one that is worth four of them.

@@ -267,7 +267,7 @@ class Transitions(ItemToItem):
         known = seq.known_only(seq.recode(histories, self.items))
         size = len(self.items)
         counts = self._settled()
-        for distance, before, after in _pairs(known, self.settings.window):
+        for distance, before, after in pairs(known, self.settings.window):
             values = np.full(len(before), sign * self._discount(distance), np.int64)
             counts = counts + csr_array(coo_array((values, (before, after)), shape=(size, size)))
         counts.eliminate_zeros()
@@ -405,7 +405,7 @@ def nearest(unit: csr_array, neighbours: int, chunk_bytes: int = CHUNK_BYTES) ->
     return csr_array(vstack(kept))
 
 
-def _pairs(histories: Sequences, window: int) -> Iterator[tuple[int, Int, Int]]:
+def pairs(histories: Sequences, window: int) -> Iterator[tuple[int, Int, Int]]:
     """For each distance up to ``window``: the items of all pairs of events of one user so far apart."""
     user = np.repeat(np.arange(len(histories)), histories.lengths)
     for distance in range(1, window + 1):

@@ -11,7 +11,20 @@ import numpy as np
 
 from penchant import sequences as seq
 from penchant.models.base import Model, Settings
-from penchant.types import DAY, Array, Arrays, Batch, Cases, Float, Int, Monitor, PenchantError, Sequences, UserState, Vocabulary
+from penchant.types import (
+    DAY,
+    Array,
+    Arrays,
+    Batch,
+    Cases,
+    Float,
+    Int,
+    Monitor,
+    PenchantError,
+    Sequences,
+    UserState,
+    Vocabulary,
+)
 
 STEPS = 16
 """Steps of age in a half-life: an event counts as old as the nearest step says, at most 2.2% more or less than it should,"""
@@ -49,7 +62,9 @@ class Popularity(Model):
 
     def _fit(self, train: Sequences, valid: Cases | None, monitor: Monitor) -> None:
         self._reference = int(train.timestamp.max())
-        self._item, self._step, self._count = _counts(train.item, self._steps(train.timestamp), np.ones(len(train.item), np.int64))
+        self._item, self._step, self._count = _counts(
+            train.item, self._steps(train.timestamp), np.ones(len(train.item), np.int64)
+        )
         weight = self._weighed()
         self._level = np.array([np.logaddexp.reduce(weight), weight.min() - np.log(2)])
         self._refresh()

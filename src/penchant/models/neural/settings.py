@@ -9,6 +9,7 @@ from penchant.models.base import Settings
 LOSSES = ("auto", "softmax", "sampled", "bpr_max", "gbce")
 SCHEDULES = ("constant", "linear", "cosine")
 PRECISIONS = ("auto", "float32", "bfloat16")
+STARTS = ("factors", "random")
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,8 @@ class NeuralSettings(Settings):
     """Whether the time since the last event is an input (where the log has times)."""
     event_types: bool = True
     """Whether the kind of an event is an input (where the log has more than one)."""
+    start: str = "factors"
+    """What embeddings begin as: factors of what stands near what in the histories, which saves half the epochs, or random."""
     loss: str = "auto"
     """softmax: over the whole catalogue; sampled, bpr_max, gbce: against negatives; auto: softmax for a small catalogue."""
     negatives: int = 2048
@@ -93,7 +96,7 @@ class NeuralSettings(Settings):
         for name in ("weight_decay", "l1", "l2", "bpr_penalty", "warmup"):
             self.check(getattr(self, name) >= 0, f"{name} must not be negative")
         self.check(2 <= self.max_length <= 100_000, "max_length must lie between 2 (an event and the next) and 100000")
-        for name, words in (("loss", LOSSES), ("schedule", SCHEDULES), ("precision", PRECISIONS)):
+        for name, words in (("start", STARTS), ("loss", LOSSES), ("schedule", SCHEDULES), ("precision", PRECISIONS)):
             self.check(getattr(self, name) in words, f"{name} must be one of {', '.join(words)}")
 
 

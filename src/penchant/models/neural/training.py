@@ -26,6 +26,7 @@ from penchant.models.neural.checkpoint import Run
 from penchant.models.neural.examples import LEFT_OUT, Negatives, Piece, pieces, steps
 from penchant.models.neural.network import Body, Moments, Network, Shape, State
 from penchant.models.neural.settings import NeuralSettings
+from penchant.models.neural.start import factors
 from penchant.models.validation import validate
 from penchant.types import MICROSECONDS, Arrays, Cases, Monitor, PenchantError, Sequences
 
@@ -56,6 +57,8 @@ def train_network(
     run = checkpoint.load(monitor.checkpoint, identity)
     if run.epoch:
         trainer.restore(run)
+    elif settings.start == "factors":
+        trainer.begin_near()
     while run.epoch < settings.epochs and not _enough(run, settings):
         with _profiling(monitor, run.epoch) as profiler:
             measured = trainer.epoch(run, monitor, profiler)
@@ -128,6 +131,11 @@ class Trainer:
             "gbce": losses.gbce(min(1.0, count / max(1, len(train.items) - 1)), settings.calibration),
         }
         self.step = 0
+
+    def begin_near(self) -> None:
+        """Begin with embeddings that say what stands near what."""
+        embedding = self.network.embedding.detach()
+        embedding.copy_(torch.from_numpy(factors(self.train, self.settings.width, embedding.numpy())))
 
     def epoch(self, run: Run, monitor: Monitor, profiler: Any) -> dict[str, float]:
         """One pass over all histories; returns the mean loss of a target and how fast it went."""
