@@ -8,6 +8,7 @@ import pytest
 from penchant import sequences as seq
 from penchant.models import create
 from penchant.models.base import Model
+from penchant.models.popularity import RecentPopularity
 from penchant.testing import log_of
 from penchant.types import Growing, PenchantError, Sequences
 
@@ -78,7 +79,7 @@ def test_what_happens_after_training_counts_at_its_own_age() -> None:
 
 
 def test_ages_are_told_in_sixteenths_of_a_half_life_and_long_past_in_whole_ones() -> None:
-    model = create("recent_popularity", half_life_days=16).fit(seq.histories(log_of([("x", "a", 0), ("x", "b", 0)])))
+    model = RecentPopularity(half_life_days=16).fit(seq.histories(log_of([("x", "a", 0), ("x", "b", 0)])))
     steps = {days: model._steps(np.array([-int(days * DAY * 1e6)]))[0] for days in (0.4, 0.6, 255.6, 256.4, 263.9, 264.1)}
     assert steps == {0.4: 0, 0.6: 1, 255.6: 256, 256.4: 256, 263.9: 256, 264.1: 272}
 
@@ -109,7 +110,7 @@ def test_what_was_never_learned_cant_be_taken_back(name: str) -> None:
 def test_counts_of_items_outside_the_catalogue_are_refused() -> None:
     model = create("popularity").fit(seq.histories(log_of([("x", "a", 0), ("y", "b", 0)])))
     with pytest.raises(PenchantError, match="weights don't fit the configuration"):
-        model.set_weights(model.weights() | {"item": np.array([0, 2])})
+        model.set_weights(dict(model.weights()) | {"item": np.array([0, 2])})
 
 
 def restored(model: Model) -> Model:
