@@ -85,7 +85,7 @@ def site(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     moment = now()
     service.feedback([Event(HOSTILE, "50", moment), Event(HOSTILE, HOSTILE, moment)], moment).result()
     following = deployment.Following(service, folder / "model", f"sqlite:///{folder}/s.db")
-    server = make_server(create_app(service, model=folder / "model"))
+    server = make_server(create_app(service, model=folder / "model", names=["named.example"]))
     listening = socket.create_server(("127.0.0.1", 0))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()
@@ -270,6 +270,14 @@ def test_roll_back_brings_the_model_before(look: Callable[..., Looking], site: S
     assert looking.faults == []
 
 
+def test_the_api_is_described_without_any_other_address(look: Callable[..., Looking]) -> None:
+    looking = look()
+    page = looking.open("#/overview")
+    page.goto(f"{looking.address}/docs")
+    expect(page.get_by_text("/api/recommend/{user_id}", exact=True).first).to_be_visible()
+    assert looking.faults == []
+
+
 def test_files_are_kept_small_and_from_here_and_other_sites_change_nothing(site: Site) -> None:
     with httpx.Client(base_url=site.address) as client:
         page = client.get("/")
@@ -281,6 +289,25 @@ def test_files_are_kept_small_and_from_here_and_other_sites_change_nothing(site:
         script = client.get("/page/plotly.min.js?v=1")
         assert (script.headers["content-encoding"], "immutable" in script.headers["cache-control"]) == ("gzip", True)
         assert client.get("/page/nothing.js").status_code == 404
+        own = [
+            "localhost",
+            "127.0.0.1:80",
+            "[::1]:8080",
+            "LOCALHOST:1",
+            "page.localhost",
+            "named.example:8080",
+            "named.example.",
+        ]
+        others = [
+            "elsewhere.example",
+            "localhost.elsewhere.example",
+            "127.0.0.1.elsewhere.example",
+            "named.example.elsewhere",
+            "[",
+        ]
+        told = {host: client.get("/api/overview", headers={"Host": host}).status_code for host in own + others}
+        assert told == dict.fromkeys(own, 200) | dict.fromkeys(others, 400)
+        assert "--allow-host" in client.get("/health/live", headers={"Host": "elsewhere.example"}).json()["error"]
         foreign = client.delete("/api/user/3", headers={"Origin": "http://elsewhere.example"})
         assert (foreign.status_code, set(foreign.json())) == (403, {"error"})
         assert client.delete("/api/user/3", headers={"Sec-Fetch-Site": "cross-site"}).status_code == 403

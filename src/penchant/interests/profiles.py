@@ -62,7 +62,7 @@ class Past:
 @dataclass(frozen=True)
 class Habits:
     """When and how a person comes. Shares of events by hour and weekday (all 0 in a log without times), sessions, and what a
-    session is like; ``None`` where the log doesn't tell.
+    session is like; ``None`` where the log doesn't tell, and left out of JSON.
     """
 
     hours: tuple[float, ...] = (0.0,) * 24
@@ -140,7 +140,7 @@ class Profile:
                 for topic, name in enumerate(self.names)
             ],
             "drift": self.drift,
-            "habits": asdict(self.habits),
+            "habits": {name: value for name, value in asdict(self.habits).items() if value is not None},
             "river": {
                 "times": self.river.moments(),
                 "long_term": self.river.long_term.tolist(),
