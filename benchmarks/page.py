@@ -3,9 +3,10 @@
     python -m benchmarks.page [--model MODEL --dataset DIR] [--person ID] [--item ID]
 
 Without a model, a log is drawn (seed 0) of 100,000 people, 50,000 items and two million events: items have a kind, a title of
-words of the kind, and a popularity by Zipf's law; people keep to a kind or two. It is prepared, transitions are trained, and
-``penchant serve`` loads it into a store. Every view is opened in ``ROUNDS`` fresh browsers once topics are there, on one machine.
-Data stand there when nothing loads any more but charts, which wait until they come into view.
+words of the kind, and few are had by many; people keep to a kind or two. It is prepared, transitions are trained, and
+``penchant serve`` loads it into a store. Every view is opened in ``ROUNDS`` fresh browsers once topics are there. Milliseconds
+from asking for the page: ``first_paint``; ``answers``, when the last answer but those of charts has come, which wait until they
+are in view; ``data``, when it was seen that nothing loads any more, with what asking the browser takes.
 """
 
 from __future__ import annotations
@@ -61,7 +62,6 @@ def draw(folder: Path) -> tuple[Path, Path]:
     rank = chance.random(EVENTS) ** 3
     item = np.array([by_kind[k][int(r * len(by_kind[k]))] for k, r in zip(chosen.tolist(), rank.tolist(), strict=True)])
     when = 1_700_000_000 + np.sort(chance.integers(0, 200 * 86_400, EVENTS))[chance.permutation(EVENTS)]
-    words = WORDS.split()
     with (folder / "events.csv").open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(("user_id", "item_id", "timestamp"))
@@ -70,8 +70,8 @@ def draw(folder: Path) -> tuple[Path, Path]:
         writer = csv.writer(file)
         writer.writerow(("item_id", "title", "genres"))
         for number, mine in enumerate(kind.tolist()):
-            title = f"{words[mine % 20]} {words[(mine // 20 + mine * 7 + 3) % 20]} {words[int(chance.integers(20))]} {number}"
-            writer.writerow((number, title, f"kind {words[mine % 20]}{mine // 20}"))
+            title = f"{WORDS[mine % 20]} {WORDS[(mine // 20 + mine * 7 + 3) % 20]} {WORDS[int(chance.integers(20))]} {number}"
+            writer.writerow((number, title, f"kind {WORDS[mine % 20]}{mine // 20}"))
     return folder / "events.csv", folder / "items.csv"
 
 
@@ -87,20 +87,9 @@ def prepare(folder: Path) -> tuple[Path, Path]:
 def serving(model: Path, data: Path, store: Path) -> Iterator[tuple[str, int, float]]:
     """A server's address, its process, and how many seconds it took until it listened."""
     started = time.perf_counter()
-    words = [
-        "serve",
-        str(model),
-        "--store",
-        f"sqlite:///{store}",
-        "--dataset",
-        str(data),
-        "--port",
-        "0",
-        "--json",
-        "--log",
-        "error",
-    ]
-    with subprocess.Popen([sys.executable, "-m", "penchant", *words], stdout=subprocess.PIPE, text=True) as server:
+    words = ["serve", str(model), "--store", f"sqlite:///{store}", "--dataset", str(data), "--port", "0"]
+    command = [sys.executable, "-m", "penchant", *words, "--json", "--log", "error"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         line = server.stdout.readline()
         if not line:
@@ -136,10 +125,14 @@ def look(browser: Browser, address: str, where: str, shown: str) -> dict[str, An
     page.locator(shown).first.wait_for(timeout=60_000)
     page.wait_for_function(LOADED, timeout=60_000)
     data = page.evaluate("performance.now()")
+    answers = page.evaluate(
+        """Math.max(...performance.getEntriesByType('resource')
+          .filter((one) => one.name.includes('/api/') && !one.name.includes('/figures/')).map((one) => one.responseEnd))"""
+    )
     for chart in page.locator(".chart").all():
         chart.scroll_into_view_if_needed()
         chart.locator("svg.main-svg").first.wait_for(timeout=60_000)
-    found = page.evaluate(
+    found: dict[str, Any] = page.evaluate(
         """() => ({
           paint: performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? null,
           rows: Math.max(0, ...[...document.querySelectorAll('main ul, main ol, main tbody')]
@@ -153,7 +146,7 @@ def look(browser: Browser, address: str, where: str, shown: str) -> dict[str, An
         })"""
     )
     context.close()
-    return found | {"data": data}
+    return found | {"data": data, "answers": answers}
 
 
 def measure(model: Path, data: Path, store: Path, person: str, item: str) -> dict[str, Any]:
@@ -170,6 +163,7 @@ def measure(model: Path, data: Path, store: Path, person: str, item: str) -> dic
             last = looks[-1]
             found[name] = {
                 "first_paint_ms": sorted(round(one["paint"]) for one in looks),
+                "answers_ms": sorted(round(one["answers"]) for one in looks),
                 "data_ms": sorted(round(one["data"]) for one in looks),
                 "longest_list": last["rows"],
                 "largest_answer_kb": round(last["bytes"] / 1024),
@@ -198,10 +192,8 @@ def main() -> None:
         if model is None or data is None:
             made = folder / "model", folder / "dataset"
             model, data = made if made[0].exists() else prepare(folder)
-        report(
-            "page" if options.model is None else f"page-{data.name}",
-            measure(model, data, folder / "store.db", options.person, options.item),
-        )
+        measured = measure(model, data, folder / "store.db", options.person, options.item)
+        report("page" if options.model is None else f"page-{data.name}", measured)
 
 
 if __name__ == "__main__":

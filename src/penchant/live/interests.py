@@ -165,7 +165,7 @@ def past_of(timestamps: Sequence[int], items: Sequence[str], sessions: Sequence[
     of half an hour ends it. How long somebody stayed isn't known: events that are sent don't say.
     """
     timestamp, name = np.array(timestamps, np.int64), np.array(sessions, object)
-    named = np.not_equal(name, None)
+    named = np.array([session is not None for session in sessions], bool)
     paused = np.diff(timestamp) > SESSION_GAP
     apart = np.where(named[1:] & named[:-1], name[1:] != name[:-1], paused)
     session = np.concatenate([[0], np.cumsum(apart)])[: len(timestamp)].astype(np.int64)

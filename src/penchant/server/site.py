@@ -109,9 +109,9 @@ def _installed(name: str) -> Kept:
 
 
 class KnownNames:
-    """ASGI middleware: who calls the server by a name that isn't one of its ``names`` is refused, so that another site can't let
-    its own name lead here, and its pages read everything as pages of this server (DNS rebinding). Addresses in numbers, which
-    lead nowhere else, and ``localhost`` are always its own.
+    """ASGI middleware: who calls the server by a name that isn't one of its ``names`` is refused, so that another site can't
+    let its own name lead here, and its pages read everything as pages of this server (DNS rebinding). Addresses in numbers,
+    which lead nowhere else, and ``localhost`` are always its own.
     """
 
     def __init__(self, app: ASGIApp, names: Collection[str]) -> None:
