@@ -119,6 +119,16 @@ def test_items_without_text_are_named_by_the_typical_ones(world: World) -> None:
         assert topic.terms == ()
 
 
+def test_chinese_titles_name_topics_by_words(world: World) -> None:
+    horror, comedy = ("午夜恐怖故事", "恐怖古堡", "恐怖夜话"), ("喜剧之王", "都市喜剧", "欢乐喜剧人")
+    titles = {f"i{n}": {"title": f"{(horror if n < 20 else comedy)[n % 3]}{n}"} for n in range(40)}
+    found = find_topics(world.model, world.log, titles, count=2)
+    assert {topic.terms[0] for topic in found.topics} == {"恐怖", "喜剧"}
+    for topic in found.topics:
+        characters = "".join(topic.terms)
+        assert len(characters) == len(set(characters))
+
+
 def test_a_catalogue_of_one_and_a_log_of_one_person() -> None:
     whole = make_log(people=1)
     first = whole.where(whole.item == whole.item[0])

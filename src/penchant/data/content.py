@@ -14,7 +14,8 @@ from penchant.data import engine
 from penchant.types import Content, PenchantError, Vocabulary
 
 NOT_CONTENT = ("item_id", "events")
-_WORD = re.compile(r"\w+")
+_WORD = re.compile(r"[\u3400-\u9fff]+|[^\W\u3400-\u9fff]+")
+_CHINESE = re.compile(r"[\u3400-\u9fff]{2,}")
 
 
 def read_content(path: Path, columns: Sequence[str] | None = None) -> Content | None:
@@ -81,5 +82,10 @@ def _tf_idf(values: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray, 
 
 
 def _terms(value: str) -> list[str]:
-    words = _WORD.findall(value.lower())
+    """Words and pairs of neighbouring words; of Chinese, not written in words, every two characters that stand together."""
+    words = [part for word in _WORD.findall(value.lower()) for part in _parts(word)]
     return words + [f"{first} {second}" for first, second in pairwise(words)]
+
+
+def _parts(word: str) -> list[str]:
+    return ["".join(pair) for pair in pairwise(word)] if _CHINESE.fullmatch(word) else [word]
