@@ -275,6 +275,8 @@ def test_people_are_found_by_prefix_page_by_page_and_strangers_are_newcomers(loo
     page.get_by_label("Find a person").fill("nobody yet")
     page.get_by_role("link", name="See what a newcomer").click()
     expect(page.locator(".newcomer")).to_be_visible()
+    expect(page.locator(".card .empty").filter(has_text="No events.")).to_have_count(3)  # no river, no history, no habits
+    expect(page.locator(".chart")).to_have_count(0)
     expect(page.locator(".list .add")).to_have_count(10)
     expect(page.locator(".list .named .text").first).not_to_be_empty()
     assert looking.faults == []

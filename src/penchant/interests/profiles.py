@@ -37,8 +37,8 @@ SESSION_GAP = 30 * 60 * MICROSECONDS
 MINUTE = 60 * MICROSECONDS
 LEAST = 0.5
 """A topic has a half-life if the past events of it weigh at least this much."""
-SAID = 3
-"""Topics a sentence names."""
+SAID, LEAST_SAID = 3, 0.005
+"""Topics a sentence names, and the least share it tells."""
 
 
 @dataclass(frozen=True)
@@ -360,6 +360,6 @@ def _said(found: Profile, language: str) -> str:
 
 
 def _largest(found: Profile, shares: Float, language: str) -> str:
-    order = np.argsort(-shares, kind="stable")[:SAID]
-    told = [f"{found.names[topic]} {words.share(float(shares[topic]))}" for topic in order.tolist()]
+    order = np.argsort(-shares, kind="stable")[:SAID].tolist()
+    told = [f"{found.names[topic]} {words.share(float(shares[topic]))}" for topic in order if shares[topic] >= LEAST_SAID]
     return words.listed(told, language)

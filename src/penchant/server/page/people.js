@@ -49,7 +49,8 @@ function person(place, id) {
   const interests = h('div');
   const list = h('div');
   const known = profiles(id);
-  const river = chart(async () => (await known()).pictures.interests, say('river'), { tall: true });
+  const river = h('div');
+  const flow = chart(async () => (await known()).pictures.interests, say('river'), { tall: true });
   const habits = h('div');
   const events = h('div');
   const form = h('div');
@@ -66,6 +67,7 @@ function person(place, id) {
   const again = () => Promise.all([
     filling(list, () => recommended(id, shown, add)),
     filling(interests, () => liked(known, shown, told)),
+    filling(river, async () => ((await known()).known ? flow : empty(say('no_history')))),
     filling(habits, () => comes(known)),
     filling(events, () => history(id, '', (types) => fill(form, adding(types, add, shown)))),
   ]);
@@ -76,7 +78,7 @@ function person(place, id) {
       tell(say(stored.accepted ? 'stored' : 'stored_before'));
       known.renew();
       await again();
-      river.firstChild.redraw();
+      flow.firstChild.redraw();
     } catch (error) {
       tell(error.message);
     }
@@ -143,7 +145,7 @@ function moved(before, one) {
   return h('span', { class: was > one.rank ? 'moved rose' : 'moved fell', 'aria-label': say(was > one.rank ? 'rose' : 'fell', by), role: 'img' }, `${was > one.rank ? '▲' : '▼'}${by}`);
 }
 
-const PARTS = { long_term: ['long-term', '长期'], short_term: ['right now', '当前'], transitions: ['what follows what', '前后关联'], memory: ['what follows what', '前后关联'], content: ['content', '内容'], neighbours: ['same people', '同好'], item_knn: ['same people', '同好'], popularity: ['popular', '热门'] };
+const PARTS = { bias: ['popular in training', '总体偏好'], recent_popularity: ['popular lately', '近期热门'], long_term: ['long-term', '长期'], short_term: ['right now', '当前'], transitions: ['what follows what', '前后关联'], memory: ['what follows what', '前后关联'], content: ['content', '内容'], neighbours: ['same people', '同好'], item_knn: ['same people', '同好'], popularity: ['popular', '热门'] };
 const partName = (name) => PARTS[name]?.[language() === 'zh' ? 1 : 0] ?? name;
 
 /** Of what a score is made, as one bar. */
@@ -177,9 +179,9 @@ async function liked(known, shown, told) {
     const change = was === undefined || share(was) === share(one[name]) ? null : h('span', { class: 'was' }, say('was', share(was)));
     return h('div', { class: `memory ${name}` }, h('span', { class: 'track', 'aria-hidden': 'true' }, h('i', { style: { width: `${(100 * one[name]) / most}%` } })), h('span', { class: 'amount' }, share(one[name]), h('span', { class: 'hidden' }, ` ${say(name)}`), change));
   };
-  const half = (one) => (one.half_life_days === null ? null : h('span', { class: 'id' }, ` ${say('half_life', lasting(86400 * one.half_life_days))}`));
+  const half = (one) => (one.half_life_days === null ? null : h('span', { class: 'id' }, say('half_life', lasting(86400 * one.half_life_days))));
   return h('div', {}, h('p', { class: 'legend', 'aria-hidden': 'true' }, h('span', { class: 'long_term' }, say('long_term')), h('span', { class: 'short_term' }, say('short_term'))),
-    h('ul', { class: 'topics' }, largest.map((one) => h('li', {}, h('span', { class: 'text' }, one.name), half(one), line(one, 'long_term'), line(one, 'short_term')))));
+    h('ul', { class: 'topics' }, largest.map((one) => h('li', {}, h('div', { class: 'head-line' }, h('span', { class: 'text' }, one.name), half(one)), line(one, 'long_term'), line(one, 'short_term')))));
 }
 
 async function history(id, cursor, types) {
