@@ -18,6 +18,7 @@ from playwright.sync_api import Browser, Dialog, Page, expect, sync_playwright
 
 from penchant import artifact
 from penchant.data import dataset
+from penchant.interests.people import topics_of
 from penchant.live import deployment
 from penchant.live.events import Event
 from penchant.live.records import Item
@@ -78,6 +79,9 @@ def site(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     for window in (2, 3):
         target = folder / ("model.previous" if window == 2 else "model")
         artifact.save(create("transitions", window=window).fit(histories(log)), target, {"split": "none"})
+    topics_of(
+        artifact.load(folder / "model"), log, folder / "model", folder / "dataset", count=6
+    )  # the server finds them there
     service = deployment.open_service(folder / "model", f"sqlite:///{folder}/s.db", dataset_folder=folder / "dataset")
     service.insight.begin(service.living.model, folder / "model")
     service.insight.wait()
