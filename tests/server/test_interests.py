@@ -18,6 +18,7 @@ Running = Any
 @pytest.fixture
 def insightful(running: Running, tmp_path: Path) -> Running:
     """The server once it has events, items with titles, and topics."""
+    artifact.save(running.service.living.model, tmp_path / "model")  # before it learns on, in a thread of its own
     events = [
         {"user_id": f"u{user}", "item_id": f"item {(user * 7 + step * 3) % 40}", "timestamp": 1_700_000_000 + 60 * step}
         for user in range(20)
@@ -26,7 +27,6 @@ def insightful(running: Running, tmp_path: Path) -> Running:
     assert running.client.post("/api/feedback", json=events).status_code == 200
     items = [{"item_id": f"item {n}", "text": f"Film {n}", "categories": [f"kind {'ab'[n % 2] * 3}"]} for n in range(40)]
     assert running.client.post("/api/items", json=items).status_code == 200
-    artifact.save(running.service.living.model, tmp_path / "model")
     topics_of_store(tmp_path / "model", running.service.ledger)  # kept beside it, where the service finds them
     running.service.insight.begin(running.service.living.model, tmp_path / "model")
     running.service.insight.wait()
@@ -96,8 +96,8 @@ def test_a_profile_brings_the_pictures_asked_for(insightful: Running) -> None:
 
 def test_one_topic_and_one_event_are_told_and_drawn(running: Running, tmp_path: Path) -> None:
     client = running.client
-    client.post("/api/feedback", json=[{"user_id": "u", "item_id": "item 1"}])
     artifact.save(running.service.living.model, tmp_path / "model")
+    client.post("/api/feedback", json=[{"user_id": "u", "item_id": "item 1"}])
     topics_of_store(tmp_path / "model", running.service.ledger, count=1)
     running.service.insight.begin(running.service.living.model, tmp_path / "model")
     running.service.insight.wait()
