@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -111,6 +112,8 @@ def test_serve_answers_learns_by_itself_and_stops_in_order(server: tuple[subproc
         with urllib.request.urlopen(f"{address}/health/ready") as answer:
             return str(json.load(answer)["model"])
 
+    with pytest.raises(urllib.error.HTTPError, match="400"):  # another site's name that leads here
+        urllib.request.urlopen(urllib.request.Request(f"{address}/api/people", headers={"Host": "else.example"}))
     first, tries = model(), 0
     while model() == first:
         tries += 1

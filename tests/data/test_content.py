@@ -35,6 +35,12 @@ def test_items_with_rare_words_in_common_are_alike(tmp_path: Path) -> None:
     assert cosine(content, 0, 1) > cosine(content, 0, 2) > cosine(content, 0, 3) == 0
 
 
+def test_chinese_titles_are_alike_by_characters_that_stand_together(tmp_path: Path) -> None:
+    content = read_content(items_file(tmp_path, title=["银河帝国科幻小说", "科幻小说选", "中国推理小说", "烹饪入门", "入门"]))
+    assert content is not None
+    assert cosine(content, 0, 1) > cosine(content, 0, 2) > cosine(content, 0, 3) == 0
+
+
 def test_numbers_are_measures_unless_named(tmp_path: Path) -> None:
     path = items_file(tmp_path, title=["a b", "a c", "b c"], sales=["100", "100", "7"])
     words, both = read_content(path), read_content(path, ["title", "sales"])

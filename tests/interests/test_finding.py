@@ -40,11 +40,17 @@ def test_topics_are_the_same_each_time(world: World) -> None:
     assert again.topics == world.topics.topics
 
 
-def test_the_number_is_chosen_by_silhouette_and_said(world: World) -> None:
-    found = find_topics(world.model, world.log, world.descriptions)
-    assert len(found) in (4, 6, 8, 10, 12, 14, 16)
-    assert f"topics: {len(found)}, by the best mean silhouette (4: " in found.criterion
-    assert found.made_of == "who had which items and the items' words"
+@pytest.mark.parametrize(("apart", "expected"), [(0.9, 6), (0.0, 10)])
+def test_the_number_is_what_is_there_else_the_middle_whatever_the_seed(world: World, apart: float, expected: int) -> None:
+    chance = np.random.default_rng(1)
+    items = Vocabulary(tuple(f"i{number}" for number in range(180)))
+    embedding = chance.normal(0, 0.3, (180, 8 if apart else 32)).astype(np.float32)
+    embedding[np.arange(180), np.arange(180) % 6] += apart
+    nobody = world.log.where(np.zeros(len(world.log), bool))
+    for seed in range(3):
+        found = find_topics(lstm(items, embedding), nobody, seed=seed)
+        assert len(found) == expected
+        assert f"topics: {expected}, by the mean silhouette of 10 samples (4: " in found.criterion
 
 
 @pytest.mark.parametrize("count", [0, 101])
@@ -82,7 +88,7 @@ def test_fewer_topics_than_before_have_numbers_from_nought(world: World) -> None
 
 def lstm(items: Vocabulary, embedding: Any = None) -> LSTM:
     """As if trained: with weights drawn at random."""
-    model, chance = create("lstm", width=8), np.random.default_rng(2)
+    model, chance = create("lstm", width=8 if embedding is None else embedding.shape[1]), np.random.default_rng(2)
     assert isinstance(model, LSTM)
     model.items, model.event_types = items, ("event",)
     shapes = common_shapes(len(items), 1, timed=True, settings=model.settings)
@@ -117,6 +123,16 @@ def test_items_without_text_are_named_by_the_typical_ones(world: World) -> None:
     for topic in found.topics:
         assert topic.name == " · ".join(topic.typical[:2])
         assert topic.terms == ()
+
+
+def test_chinese_titles_name_topics_by_words(world: World) -> None:
+    horror, comedy = ("午夜恐怖故事", "恐怖古堡", "恐怖夜话"), ("喜剧之王", "都市喜剧", "欢乐喜剧人")
+    titles = {f"i{n}": {"title": f"{(horror if n < 20 else comedy)[n % 3]}{n}"} for n in range(40)}
+    found = find_topics(world.model, world.log, titles, count=2)
+    assert {topic.terms[0] for topic in found.topics} == {"恐怖", "喜剧"}
+    for topic in found.topics:
+        characters = "".join(topic.terms)
+        assert len(characters) == len(set(characters))
 
 
 def test_a_catalogue_of_one_and_a_log_of_one_person() -> None:

@@ -139,6 +139,7 @@ def test_words_and_segment_are_told_in_both_languages(world: World) -> None:
     told = found.to_json("zh")
     assert told["words"]["en"].startswith("Long-term: ")
     assert told["words"]["zh"].startswith("长期兴趣：")
+    assert "0%" not in profile(sharp(world.topics), past([0], [START]), "u", START).words().replace("100%", "")
     assert found.segment is not None
     assert told["segment"]["name"] == found.segment.name("zh")
     horror = world.topics.topics[int(world.topics.nearest[0])]

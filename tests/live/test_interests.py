@@ -18,7 +18,7 @@ from penchant.live.records import Item
 from penchant.live.service import Service
 from penchant.models import create
 from penchant.models.base import Model
-from penchant.testing import example_histories
+from penchant.testing import example_histories, log_of
 from penchant.types import MICROSECONDS, PenchantError, UnknownError
 
 NOW = 1_700_000_000 * MICROSECONDS
@@ -53,6 +53,17 @@ def test_topics_are_made_from_the_store_and_kept(ledger: Ledger, transitions: Mo
     assert again.items == larger.items
     assert len(again) == len(made)
     assert kept.load(kept.beside(tmp_path / "model")).items == larger.items
+
+
+def test_a_store_of_a_log_without_times_has_topics(ledger: Ledger, transitions: Model, tmp_path: Path) -> None:
+    rows = [(f"u{user}", f"item {(user * 7 + step * 3) % 40}", float(step)) for user in range(30) for step in range(20)]
+    ledger.load(log_of(rows, clock="index"))
+    artifact.save(transitions, tmp_path / "model")
+    made = topics_of_store(tmp_path / "model", ledger)
+    assert made.popularity.sum() == pytest.approx(1, abs=1e-5)
+    assert "evening" not in made.segments.features
+    ledger.append([Event("u1", "item 1", NOW).named()]).result()  # events that come have times
+    assert topics_of_store(tmp_path / "model", ledger, count=3).popularity.sum() == pytest.approx(1, abs=1e-5)
 
 
 def test_an_empty_store_has_no_topics_and_a_service_says_so(ledger: Ledger, transitions: Model, tmp_path: Path) -> None:
@@ -118,8 +129,11 @@ def test_sessions_are_those_named_or_end_with_a_pause(ledger: Ledger, transition
     topics = topics_of_store(tmp_path / "model", ledger)
     minute = 60 * MICROSECONDS
     named = [("a", 0), ("a", 100), ("b", 101), (None, 102), (None, 140)]
-    events = [Event("u", "item 1", NOW + m * minute, session_id=name) for name, m in named]
-    assert past_of(events, topics).session.tolist() == [0, 0, 1, 1, 2]
-    assert past_of(events, topics).clock == "real"
-    assert past_of([Event("u", "item 1", 3 * MICROSECONDS)], topics).clock == "index"
-    assert len(past_of([], topics)) == 0
+    for name, at in reversed(named):  # a history is in order however it came
+        ledger.append([Event("u", "item 1", NOW + at * minute, session_id=name).named()]).result()
+    past = past_of(*ledger.past("u"), topics)
+    assert past.session.tolist() == [0, 0, 1, 1, 2]
+    assert past.timestamp.tolist() == [NOW + at * minute for _, at in named]
+    assert past.clock == "real"
+    assert past_of([3 * MICROSECONDS], ["item 1"], [None], topics).clock == "index"
+    assert len(past_of(*ledger.past("nobody"), topics)) == 0

@@ -148,6 +148,9 @@ def test_events_are_listed_page_by_page(ledger: Ledger, did: Did) -> None:
     page = ledger.events(most=3)
     rest = ledger.events(after=(page[-1].user_id, page[-1].timestamp, page[-1].event_id))
     assert page + rest == kept
+    assert ledger.past("bob") == tuple(
+        [getattr(e, name) for e in kept if e.user_id == "bob"] for name in ("timestamp", "item_id", "session_id")
+    )
     assert ledger.events(user_id="bob", event_type="buy") == [e for e in kept if e.user_id == "bob" and e.event_type == "buy"]
 
 
@@ -181,3 +184,18 @@ def test_any_order_and_repetition_of_arrival_leaves_one_log(arrivals: list[tuple
         assert sum(answer.result().accepted for answer in answers) == len(expected)
         assert ledger.events() == sorted(expected.values(), key=lambda e: (e.user_id, e.timestamp, e.event_id))
         ledger.close()
+
+
+def test_a_person_s_events_are_found_without_reading_the_others(ledger: Ledger, did: Did) -> None:
+    ledger.append([did(f"user {n:04}", n % 7, n) for n in range(5000)]).result()
+    steps = []
+    with ledger.database.reading() as connection:
+        connection.set_progress_handler(lambda: steps.append(1), 100)
+    for read in (
+        lambda: ledger.events(user_id="user 0017"),
+        lambda: ledger.past("user 0017"),
+        lambda: ledger.newest("user 0017"),
+    ):
+        assert read()
+        assert len(steps) < 10
+        steps.clear()

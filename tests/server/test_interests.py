@@ -18,6 +18,7 @@ Running = Any
 @pytest.fixture
 def insightful(running: Running, tmp_path: Path) -> Running:
     """The server once it has events, items with titles, and topics."""
+    artifact.save(running.service.living.model, tmp_path / "model")  # before it learns on, in a thread of its own
     events = [
         {"user_id": f"u{user}", "item_id": f"item {(user * 7 + step * 3) % 40}", "timestamp": 1_700_000_000 + 60 * step}
         for user in range(20)
@@ -26,7 +27,6 @@ def insightful(running: Running, tmp_path: Path) -> Running:
     assert running.client.post("/api/feedback", json=events).status_code == 200
     items = [{"item_id": f"item {n}", "text": f"Film {n}", "categories": [f"kind {'ab'[n % 2] * 3}"]} for n in range(40)]
     assert running.client.post("/api/items", json=items).status_code == 200
-    artifact.save(running.service.living.model, tmp_path / "model")
     topics_of_store(tmp_path / "model", running.service.ledger)  # kept beside it, where the service finds them
     running.service.insight.begin(running.service.living.model, tmp_path / "model")
     running.service.insight.wait()
@@ -38,6 +38,7 @@ def test_a_profile_has_the_documented_shape(insightful: Running) -> None:
     shapes.InterestsOut.model_validate(found, strict=True)
     assert found.keys() == shapes.InterestsOut.model_fields.keys()
     assert (found["user_id"], found["known"], found["events"]) == ("u3", True, 10)
+    assert found["habits"].keys() == {"hours", "weekdays", "sessions", "session_minutes", "events_per_session"}
     assert len(found["habits"]["hours"]) == 24
     assert len(found["habits"]["weekdays"]) == 7
     assert sum(topic["long_term"] for topic in found["topics"]) == pytest.approx(1, abs=1e-4)
@@ -82,6 +83,29 @@ def test_pictures_are_plotly_s_in_language_and_theme(insightful: Running, path: 
     assert len(pictures.figure(found).data) == len(found["data"])
     assert found["layout"]["font"]["color"] == "#eeeeee"
     assert found["layout"]["title"]["text"] != client.get(f"/api/figures/{path}").json()["layout"]["title"]["text"]
+
+
+def test_a_profile_brings_the_pictures_asked_for(insightful: Running) -> None:
+    client, wish = insightful.client, {"language": "zh", "theme": "dark"}
+    found = client.get("/api/user/u3/interests", params=wish | {"picture": ["interests", "habits"]}).json()
+    for name in ("interests", "habits"):
+        assert found["pictures"].pop(name) == client.get(f"/api/figures/{name}/u3", params=wish).json()
+    assert found["pictures"] == {}
+    assert client.get("/api/user/u3/interests", params={"picture": "nothing"}).status_code == 422
+
+
+def test_one_topic_and_one_event_are_told_and_drawn(running: Running, tmp_path: Path) -> None:
+    client = running.client
+    artifact.save(running.service.living.model, tmp_path / "model")
+    client.post("/api/feedback", json=[{"user_id": "u", "item_id": "item 1"}])
+    topics_of_store(tmp_path / "model", running.service.ledger, count=1)
+    running.service.insight.begin(running.service.living.model, tmp_path / "model")
+    running.service.insight.wait()
+    found = client.get("/api/user/u/interests", params={"picture": list(pictures.OF_PEOPLE)}).json()
+    assert [(topic["long_term"], topic["short_term"]) for topic in found["topics"]] == [(1, 1)]
+    assert (found["known"], found["drift"], found["segment"]) == (True, 0, None)
+    assert all("markers" in line["mode"] for line in found["pictures"]["interests"]["data"])  # a line of one point isn't seen
+    assert client.get("/api/figures/map").status_code == client.get("/api/topics").status_code == 200
 
 
 def test_explained_recommendations_say_why(insightful: Running) -> None:

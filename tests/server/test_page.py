@@ -18,6 +18,7 @@ from playwright.sync_api import Browser, Dialog, Page, expect, sync_playwright
 
 from penchant import artifact
 from penchant.data import dataset
+from penchant.interests.people import topics_of
 from penchant.live import deployment
 from penchant.live.events import Event
 from penchant.live.records import Item
@@ -78,6 +79,9 @@ def site(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     for window in (2, 3):
         target = folder / ("model.previous" if window == 2 else "model")
         artifact.save(create("transitions", window=window).fit(histories(log)), target, {"split": "none"})
+    topics_of(
+        artifact.load(folder / "model"), log, folder / "model", folder / "dataset", count=6
+    )  # the server finds them there
     service = deployment.open_service(folder / "model", f"sqlite:///{folder}/s.db", dataset_folder=folder / "dataset")
     service.insight.begin(service.living.model, folder / "model")
     service.insight.wait()
@@ -85,7 +89,7 @@ def site(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     moment = now()
     service.feedback([Event(HOSTILE, "50", moment), Event(HOSTILE, HOSTILE, moment)], moment).result()
     following = deployment.Following(service, folder / "model", f"sqlite:///{folder}/s.db")
-    server = make_server(create_app(service, model=folder / "model"))
+    server = make_server(create_app(service, model=folder / "model", names=["named.example"]))
     listening = socket.create_server(("127.0.0.1", 0))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()
@@ -139,18 +143,74 @@ def _check_address(looking: Looking, address: str) -> None:
         looking.faults.append(f"asked {address}")
 
 
+FOCUSABLE = "a[href], button:not(:disabled), input, select, summary, [tabindex='0']"
+IN_ORDER = f"""() => {{
+  window.order = [...document.querySelectorAll("{FOCUSABLE}")]
+    .filter((one) => one.checkVisibility({{ visibilityProperty: true }}));
+  document.activeElement.blur();
+  return window.order.length;
+}}"""
+FOCUSED = """() => {
+  const one = document.activeElement, box = one.getBoundingClientRect(), style = getComputedStyle(one);
+  const seen = style.outlineStyle !== 'none' && box.bottom > 0 && box.top < innerHeight;
+  return [window.order.indexOf(one), seen];
+}"""
+
+
+def walk(page: Page) -> None:
+    """Tab leads through all that can be used, in the order it is read in, and shows where one is."""
+    count = page.evaluate(IN_ORDER)
+    assert count > 8  # the way past the bar, the name, five views, two switches
+    passed = []
+    for _ in range(count):
+        page.keyboard.press("Tab")
+        passed.append(page.evaluate(FOCUSED))
+    assert passed == [[place, True] for place in range(count)]
+
+
+def pictures_in_numbers(page: Page) -> list[str]:
+    """The names of the pictures, each of which has its numbers in a table beside it, opened by the keyboard; or is a map."""
+    names = []
+    for picture in page.locator(".picture").all():
+        picture.locator(".chart").scroll_into_view_if_needed()
+        expect(picture.locator("svg.main-svg").first).to_be_visible()
+        names.append(picture.get_by_role("img").first.get_attribute("aria-label") or "")
+        numbers = picture.locator("summary")
+        if numbers.count():
+            numbers.press("Enter")
+            table = picture.get_by_role("table", name=names[-1])
+            assert table.get_by_role("columnheader").count() > 0
+            assert table.get_by_role("cell").filter(has_text="%").count() + table.get_by_role("rowheader").count() > 1
+            numbers.press("Enter")
+    return names
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_every_view_opens_in_both_themes_and_can_be_read_by_all(look: Callable[..., Looking], theme: str) -> None:
     looking = look(color_scheme=theme)
+    pictures = []
     for name in VIEWS:
         page = looking.open(name)
-        for chart in page.locator(".chart").all():
-            chart.scroll_into_view_if_needed()
-            expect(chart.locator("svg.main-svg").first).to_be_visible()
-        # What isn't colour is the same in the dark.
-        found = Axe().run(page, options={} if theme == "light" else {"runOnly": ["color-contrast"]}).response["violations"]
+        # What isn't colour is the same in the dark. Within a picture there is nothing to read; what it shows is beside it.
+        if theme == "light":
+            walk(page)
+            pictures += pictures_in_numbers(page)
+        options = {} if theme == "light" else {"runOnly": ["color-contrast"]}
+        found = Axe().run(page, context={"exclude": [[".canvas"]]}, options=options).response["violations"]
         assert [(one["id"], one["nodes"][0]["html"]) for one in found if one["impact"] in ("serious", "critical")] == [], name
+    assert pictures == ([] if theme == "dark" else ["Activity", "Interests over time", "Habits", "Map of items"])
     assert looking.faults == []
+
+
+def test_the_way_past_the_bar_leads_to_the_view(look: Callable[..., Looking]) -> None:
+    page = look().open("people")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Skip to content"
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "main"
+    read = page.locator("main").aria_snapshot()
+    for said in ('heading "People" [level=1]', 'heading "Recommended now" [level=2]', 'img "Interests over time"', "searchbox"):
+        assert said in read
 
 
 def test_a_click_that_adds_an_event_changes_the_list_and_the_history(look: Callable[..., Looking]) -> None:
@@ -186,10 +246,12 @@ def test_language_and_theme_are_chosen_and_remembered(look: Callable[..., Lookin
     looking = look()
     page = looking.open("overview", "?lang=zh")
     for name, words in SPOKEN.items():
-        looking.open(name, "?lang=zh")
+        page.evaluate("([hash]) => { location.hash = hash; }", [VIEWS[name][0]])
         expect(page.locator("h1")).to_have_text(words)
+    expect(page.locator("html")).to_have_attribute("lang", "zh-CN")  # a screen reader speaks by it
     page.locator("#language").click()
     expect(page.locator("h1")).to_have_text("Privacy")
+    expect(page.locator("html")).to_have_attribute("lang", "en")
     page.locator("#theme").click()
     page.locator("#theme").click()
     looking.open("models")
@@ -217,6 +279,8 @@ def test_people_are_found_by_prefix_page_by_page_and_strangers_are_newcomers(loo
     page.get_by_label("Find a person").fill("nobody yet")
     page.get_by_role("link", name="See what a newcomer").click()
     expect(page.locator(".newcomer")).to_be_visible()
+    expect(page.locator(".card .empty").filter(has_text="No events.")).to_have_count(3)  # no river, no history, no habits
+    expect(page.locator(".chart")).to_have_count(0)
     expect(page.locator(".list .add")).to_have_count(10)
     expect(page.locator(".list .named .text").first).not_to_be_empty()
     assert looking.faults == []
@@ -270,6 +334,14 @@ def test_roll_back_brings_the_model_before(look: Callable[..., Looking], site: S
     assert looking.faults == []
 
 
+def test_the_api_is_described_without_any_other_address(look: Callable[..., Looking]) -> None:
+    looking = look()
+    page = looking.open("#/overview")
+    page.goto(f"{looking.address}/docs")
+    expect(page.get_by_text("/api/recommend/{user_id}", exact=True).first).to_be_visible()
+    assert looking.faults == []
+
+
 def test_files_are_kept_small_and_from_here_and_other_sites_change_nothing(site: Site) -> None:
     with httpx.Client(base_url=site.address) as client:
         page = client.get("/")
@@ -281,6 +353,25 @@ def test_files_are_kept_small_and_from_here_and_other_sites_change_nothing(site:
         script = client.get("/page/plotly.min.js?v=1")
         assert (script.headers["content-encoding"], "immutable" in script.headers["cache-control"]) == ("gzip", True)
         assert client.get("/page/nothing.js").status_code == 404
+        own = [
+            "localhost",
+            "127.0.0.1:80",
+            "[::1]:8080",
+            "LOCALHOST:1",
+            "page.localhost",
+            "named.example:8080",
+            "named.example.",
+        ]
+        others = [
+            "elsewhere.example",
+            "localhost.elsewhere.example",
+            "127.0.0.1.elsewhere.example",
+            "named.example.elsewhere",
+            "[",
+        ]
+        told = {host: client.get("/api/overview", headers={"Host": host}).status_code for host in own + others}
+        assert told == dict.fromkeys(own, 200) | dict.fromkeys(others, 400)
+        assert "--allow-host" in client.get("/health/live", headers={"Host": "else.example"}).json()["error"]
         foreign = client.delete("/api/user/3", headers={"Origin": "http://elsewhere.example"})
         assert (foreign.status_code, set(foreign.json())) == (403, {"error"})
         assert client.delete("/api/user/3", headers={"Sec-Fetch-Site": "cross-site"}).status_code == 403

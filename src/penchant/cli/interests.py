@@ -99,7 +99,9 @@ def _show(topics: Topics, people: list[Profile], language: str) -> None:
             ],
         )
     for person in people:
-        terminal.answers.print(escape(f"{person.user_id} ({person.events:,} events): {person.words(language)}"))
+        terminal.answers.print(
+            escape(f"{person.user_id} ({words.label('events', language)}: {person.events:,}): {person.words(language)}")
+        )
 
 
 def _figure(value: float | None) -> str:

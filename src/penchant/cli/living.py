@@ -53,6 +53,7 @@ def _serve(options: argparse.Namespace) -> None:
         beside=[following],
         model=Path(options.model),
         report=Path(options.report) if options.report else None,
+        names=options.allow_host,
     )
 
 
@@ -67,6 +68,14 @@ def _serve_arguments(made: argparse.ArgumentParser) -> None:
     )
     made.add_argument("--report", metavar="DIR", help="an evaluation to show on the page, as evaluate --out wrote it")
     made.add_argument("--host", default="127.0.0.1", help="address to listen at (default %(default)s: this machine only)")
+    made.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="answer to this name too, for example a proxy's; at this machine only localhost and addresses are answered to, "
+        "elsewhere all names, unless this names some",
+    )
     made.add_argument("--port", type=int, default=8080, help="0 takes a free one (default %(default)s)")
     made.add_argument("--memory", type=int, default=256, metavar="MB", help="for states in memory (default %(default)s)")
     made.add_argument("--ranker", metavar="MODEL", help="a folder of --model interest, to answer POST /api/rank")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,8 @@ from penchant.data import engine
 from penchant.types import Content, PenchantError, Vocabulary
 
 NOT_CONTENT = ("item_id", "events")
-_WORD = re.compile(r"\w+")
+_WORD = re.compile(r"[\u3400-\u9fff]+|[^\W\u3400-\u9fff]+")
+_CHINESE = re.compile(r"[\u3400-\u9fff]{2,}")
 
 
 def read_content(path: Path, columns: Sequence[str] | None = None) -> Content | None:
@@ -65,21 +66,23 @@ def _is_number(value: str) -> bool:
 def _tf_idf(values: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
     """Item, feature and weight of each word, and the number of features."""
     bags = [Counter(_terms(value)) for value in values]
-    document_frequency = Counter(term for bag in bags for term in bag)
-    codes = {term: code for code, term in enumerate(sorted(t for t, count in document_frequency.items() if count > 1))}
-    inverse = {term: np.log(len(values) / document_frequency[term]) for term in codes}
-    entries = [
-        (item, codes[term], (1 + np.log(count)) * inverse[term])
-        for item, bag in enumerate(bags)
-        for term, count in bag.items()
-        if term in codes and inverse[term] > 0
-    ]
-    if not entries:
-        return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0), 0
-    item, feature, weight = (np.array(part) for part in zip(*entries, strict=True))
-    return item, feature, weight, len(codes)
+    items_with = Counter(chain.from_iterable(bags))
+    codes = {term: code for code, term in enumerate(sorted(t for t, count in items_with.items() if count > 1))}
+    found = [[code for term in bag if (code := codes.get(term)) is not None] for bag in bags]
+    times = [count for bag in bags for term, count in bag.items() if term in codes]
+    item = np.repeat(np.arange(len(values)), [len(mine) for mine in found])
+    feature = np.fromiter(chain.from_iterable(found), np.int64)
+    inverse = np.log(len(values) / np.array([items_with[term] for term in codes], np.float64))
+    weight = (1 + np.log(np.array(times, np.float64))) * inverse[feature]
+    told = weight > 0
+    return item[told], feature[told], weight[told], len(codes) if told.any() else 0
 
 
 def _terms(value: str) -> list[str]:
-    words = _WORD.findall(value.lower())
+    """Words and pairs of neighbouring words; of Chinese, not written in words, every two characters that stand together."""
+    words = [part for word in _WORD.findall(value.lower()) for part in _parts(word)]
     return words + [f"{first} {second}" for first, second in pairwise(words)]
+
+
+def _parts(word: str) -> list[str]:
+    return ["".join(pair) for pair in pairwise(word)] if _CHINESE.fullmatch(word) else [word]

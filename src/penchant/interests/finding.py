@@ -30,7 +30,11 @@ SEGMENT_COUNTS = (3, 4, 5, 6, 8)
 """and segments."""
 MOST_TOPICS = 100
 SAMPLE = 2000
-"""Items by which a number of topics is judged; people by whom segments are found."""
+"""People by whom segments are found."""
+JUDGED, ROUNDS = 1000, 10
+"""Items (or people) by which a number is judged at a time, and how often, each time others and from another start."""
+ALIKE = 0.005
+"""Numbers whose mean silhouettes differ by less can't be told apart: the next sample would choose another."""
 LEAST_SPREAD = 1e-3
 """What differs less among people tells nothing of them."""
 SHARPNESS = 10.0
@@ -57,9 +61,10 @@ def find_topics(
     """The topics of a model's catalogue, by its item vectors and the items' words, and kinds of the log's people.
 
     ``descriptions`` are columns by item (``catalog.describe_items``), ``more`` the log's columns ``completion`` and ``dwell``.
-    Without ``count`` there are as many topics as in ``old``, or else as many of ``COUNTS`` as have the best mean silhouette
-    (Rousseeuw 1987; cosine) on a seeded sample of ``SAMPLE`` items. Topics that share items with ``old`` ones keep their number
-    and name. Raises ``PenchantError`` for a count that can't be, or where scikit-learn isn't installed.
+    Without ``count`` there are as many topics as in ``old``, or else as many of ``COUNTS`` as have the best silhouette
+    (Rousseeuw 1987), on the mean over ``ROUNDS`` seeded samples of ``JUDGED`` items; of those within ``ALIKE`` of the best, the
+    one nearest the middle. Topics that share items with ``old`` ones keep their number and name. Raises ``PenchantError`` for a
+    count that can't be, or where scikit-learn isn't installed.
     """
     if count is not None and not 1 <= count <= MOST_TOPICS:
         raise PenchantError(f"topics is {count}, but must lie between 1 and {MOST_TOPICS}")
@@ -181,11 +186,16 @@ def _cluster(vectors: Array, count: int | None, counts: Sequence[int], seed: int
     """Centres ``[T, d]``, and how their number was chosen."""
     distinct = len(np.unique(vectors.round(6), axis=0))
     if count is None and distinct > 2:
-        tried = [number for number in counts if number < min(distinct, SAMPLE)] or [2]
-        worth = [_silhouette(vectors, number, seed) for number in tried]
-        best = int(np.argmax(worth))
+        tried = [number for number in counts if number < min(distinct, JUDGED)] or [2]
+        worth = np.mean([[_silhouette(vectors, number, [seed, turn]) for number in tried] for turn in range(ROUNDS)], axis=0)
+        middle = counts[len(counts) // 2]
+        alike = [number for number, value in zip(tried, worth, strict=True) if value >= worth.max() - ALIKE]
+        best = min(alike, key=lambda number: abs(number - middle))
         values = ", ".join(f"{number}: {value:.3f}" for number, value in zip(tried, worth, strict=True))
-        return _k_means(vectors, tried[best], seed), f"{what}: {tried[best]}, by the best mean silhouette ({values})"
+        said = (
+            f"{what}: {best}, by the mean silhouette of {ROUNDS} samples ({values}), nearest {middle} of those within {ALIKE}"
+        )
+        return _k_means(vectors, best, seed), said
     chosen = min(count or 1, distinct)
     if count is not None and chosen == count:
         return _k_means(vectors, chosen, seed), f"{what}: {count}, as asked for"
@@ -198,12 +208,14 @@ def _k_means(vectors: Array, count: int, seed: int) -> Array:
     return np.asarray(KMeans(count, n_init=4, random_state=seed).fit(vectors).cluster_centers_)
 
 
-def _silhouette(vectors: Array, count: int, seed: int) -> float:
+def _silhouette(vectors: Array, count: int, seed: Sequence[int]) -> float:
+    """How much nearer items lie to their own group than to the next, on a sample of at most four fifths."""
     with needed():
         from sklearn.cluster import KMeans
         from sklearn.metrics import silhouette_score
-    rows = np.random.default_rng(seed).permutation(len(vectors))[:SAMPLE]
-    labels = KMeans(count, n_init=2, random_state=seed).fit_predict(vectors[rows])
+    chance = np.random.default_rng(seed)
+    rows = chance.permutation(len(vectors))[: min(JUDGED, max(count + 1, len(vectors) * 4 // 5))]
+    labels = KMeans(count, n_init=1, random_state=int(chance.integers(2**31))).fit_predict(vectors[rows])
     if not 2 <= len(np.unique(labels)) < len(rows):
         return -1.0
     return float(silhouette_score(vectors[rows], labels))
@@ -280,7 +292,7 @@ def _terms(made: Topics, descriptions: Mapping[str, Mapping[str, Any]]) -> list[
     for mine in said:
         total = max(1, sum(mine.values()))
         weight = {t: times / total * np.log1p(mean / everywhere[t]) for t, times in mine.items() if times > 1}
-        found.append(sorted(weight, key=lambda term: (-weight[term], term))[:TERMS])
+        found.append(words.distinct(sorted(weight, key=lambda term: (-weight[term], -len(term), term)))[:TERMS])
     return found
 
 

@@ -64,7 +64,7 @@ def river(profile: Profile, *, language: str = "en", theme: str = "light") -> Pi
 def _band(profile: Profile, shares: Float, name: str, colour: str, row: int) -> Picture:
     return {
         "type": "scatter",
-        "mode": "lines",
+        "mode": "lines" if len(profile.river.times) > 1 else "lines+markers",
         "x": profile.river.moments(),
         "y": _numbers(shares),
         "name": name,
@@ -115,9 +115,9 @@ def habits(profile: Profile, *, language: str = "en", theme: str = "light") -> P
     layout = {
         "showlegend": False,
         "xaxis": {"title": {"text": words.label("hours", language)}, "dtick": 3},
-        "yaxis": share | {"domain": [0.62, 1]},
+        "yaxis": share | {"domain": [0.66, 1]},
         "xaxis2": {"title": {"text": words.label("weekdays", language)}, "anchor": "y2"},
-        "yaxis2": share | {"domain": [0, 0.38], "anchor": "x2"},
+        "yaxis2": share | {"domain": [0, 0.32], "anchor": "x2"},
     }
     return _picture(data, layout, "habits", language, theme)
 

@@ -7,7 +7,8 @@ Long-term and short-term are shares of topics, from one of two sources, and a pr
 - ``"history"``, for every other model: topics of all past events, an event ``LONG_DAYS`` old weighing half (in logs without
   times: ``LONG_EVENTS`` events ago), beside those of the last session (without times: the last ``SHORT_EVENTS`` events).
 
-The river is made from the history in any case: it costs one product, where the network would have to read everything again.
+The river is made from the history in any case: it looks at each event once, where the network would have to read everything
+again.
 Hours and weekdays are UTC.
 """
 
@@ -36,8 +37,8 @@ SESSION_GAP = 30 * 60 * MICROSECONDS
 MINUTE = 60 * MICROSECONDS
 LEAST = 0.5
 """A topic has a half-life if the past events of it weigh at least this much."""
-SAID = 3
-"""Topics a sentence names."""
+SAID, LEAST_SAID = 3, 0.005
+"""Topics a sentence names, and the least share it tells."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class Past:
 @dataclass(frozen=True)
 class Habits:
     """When and how a person comes. Shares of events by hour and weekday (all 0 in a log without times), sessions, and what a
-    session is like; ``None`` where the log doesn't tell.
+    session is like; ``None`` where the log doesn't tell, and left out of JSON.
     """
 
     hours: tuple[float, ...] = (0.0,) * 24
@@ -139,7 +140,7 @@ class Profile:
                 for topic, name in enumerate(self.names)
             ],
             "drift": self.drift,
-            "habits": asdict(self.habits),
+            "habits": {name: value for name, value in asdict(self.habits).items() if value is not None},
             "river": {
                 "times": self.river.moments(),
                 "long_term": self.river.long_term.tolist(),
@@ -217,27 +218,50 @@ def shares_of_memories(model: Model, state: UserState, topics: Topics) -> tuple[
 
 
 def flow(topics: Topics, past: Past) -> River:
-    """The river of a person's past, in one product of weights by events and memberships of their items."""
+    """The river of a person's past. Each event is looked at once: a moment's weights are those of the moment before, faded, and
+    what came since; the last session is a difference of running sums.
+    """
     known = past.item != UNKNOWN
     item, timestamp, session = past.item[known], past.timestamp[known], past.session[known]
     if len(item) == 0:
         nobody = topics.popularity[None]
         return River(np.zeros(1, np.int64), nobody, nobody, past.clock)
     at = np.unique(np.linspace(0, len(item) - 1, min(MOMENTS, len(item))).astype(np.int64))
-    events = np.arange(len(item))
-    before = events <= at[:, None]
     if past.clock == "real":
-        age = ((timestamp[at, None] - timestamp) / (LONG_DAYS * DAY)).astype(np.float32)
-        recent = session == session[at, None]
+        age = (timestamp[-1] - timestamp) / (LONG_DAYS * DAY)
+        first = np.searchsorted(session, session[at])
     else:
-        age = (at[:, None] - events) / LONG_EVENTS
-        recent = events > at[:, None] - SHORT_EVENTS
+        age = np.arange(len(item))[::-1] / LONG_EVENTS
+        first = np.maximum(at - (SHORT_EVENTS - 1), 0)
     membership = topics.membership[item]
-    long, short = (
-        np.asarray(weights / weights.sum(axis=1, keepdims=True), np.float32) @ membership
-        for weights in (before * np.exp2(-np.maximum(age, 0)), (before & recent).astype(np.float32))
-    )
-    return River(timestamp[at], long, short, past.clock)
+    running = _running(membership)
+    return River(timestamp[at], _faded(membership, age, at), _shares(running[at + 1] - running[first]), past.clock)
+
+
+def _faded(membership: Float, age: Array, at: Int) -> Float:
+    """At each event of ``at[r]`` (the last among them) the shares ``[r, T]`` of all up to it, weights halving with each
+    ``age`` more.
+    """
+    begins = np.append(0, at[:-1] + 1)
+    moment = np.repeat(at, np.diff(np.append(begins, len(age))))
+    weight = np.exp2(age[moment] - age).astype(np.float32)
+    sums = np.add.reduceat(membership * weight[:, None], begins, axis=0).astype(np.float64)
+    fading = np.exp2(np.diff(age[at], prepend=age[0]))
+    for row in range(1, len(at)):
+        sums[row] += fading[row] * sums[row - 1]
+    return _shares(sums)
+
+
+def _running(membership: Float) -> Array:
+    """Of each place the sum of all rows before it, ``[m + 1, T]``."""
+    total = np.zeros((len(membership) + 1, membership.shape[1]))
+    np.cumsum(membership, axis=0, dtype=np.float64, out=total[1:])
+    return total
+
+
+def _shares(weights: Array) -> Float:
+    """Each row's parts of its sum."""
+    return np.asarray(np.maximum(weights, 0) / weights.sum(axis=1, keepdims=True), np.float32)
 
 
 def half_lives(topics: Topics, past: Past) -> Array:
@@ -248,11 +272,10 @@ def half_lives(topics: Topics, past: Past) -> Array:
     known = past.item != UNKNOWN
     if past.clock != "real" or not known.any():
         return np.full(len(topics), np.nan)
-    age = (past.timestamp[-1] - past.timestamp[known]) / DAY
-    order = np.argsort(age, kind="stable")
-    weight = np.cumsum(topics.membership[past.item[known][order]], axis=0, dtype=np.float64)
+    age = ((past.timestamp[-1] - past.timestamp[known]) / DAY)[::-1]
+    weight = np.cumsum(topics.membership[past.item[known][::-1]], axis=0, dtype=np.float64)
     place = (weight >= weight[-1] / 2).argmax(axis=0)
-    return np.where(weight[-1] >= LEAST, age[order][place], np.nan)
+    return np.where(weight[-1] >= LEAST, age[place], np.nan)
 
 
 def habits(past: Past) -> Habits:
@@ -337,6 +360,6 @@ def _said(found: Profile, language: str) -> str:
 
 
 def _largest(found: Profile, shares: Float, language: str) -> str:
-    order = np.argsort(-shares, kind="stable")[:SAID]
-    told = [f"{found.names[topic]} {words.share(float(shares[topic]))}" for topic in order.tolist()]
+    order = np.argsort(-shares, kind="stable")[:SAID].tolist()
+    told = [f"{found.names[topic]} {words.share(float(shares[topic]))}" for topic in order if shares[topic] >= LEAST_SAID]
     return words.listed(told, language)

@@ -8,7 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from penchant.types import PenchantError
 
 LANGUAGES = ("en", "zh")
-_WORD = re.compile(r"[\u3400-\u9fff]{2,}|[^\W\d_\u3400-\u9fff][^\W_\u3400-\u9fff]*(?:['’-][^\W_\u3400-\u9fff]+)*")
+_CHINESE = "\u3400-\u9fff"
+_WORD = re.compile(rf"[{_CHINESE}]{{2,}}|[^\W\d_{_CHINESE}][^\W_{_CHINESE}]*(?:['’-][^\W_{_CHINESE}]+)*")
+_LONGEST = 4
+"""Characters of a Chinese word."""
 _NOTHING_SAID = frozenset(
     re.findall(
         r"\w+",
@@ -83,11 +86,45 @@ def feature(name: str, language: str = "en") -> str:
 def terms(value: str) -> list[str]:
     """The words of a text that can name something: no numbers, codes, or words every text has.
 
+    Chinese isn't written in words: every two, three and four characters that stand together are one, and what such share is
+    left to ``distinct``.
+
     >>> terms("The Lord of the Rings, a173")
     ['lord', 'rings']
+    >>> terms("三体全集")
+    ['三体', '三体全', '三体全集', '体全', '体全集', '全集']
     """
-    found = (word.lower() for word in _WORD.findall(value))
+    found = (part for word in _WORD.findall(value) for part in _parts(word.lower()))
     return [word for word in found if len(word) > 1 and word not in _NOTHING_SAID and not _CODE.fullmatch(word)]
+
+
+def _parts(word: str) -> list[str]:
+    if not is_chinese(word):
+        return [word]
+    ends = range(2, _LONGEST + 1)
+    return [word[start : start + size] for start in range(len(word) - 1) for size in ends if start + size <= len(word)]
+
+
+def is_chinese(word: str) -> bool:
+    """Whether a term is of Chinese characters."""
+    return re.fullmatch(f"[{_CHINESE}]+", word) is not None
+
+
+def distinct(ranked: Iterable[str]) -> list[str]:
+    """Of terms, the best first, those that don't share a character with a better Chinese one: one of several pieces of a word.
+
+    >>> distinct(["科幻小说", "幻小", "小说", "推理", "cosy"])
+    ['科幻小说', '推理', 'cosy']
+    """
+    kept: list[str] = []
+    taken: set[str] = set()
+    for word in ranked:
+        if is_chinese(word):
+            if taken & set(word):
+                continue
+            taken |= set(word)
+        kept.append(word)
+    return kept
 
 
 def share(value: float) -> str:

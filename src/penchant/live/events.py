@@ -15,6 +15,8 @@ MOST_EVENTS = 10_000
 """Events of one request."""
 AHEAD = DAY
 """How far an event may lie in the future: one far ahead would make every later event of that person a late one."""
+FIRST_YEAR = 365 * DAY
+"""Times before 1971 are places in a log without times."""
 
 
 @dataclass(frozen=True, slots=True)

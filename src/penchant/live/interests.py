@@ -10,7 +10,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -22,11 +21,11 @@ from penchant.interests import topics as kept
 from penchant.interests.finding import find_topics
 from penchant.interests.profiles import SESSION_GAP, Past
 from penchant.interests.topics import Topics
-from penchant.live.events import Event
+from penchant.live.events import FIRST_YEAR
 from penchant.live.learning import labels_text, read_store
 from penchant.live.ledger import Ledger
 from penchant.models.base import Model
-from penchant.types import DAY, PenchantError, Progress, UnknownError, quiet
+from penchant.types import PenchantError, Progress, UnknownError, quiet
 
 log = logging.getLogger(__name__)
 
@@ -34,8 +33,6 @@ MOST_READ = 2_000_000
 """Events of a store from which topics are made."""
 LEAST_PRIORITY = 19
 PATIENCE_SECONDS = 3.0
-FIRST_YEAR = 365 * DAY
-"""Times before 1971 are places in a log without times."""
 
 
 class NotYetError(PenchantError):
@@ -163,17 +160,14 @@ def descriptions(ledger: Ledger) -> dict[str, dict[str, Any]]:
     return found
 
 
-def past_of(events: Sequence[Event], topics: Topics) -> Past:
-    """A person's events in order, as profiles read them. A session is what one id names; without ids, a pause of half an hour
-    ends it.
+def past_of(timestamps: Sequence[int], items: Sequence[str], sessions: Sequence[str | None], topics: Topics) -> Past:
+    """A person's events in order, as profiles read them (``Ledger.past``). A session is what one id names; without ids, a pause
+    of half an hour ends it. How long somebody stayed isn't known: events that are sent don't say.
     """
-    timestamp = np.array([event.timestamp for event in events], np.int64)
-    names = [event.session_id for event in events]
-    apart = [
-        later - earlier > SESSION_GAP if None in pair else pair[0] != pair[1]
-        for earlier, later, pair in zip(timestamp[:-1], timestamp[1:], pairwise(names), strict=True)
-    ]
-    session = np.concatenate([[0], np.cumsum(apart)])[: len(events)].astype(np.int64)
-    item = topics.items.codes([event.item_id for event in events])
-    real = len(events) == 0 or events[-1].timestamp >= FIRST_YEAR
-    return Past(item, timestamp, session, "real" if real else "index")
+    timestamp, name = np.array(timestamps, np.int64), np.array(sessions, object)
+    named = np.array([session is not None for session in sessions], bool)
+    paused = np.diff(timestamp) > SESSION_GAP
+    apart = np.where(named[1:] & named[:-1], name[1:] != name[:-1], paused)
+    session = np.concatenate([[0], np.cumsum(apart)])[: len(timestamp)].astype(np.int64)
+    real = len(timestamp) == 0 or timestamp[-1] >= FIRST_YEAR
+    return Past(topics.items.codes(items), timestamp, session, "real" if real else "index")

@@ -21,6 +21,8 @@ import numpy as np
 from penchant import artifact, evaluation, folders
 from penchant import sequences as seq
 from penchant.data import dataset
+from penchant.data.clean import PrepareConfig
+from penchant.live.events import FIRST_YEAR
 from penchant.live.ledger import Ledger
 from penchant.live.memory import learned_before
 from penchant.models import create
@@ -162,7 +164,11 @@ def read_store(ledger: Ledger, work: Path, progress: Progress) -> tuple[Interact
         writer.writerow(["item_id", "title", "categories", "labels"])
         writer.writerows([i.item_id, i.text, "|".join(i.categories), labels_text(i.labels)] for i in ledger.items())
     described = items if ledger.counts()["items"] else None
-    dataset.write_dataset(dataset.read(events, items=described, time_unit="us"), work / "dataset", progress=progress)
+    timed = max(ledger.last_times(1), default=FIRST_YEAR) >= FIRST_YEAR
+    read = dataset.read(events, items=described, time_unit="us" if timed else "index")
+    # Times were checked as they came; those of a log without times, before others', are places.
+    config = PrepareConfig(skip=("impossible_times",))
+    dataset.write_dataset(read, work / "dataset", config, progress=progress)
     return dataset.load(work / "dataset"), dataset.column(work / "dataset", NUMBER)
 
 

@@ -304,12 +304,12 @@ class Ledger:
         self, *, user_id: str | None = None, event_type: str | None = None, after: Cursor = ("", NEVER, ""), most: int = -1
     ) -> list[Event]:
         """Up to ``most`` events (-1: all) in the total order, behind a place; of one user or type, or of all."""
+        whose = "(user_id, timestamp, event_id) > (?1, ?2, ?3) AND user_id >= ?1" if user_id is None else "user_id = ?1"
         with self.database.reading() as connection:
             rows = connection.execute(
-                f"SELECT {_COLUMNS} FROM events WHERE user_id >= ?1 "  # noqa: S608 - from here
-                "AND (user_id, timestamp, event_id) > (?1, ?2, ?3) AND (?4 IS NULL OR user_id <= ?4) "
-                "AND (?5 IS NULL OR event_type = ?5) ORDER BY user_id, timestamp, event_id LIMIT ?6",
-                [*(after if user_id is None else (user_id, NEVER, "")), user_id, event_type, most],
+                f"SELECT {_COLUMNS} FROM events WHERE {whose} AND (?4 IS NULL OR event_type = ?4) "  # noqa: S608 - from here
+                "ORDER BY user_id, timestamp, event_id LIMIT ?5",
+                [*(after if user_id is None else (user_id, None, None)), event_type, most],
             )
             return [Event(*row) for row in rows]
 
@@ -359,6 +359,18 @@ class Ledger:
                 [after, prefix, most],
             )
             return [Person(*row) for row in rows]
+
+    def past(self, user_id: str) -> tuple[list[int], list[str], list[str | None]]:
+        """Of a user's events, in order, the timestamps, items and sessions: what a profile reads."""
+        with self.database.reading() as connection:
+            columns = connection.execute(
+                "SELECT json_group_array(timestamp), json_group_array(event_id), json_group_array(item_id), "
+                "json_group_array(session_id) FROM events WHERE user_id = ?",
+                [user_id],
+            ).fetchone()
+        timestamp, event_id, item, session = map(json.loads, columns)
+        order = sorted(range(len(item)), key=list(zip(timestamp, event_id, strict=True)).__getitem__)
+        return [timestamp[i] for i in order], [item[i] for i in order], [session[i] for i in order]
 
     def newest(self, user_id: str, *, before: tuple[int, str] | None = None, most: int = 20) -> list[Event]:
         """A user's events, the newest first: up to ``most`` of those before a place (timestamp and event id)."""

@@ -314,7 +314,7 @@ class Service:
             return shares_of_memories(living.model, states, topics)
 
         both = self._answers.submit(memories).result()
-        past = past_of(self.ledger.events(user_id=user_id), topics)
+        past = past_of(*self.ledger.past(user_id), topics)
         return profile(topics, past, user_id, now, None if both is None else (both[0][0], both[1][0]))
 
     def rank(self, candidates: Candidates) -> Future[Ranked]:

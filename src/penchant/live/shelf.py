@@ -20,8 +20,10 @@ class Shelf:
         self._away = np.zeros(len(items), bool)
         self._since = np.full(len(items), NEVER, np.int64)
         self._categories: dict[str, set[int]] = {}
+        self._categories_of: dict[int, tuple[str, ...]] = {}
         self._masks: dict[str, np.ndarray] = {}
         self._hidden: Int = np.zeros(0, np.int64)
+        self.refresh()
 
     def refresh(self) -> None:
         """Read what changed since the last time."""
@@ -32,8 +34,9 @@ class Shelf:
                 continue
             self._away[code] = item.hidden or item.deleted
             self._since[code] = NEVER if item.timestamp is None else item.timestamp
-            for members in self._categories.values():
-                members.discard(code)
+            for category in self._categories_of.get(code, ()):
+                self._categories[category].discard(code)
+            self._categories_of[code] = item.categories
             for category in item.categories:
                 self._categories.setdefault(category, set()).add(code)
         if changed:

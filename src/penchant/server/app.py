@@ -23,7 +23,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path as FilePath
 from typing import Annotated, Any, Literal
 
@@ -44,7 +44,7 @@ from penchant.server.browsing import add_browsing, add_models
 from penchant.server.hot import Hot, fresh_id, list_out, refusal
 from penchant.server.observing import Observed, ServiceFigures
 from penchant.server.shapes import AnId
-from penchant.server.site import SameOrigin, add_page
+from penchant.server.site import KnownNames, SameOrigin, add_page
 from penchant.server.watching import LATEST_REQUESTS, TIMED, Watch, add_watching
 from penchant.types import NEVER, PenchantError, UnknownError
 
@@ -69,10 +69,15 @@ def now() -> int:
 
 
 def create_app(
-    service: Service, clock: Callable[[], int] = now, *, model: FilePath | None = None, report: FilePath | None = None
+    service: Service,
+    clock: Callable[[], int] = now,
+    *,
+    model: FilePath | None = None,
+    report: FilePath | None = None,
+    names: Collection[str] | None = None,
 ) -> FastAPI:
     """The application over a service, which stays the caller's to close. ``model`` is the folder its model came from, and
-    ``report`` that of an evaluation: the page shows both.
+    ``report`` that of an evaluation: the page shows both. With ``names`` it answers to these only (``site.KnownNames``).
     """
     app = FastAPI(
         title="Penchant",
@@ -81,6 +86,8 @@ def create_app(
         version="1",
         responses=ERRORS,
         redirect_slashes=False,
+        docs_url=None,  # see site: FastAPI's would load a script from elsewhere
+        redoc_url=None,
     )
     registry = CollectorRegistry()
     registry.register(ServiceFigures(service, time.time()))
@@ -102,6 +109,8 @@ def create_app(
         Hot, service=service, clock=clock, routes={route.path: route for route in app.routes if isinstance(route, APIRoute)}
     )
     app.add_middleware(SameOrigin)
+    if names is not None:
+        app.add_middleware(KnownNames, names=names)
     app.add_middleware(Observed, registry=registry, latest=latest)
     return app
 
@@ -360,12 +369,18 @@ MapLimit = Annotated[int, Query(alias="limit", ge=1, le=MOST_EVENTS)]
 
 def _add_interests(app: FastAPI, service: Service, clock: Callable[[], int]) -> None:
     @app.get("/api/user/{user_id}/interests", response_model=shapes.InterestsOut, tags=["interests"])
-    async def interests(user_id: AnId, language: Language = "en") -> Response:
-        """What a user has always liked and wants right now, how far the two are apart, habits, and how it moved. Of somebody
-        never seen: what everybody likes, with ``known`` false. 503 while topics are made.
+    async def interests(
+        user_id: AnId,
+        language: Language = "en",
+        theme: Theme = "light",
+        picture: Annotated[list[APicture], Query(max_length=len(pictures.OF_PEOPLE))] = [],  # noqa: B006 - FastAPI copies it
+    ) -> Response:
+        """What a user has always liked and wants right now, how far the two are apart, habits, and how it moved, with the
+        ``picture`` s asked for. Of somebody never seen: what everybody likes, with ``known`` false. 503 while topics are made.
         """
         found = await run_in_threadpool(service.interests, user_id, clock())
-        return JSONResponse(found.to_json(language))
+        shown = {name: pictures.OF_PEOPLE[name](found, language=language, theme=theme) for name in picture}
+        return JSONResponse(found.to_json(language) | {"pictures": shown})
 
     @app.get("/api/topics", response_model=list[shapes.TopicOut], tags=["interests"])
     async def topics(language: Language = "en") -> Response:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Mapping
-from heapq import merge
+from heapq import merge, nsmallest
 from itertools import islice
 from pathlib import Path as FilePath
 from typing import Annotated, Any, Literal
@@ -201,7 +201,7 @@ def _search(service: Service, words: str, after: str, most: int) -> list[dict[st
     model = service.living.model
     stored = service.ledger.items(words=words, after=after, most=most)
     low, last = words.lower(), stored[-1].item_id if len(stored) == most else None
-    mine = sorted(i for i in model.items.ids if i > after and low in i.lower() and (last is None or i <= last))[:most]
+    mine = nsmallest(most, (i for i in model.items.ids if i > after and (last is None or i <= last) and low in i.lower()))
     of_store = {item.item_id for item in service.ledger.items_of(mine)}
     alone = (Item(item_id) for item_id in mine if item_id not in of_store)
     page = islice(merge(stored, alone, key=lambda item: item.item_id), most)

@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Sequence
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Protocol
 
@@ -100,19 +101,22 @@ def run(
     beside: Sequence[Closing] = (),
     model: Path | None = None,
     report: Path | None = None,
+    names: Sequence[str] = (),
 ) -> None:
     """Serve until SIGTERM or SIGINT, then finish what was begun and close the service.
 
     ``announce`` is called with the address once connections are taken (port 0 takes a free one); what runs ``beside`` the
     service is closed before it. ``model`` is the folder of the model, which the page can roll back, and ``report`` that of an
-    evaluation to show. Raises ``PenchantError`` where
-    the address can't be taken.
+    evaluation to show. At an address of this machine only, or with ``names``, it answers to its own name and these: see
+    ``site.KnownNames``. Raises ``PenchantError`` where the address can't be taken.
     """
     _log_in_json(log_level)
     sys.setswitchinterval(SWITCH_SECONDS)
     try:
         listening = _listen(host, port)
-        server = make_server(create_app(service, model=model, report=report))
+        address = listening.getsockname()[0]
+        own = (host, *names) if names or ip_address(address).is_loopback else None
+        server = make_server(create_app(service, model=model, report=report, names=own))
         # uvicorn raises the signals it was stopped by once more when it is done: by then there is nothing left to do.
         previous = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGTERM, signal.SIGINT)}
         try:

@@ -278,15 +278,15 @@ class InterestOut(BaseModel):
 
 
 class HabitsOut(BaseModel):
-    """Shares of events by hour and weekday (UTC, Monday first), and what sessions are like."""
+    """Shares of events by hour and weekday (UTC, Monday first), and what sessions are like, where the store has times. How long
+    somebody stays with an item isn't told by events; ``penchant interests`` reads it from a dataset.
+    """
 
     hours: list[float]
     weekdays: list[float]
     sessions: int
-    session_minutes: float | None
-    events_per_session: float | None
-    completion: float | None
-    dwell_seconds: float | None
+    session_minutes: float = Field(default=0, description="the median; left out where the store has an order, but no times")
+    events_per_session: float = Field(default=0, description="left out where the store has an order, but no times")
 
 
 class RiverOut(BaseModel):
@@ -317,6 +317,7 @@ class InterestsOut(BaseModel):
     source: str
     segment: SegmentOut | None
     words: dict[str, str]
+    pictures: dict[str, Any] = Field(description="those asked for by `picture`, as Plotly's JSON")
 
 
 class TypicalOut(BaseModel):

@@ -24,8 +24,8 @@ export function items(place, chosen) {
   });
   const field = h('input', { type: 'search', id: 'find-item', autocomplete: 'off', oninput: calmly(() => { trail = ['']; look(); }) });
   fill(place, h('h1', {}, say('items')),
-    h('div', { class: 'split' },
-      h('div', { class: 'side' }, h('section', { class: 'card finder' }, h('label', { for: 'find-item' }, say('find_item')), field, found)),
+    h('div', { class: chosen ? 'split chosen' : 'split' },
+      h('div', { class: 'side' }, h('a', { class: 'back', href: '#/items' }, `← ${say('all_items')}`), h('section', { class: 'card finder' }, h('label', { for: 'find-item' }, say('find_item')), field, found)),
       h('div', { class: 'rest' }, near,
         card(say('item_map'), note(say('map_note')), chart('/api/figures/map', say('item_map'), { tall: true, onpick: go })),
         card(say('topics'), kinds))));

@@ -43,7 +43,7 @@ function one(model, name, action) {
   const rows = [
     ['id', model.id],
     ['kind', model.kind],
-    model.items === null ? null : ['items', number(model.items)],
+    model.items === null ? null : ['catalogue', number(model.items)],
     lineage.created ? ['created', moment(new Date(1000 * lineage.created).toISOString())] : null,
     ...TOLD.filter((key) => lineage[key] !== undefined && lineage[key] !== null).map((key) => [key, key === 'dataset' ? String(lineage[key]).slice(0, 12) : typeof lineage[key] === 'number' ? number(Math.round(lineage[key])) : String(lineage[key])]),
   ].filter(Boolean);

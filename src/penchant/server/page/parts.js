@@ -1,7 +1,7 @@
 // Pieces of which views are made. Whatever comes from the server becomes text, never markup.
 
 import { ask } from './talk.js';
-import { language, say } from './words.js';
+import { decimal, language, say, share } from './words.js';
 
 /** An element: attributes, then children. `onclick` and its like are listeners, `style` an object. */
 export function h(name, attributes = {}, ...children) {
@@ -84,11 +84,19 @@ function charting() {
   return plotly;
 }
 
-/** A chart of a figure of the server, drawn once it comes into view. */
-export function chart(address, label, { tall = false, onpick } = {}) {
+/** What figures and their words depend on. */
+export const look = () => `language=${language()}&theme=${theme()}`;
+
+/**
+ * A chart of a figure of the server, drawn once it comes into view, and the same in numbers below for who can't see it.
+ * `source` is the figure's address, or a function that gets it.
+ */
+export function chart(source, label, { tall = false, onpick } = {}) {
   const place = h('div', { class: tall ? 'chart tall' : 'chart', role: 'img', 'aria-label': label });
+  const below = h('div');
+  const asked = typeof source === 'function' ? source : () => ask(`${source}?${look()}`);
   const draw = async () => {
-    const [Plotly, figure] = await Promise.all([charting(), ask(`${address}${address.includes('?') ? '&' : '?'}language=${language()}&theme=${theme()}`)]);
+    const [Plotly, figure] = await Promise.all([charting(), asked()]);
     if (!place.isConnected) return [];
     const narrow = place.clientWidth < 560;
     const sampled = /[(（].*[)）]\s*$/.exec(figure.layout.title?.text ?? '')?.[0];
@@ -104,18 +112,39 @@ export function chart(address, label, { tall = false, onpick } = {}) {
     canvas.querySelectorAll('[tabindex]').forEach((one) => one.removeAttribute('tabindex'));
     if (onpick) canvas.on('plotly_click', (event) => onpick(event.points[0].customdata));
     place.classList.add('drawn');
-    if (sampled) place.after(note(sampled.replace(/^[(（]|[)）]\s*$/g, '')));
+    fill(below, sampled ? note(sampled.replace(/^[(（]|[)）]\s*$/g, '')) : null, inNumbers(figure, label));
     return canvas;
   };
-  place.redraw = () => filling(place, draw);
+  const redraw = () => filling(place, draw);
+  place.redraw = () => (place.classList.contains('drawn') ? redraw() : undefined);
   const watcher = new IntersectionObserver((entries) => {
     if (entries.some((entry) => entry.isIntersecting)) {
       watcher.disconnect();
-      requestAnimationFrame(() => setTimeout(place.redraw));
+      requestAnimationFrame(() => setTimeout(redraw));
     }
   }, { rootMargin: '100px' });
   watcher.observe(place);
-  return place;
+  return h('div', { class: 'picture' }, place, below);
+}
+
+/** A figure's numbers as a table that can be opened: a row for each place on the axis of names or times, a column for each line. */
+function inNumbers({ data, layout }, label) {
+  if (data.some((line) => line.customdata)) return null; // a map: its items and topics stand beside it as lists
+  const across = data[0]?.orientation === 'h' || typeof data[0]?.y?.[0] === 'string';
+  const axis = (line) => layout[(across ? 'xaxis' : 'yaxis') + (line.yaxis ?? 'y').slice(1)] ?? {};
+  const axes = new Set(data.map((line) => line.yaxis ?? 'y'));
+  const head = data.map((line) => [axes.size > 1 || !line.name ? axis(line).title?.text : null, line.name].filter(Boolean).join(': '));
+  const places = data.map((line) => (across ? line.y : line.x));
+  const rows = [...new Set(places.flat())];
+  const value = (number, format) => (typeof number !== 'number' ? '' : format?.includes('%') ? share(number) : decimal(number));
+  const cell = (row, line, column) => {
+    const at = places[column].indexOf(row);
+    return h('td', {}, at < 0 ? '' : value((across ? line.x : line.y)[at], axis(line).tickformat));
+  };
+  const table = h('table', {}, h('caption', { class: 'hidden' }, label),
+    h('thead', {}, h('tr', {}, h('td'), head.map((name) => h('th', { scope: 'col' }, name)))),
+    h('tbody', {}, rows.map((row) => h('tr', {}, h('th', { scope: 'row' }, String(row)), data.map((line, column) => cell(row, line, column))))));
+  return h('details', { class: 'numbers' }, h('summary', {}, say('in_numbers')), h('div', { class: 'wide', tabindex: '0', role: 'region', 'aria-label': label }, table));
 }
 
 /** A function that waits until it hasn't been called for a while. */

@@ -1,8 +1,8 @@
 // People: find somebody, see what they like and why they are shown what they are shown, and watch an event change it.
 
 import { ask, path } from './talk.js';
-import { calmly, card, chart, empty, fill, filling, h, named, note, tell } from './parts.js';
-import { language, moment, number, say, share } from './words.js';
+import { calmly, card, chart, empty, fill, filling, h, look, named, note, tell } from './parts.js';
+import { decimal, language, lasting, moment, number, say, share } from './words.js';
 
 const MOST_TOPICS = 8;
 
@@ -48,7 +48,10 @@ function person(place, id) {
   const told = h('div', { class: 'told' });
   const interests = h('div');
   const list = h('div');
-  const river = chart(path('figures', 'interests', id), say('river'), { tall: true });
+  const known = profiles(id);
+  const river = h('div');
+  const flow = chart(async () => (await known()).pictures.interests, say('river'), { tall: true });
+  const habits = h('div');
   const events = h('div');
   const form = h('div');
   fill(place,
@@ -57,11 +60,15 @@ function person(place, id) {
       card(say('recommended'), form, list),
       card(say('interests'), interests)),
     card(say('river'), note(say('river_note')), river),
-    card(say('history'), events));
+    h('div', { class: 'columns' },
+      card(say('history'), events),
+      card(say('habits'), habits)));
   const shown = { ranks: null, topics: null, list: '' };
   const again = () => Promise.all([
     filling(list, () => recommended(id, shown, add)),
-    filling(interests, () => liked(id, shown, told)),
+    filling(interests, () => liked(known, shown, told)),
+    filling(river, async () => ((await known()).known ? flow : empty(say('no_history')))),
+    filling(habits, () => comes(known)),
     filling(events, () => history(id, '', (types) => fill(form, adding(types, add, shown)))),
   ]);
   const add = async (item) => {
@@ -69,13 +76,39 @@ function person(place, id) {
       const event = { user_id: id, item_id: item, event_type: shown.type, recommendation_id: shown.list || undefined };
       const stored = await ask('/api/feedback', { method: 'POST', body: [event] });
       tell(say(stored.accepted ? 'stored' : 'stored_before'));
+      known.renew();
       await again();
-      if (river.classList.contains('drawn')) river.redraw();
+      flow.firstChild.redraw();
     } catch (error) {
       tell(error.message);
     }
   };
   again();
+}
+
+/** A person's profile with its pictures, asked for once for all places that show some of it, until it is to be renewed. */
+function profiles(id) {
+  let asked = null;
+  let looks = '';
+  const known = () => {
+    if (!asked || looks !== look()) {
+      looks = look();
+      asked = ask(`${path('user', id, 'interests')}?picture=interests&picture=habits&${looks}`);
+      asked.catch(() => { asked = null; });
+    }
+    return asked;
+  };
+  known.renew = () => { asked = null; };
+  return known;
+}
+
+/** When a person comes. */
+async function comes(known) {
+  const { events, habits } = await known();
+  if (!events) return empty(say('no_history'));
+  if (!habits.sessions) return empty(say('no_times'));
+  return h('div', {}, note(say('habits_note')), chart(async () => (await known()).pictures.habits, say('habits')),
+    h('p', { class: 'id' }, say('in_session', number(habits.sessions), decimal(habits.events_per_session))));
 }
 
 function adding(types, add, shown) {
@@ -112,7 +145,7 @@ function moved(before, one) {
   return h('span', { class: was > one.rank ? 'moved rose' : 'moved fell', 'aria-label': say(was > one.rank ? 'rose' : 'fell', by), role: 'img' }, `${was > one.rank ? '▲' : '▼'}${by}`);
 }
 
-const PARTS = { long_term: ['long-term', '长期'], short_term: ['right now', '当前'], transitions: ['what follows what', '前后关联'], memory: ['what follows what', '前后关联'], content: ['content', '内容'], neighbours: ['same people', '同好'], item_knn: ['same people', '同好'], popularity: ['popular', '热门'] };
+const PARTS = { bias: ['popular in training', '总体偏好'], recent_popularity: ['popular lately', '近期热门'], long_term: ['long-term', '长期'], short_term: ['right now', '当前'], transitions: ['what follows what', '前后关联'], memory: ['what follows what', '前后关联'], content: ['content', '内容'], neighbours: ['same people', '同好'], item_knn: ['same people', '同好'], popularity: ['popular', '热门'] };
 const partName = (name) => PARTS[name]?.[language() === 'zh' ? 1 : 0] ?? name;
 
 /** Of what a score is made, as one bar. */
@@ -122,10 +155,10 @@ function shares(parts) {
   return h('div', { class: 'shares' }, h('div', { class: 'stack', 'aria-hidden': 'true' }, told.map(([name, value]) => h('i', { class: `part ${name}`, style: { width: `${100 * value}%` } }))), h('span', { class: 'id' }, words));
 }
 
-async function liked(id, shown, told) {
+async function liked(known, shown, told) {
   let found;
   try {
-    found = await ask(`${path('user', id, 'interests')}?language=${language()}`);
+    found = await known();
   } catch (error) {
     if (!told.childElementCount) fill(told, note(''));
     throw error;
@@ -146,8 +179,9 @@ async function liked(id, shown, told) {
     const change = was === undefined || share(was) === share(one[name]) ? null : h('span', { class: 'was' }, say('was', share(was)));
     return h('div', { class: `memory ${name}` }, h('span', { class: 'track', 'aria-hidden': 'true' }, h('i', { style: { width: `${(100 * one[name]) / most}%` } })), h('span', { class: 'amount' }, share(one[name]), h('span', { class: 'hidden' }, ` ${say(name)}`), change));
   };
+  const half = (one) => (one.half_life_days === null ? null : h('span', { class: 'id' }, say('half_life', lasting(86400 * one.half_life_days))));
   return h('div', {}, h('p', { class: 'legend', 'aria-hidden': 'true' }, h('span', { class: 'long_term' }, say('long_term')), h('span', { class: 'short_term' }, say('short_term'))),
-    h('ul', { class: 'topics' }, largest.map((one) => h('li', {}, h('span', { class: 'text' }, one.name), line(one, 'long_term'), line(one, 'short_term')))));
+    h('ul', { class: 'topics' }, largest.map((one) => h('li', {}, h('div', { class: 'head-line' }, h('span', { class: 'text' }, one.name), half(one)), line(one, 'long_term'), line(one, 'short_term')))));
 }
 
 async function history(id, cursor, types) {

@@ -6,6 +6,8 @@ const WORDS = {
   overview: ['Overview', '概览'],
   people: ['People', '用户'],
   items: ['Items', '物品'],
+  catalogue: ['items', '物品数'],
+  all_items: ['All items', '全部物品'],
   models: ['Models', '模型'],
   privacy: ['Privacy', '隐私'],
   to_language: ['中文', 'English'],
@@ -16,6 +18,7 @@ const WORDS = {
   lost: ['Connection lost; trying again', '连接中断，正在重试'],
   loading: ['Loading…', '加载中…'],
   again: ['Try again', '重试'],
+  in_numbers: ['The picture in numbers', '以数字查看'],
   unreachable: ["The server can't be reached.", '无法连接服务器。'],
   more: ['Older', '更早'],
   previous: ['Previous', '上一页'],
@@ -68,6 +71,11 @@ const WORDS = {
   long_term: ['long-term', '长期'],
   short_term: ['right now', '当前'],
   was: ['was {}', '原 {}'],
+  half_life: ['half-life {}', '半衰期 {}'],
+  habits: ['Habits', '习惯'],
+  habits_note: ['Shares of events by hour of the day and by weekday, in UTC.', '各时段与各星期几的事件占比（UTC）。'],
+  no_times: ['This log has an order, but no times.', '该日志只有次序，没有时间。'],
+  in_session: ['{} sessions of {} events', '{} 次会话，每次 {} 个事件'],
   recommended: ['Recommended now', '当前推荐'],
   add_event: ['Add event', '添加事件'],
   add_for: ['Add an event of {}', '添加 {} 的事件'],
@@ -149,6 +157,7 @@ export function say(name, ...fillings) {
 
 const locale = () => (language() === 'zh' ? 'zh-CN' : 'en-GB');
 export const number = (value) => new Intl.NumberFormat(locale()).format(value);
+export const decimal = (value) => new Intl.NumberFormat(locale(), { maximumSignificantDigits: 4 }).format(value);
 export const compact = (value) => (value < 100000 ? number(value) : new Intl.NumberFormat(locale(), { notation: 'compact', maximumFractionDigits: 1 }).format(value));
 export const share = (value, digits = 0) => new Intl.NumberFormat(locale(), { style: 'percent', maximumFractionDigits: digits }).format(value);
 
