@@ -18,12 +18,13 @@ from penchant.evaluation import Evaluation, report
 from penchant.evaluation.ablation import ablated
 from penchant.evaluation.cost import Cost, cost
 from penchant.evaluation.progressive import Live, stream
+from penchant.interests import topics
 from penchant.models import MODELS, create
 from penchant.models.base import Model
 from penchant.models.longshort import LongShort
 from penchant.models.validation import validate
 from penchant.ranking import check_k
-from penchant.types import Interactions, Learning, PenchantError, Progress, Split, quiet
+from penchant.types import Interactions, Kinds, Learning, PenchantError, Progress, Split, quiet
 
 READINGS = ("train-only", "online", "refit")
 TRAINED_ON = {"train-only": "the split's training part", "refit": "the split's training and validation parts"}
@@ -130,6 +131,7 @@ def compare(
     controls: bool = True,
     ablate: bool = False,
     live: Live | None = None,
+    kinds: Kinds | None = None,
     progress: Progress = quiet,
 ) -> Evaluation:
     """Evaluate models on one split of a dataset, or on each of a rolling origin's ``folds``.
@@ -140,7 +142,8 @@ def compare(
     validation chose. Models with a setting ``seed`` are trained once with each of ``seeds``. With ``controls``, simple
     methods stand beside, and models are asked after shuffled histories too; with ``ablate``, ``longshort`` is trained
     without each of its parts. With ``live``, every event after the test cut is asked about in order of time, and taken in;
-    then ``reading`` is ``online`` if nothing is said, else ``train-only``.
+    then ``reading`` is ``online`` if nothing is said, else ``train-only``. Miscalibration goes by the ``kinds`` of items that
+    the dataset names, else by the topics beside the first trained model that has some.
 
     Raises ``PenchantError`` for models that can't stand in one table: trained on another dataset, split or reading (they
     may know the answers), or chosen in more trials than others.
@@ -156,10 +159,11 @@ def compare(
         if live:
             stream(log, cut, live)
     _check_budgets(candidates)
-    kinds = {candidate.kind for candidate in candidates}
-    if ablate and LongShort.name not in kinds:
+    there = {candidate.kind for candidate in candidates}
+    if ablate and LongShort.name not in there:
         raise PenchantError("--ablate takes longshort apart, and it isn't among the models; add it, or leave --ablate out")
-    simple = [name for name in _controls(log) if controls and name not in kinds]
+    simple = [name for name in _controls(log) if controls and name not in there]
+    kinds = kinds or _topics_beside(models)
     measured = []
     for cut in cuts:
         trained, costs = _trained(candidates, cut, seeds, reading, ablate, progress)
@@ -167,16 +171,24 @@ def compare(
         if live:
             learned = None if reading == "train-only" else cut.before_test
             found = evaluation.measure_live(
-                trained, log, cut, live, learned, k=k, seen=seen, controls=others, progress=progress
+                trained, log, cut, live, learned, k=k, seen=seen, controls=others, kinds=kinds, progress=progress
             )
         else:
             found = evaluation.measure(
-                trained, cut, k=k, seen=seen, seed=seed, controls=others, shuffle=controls, progress=progress
+                trained, cut, k=k, seen=seen, seed=seed, controls=others, shuffle=controls, kinds=kinds, progress=progress
             )
         measured.append(found)
     name = ", ".join([cuts[0].name if len(cuts) == 1 else f"{split}, {len(cuts)} folds", *([str(live)] if live else [])])
     result = evaluation.summarise(measured, list(trained), split=name, k=k, seen=seen, reading=reading, seed=seed)
     return replace(result, costs=costs)
+
+
+def _topics_beside(models: Sequence[str]) -> Kinds | None:
+    """The topics that penchant interests found for the first of the models that have some, as kinds."""
+    for path in (name for name in models if topics.beside(name).exists()):
+        found = topics.load(topics.beside(path)).kinds
+        return replace(found, source=f"the {found.source} beside {path}")
+    return None
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from penchant import metrics
 from penchant.evaluation import slices
@@ -18,11 +19,11 @@ from penchant.models.base import Model
 from penchant.models.blend import Blend
 from penchant.models.neural.model import NeuralModel
 from penchant.models.validation import Answers, ask
-from penchant.types import Array, Int, PenchantError, Progress, Sequences, Split, quiet
+from penchant.types import Array, Int, Kinds, PenchantError, Progress, Sequences, Split, quiet
 
 SEEN = ("exclude", "keep")
 PER_PERSON = (*metrics.METRICS, "novelty", "diversity", "repeat_ratio")
-"""Metrics with a value for each case, and so with an interval."""
+"""Metrics with a value for each case, and so with an interval: see ``per_person``."""
 OF_ALL_LISTS = ("coverage", "gini")
 IN_SLICES = ("recall", "ndcg")
 MAIN = ("recall", "hit", "ndcg", "mrr", "coverage")
@@ -75,6 +76,8 @@ class Evaluation:
     """What models know of the events between training and test: see ``workflow.compare``."""
     alike: str = "people"
     """By what diversity tells items apart: see ``yardsticks``."""
+    kinds: str = ""
+    """What kinds of items miscalibration is measured by, in words; empty where none are known, and it isn't measured."""
     costs: Mapping[str, Cost] = field(default_factory=dict, compare=False)
     """What each model costs, where it was measured."""
 
@@ -118,12 +121,27 @@ class Evaluation:
                 for part in self.slices
             ],
             "definitions": self.definitions(),
+            "notes": list(self.notes()),
             "costs": {name: asdict(cost) | {"curve": list(cost.curve)} for name, cost in self.costs.items()},
         }
 
     def definitions(self) -> dict[str, str]:
         """What each metric is, in words."""
         return {name: metrics.definition(name) for name in next(iter(self.models.values()))}
+
+    def notes(self) -> tuple[str, ...]:
+        """What holds for several metrics, in sentences: ties, unknown items, and what is known of items."""
+        alike = "their words" if self.alike == "words" else "the people who had them"
+        return (
+            "Ranks are among all items a model knows, less those a person already has where seen items are excluded.",
+            "Among equal scores a target stands at its expected place.",
+            "A target a model doesn't know is a miss.",
+            f"Diversity compares items by {alike}.",
+            f"Miscalibration goes by {self.kinds}."
+            if self.kinds
+            else "Miscalibration isn't shown: no column of the items names kinds (genres, categories, tags), and no model has "
+            "topics beside it (penchant interests finds them).",
+        )
 
     def to_markdown(self, names: Sequence[str] | None = None) -> str:
         """A table, one line a model, intervals in brackets; of some metrics, by default all."""
@@ -198,7 +216,7 @@ class Evaluation:
 class Measured:
     """What models answered on one split, case by case; ``summarise`` makes one evaluation of one or several.
 
-    ``person[n]`` are codes of users; ``values[name][n, m]`` (``PER_PERSON``) are means over the seeds of a model,
+    ``person[n]`` are codes of users; ``values[name][n, m]`` (``per_person``) are means over the seeds of a model,
     ``by_seed[name][seeds, m]`` its means of each; ``of_lists[name][seeds, 2]`` (``OF_ALL_LISTS``); ``shuffled[name][n]``.
     A slice holds its places among the cases, how many targets it has, and ``values[name][c, 2]`` (``IN_SLICES``).
     """
@@ -212,6 +230,7 @@ class Measured:
     facts: Mapping[str, float]
     simple: tuple[str, ...]
     alike: str
+    kinds: str = ""
     shuffled: Mapping[str, Array] = field(default_factory=dict)
 
 
@@ -226,6 +245,7 @@ def evaluate(
     controls: Mapping[str, Model] | None = None,
     shuffle: bool = False,
     own_items: bool = False,
+    kinds: Kinds | None = None,
     progress: Progress = quiet,
 ) -> Evaluation:
     """Rank the full catalogue for every test case and score it.
@@ -234,7 +254,8 @@ def evaluate(
     has isn't recommended, and a repeat can't be hit) or ``keep``. A target outside a model's catalogue is a miss. ``seed``
     drives resampling alone, and ``reading`` is what the report says of the models. ``controls`` are simple methods to
     compare with; with ``shuffle``, models are asked after the same histories in another order too. With ``own_items`` each
-    may choose from a catalogue of its own, as an older model and a newer one do. Raises ``PenchantError`` where the
+    may choose from a catalogue of its own, as an older model and a newer one do. Where ``kinds`` of items are known, lists are
+    measured by miscalibration too. Raises ``PenchantError`` where the
     comparison wouldn't be fair: models with different catalogues otherwise, or a split that leaks.
     """
     measured = measure(
@@ -246,6 +267,7 @@ def evaluate(
         controls=controls,
         shuffle=shuffle,
         own_items=own_items,
+        kinds=kinds,
         progress=progress,
     )
     return summarise([measured], list(models), split=split.name, k=k, seen=seen, reading=reading, seed=seed)
@@ -261,6 +283,7 @@ def measure(
     controls: Mapping[str, Model] | None = None,
     shuffle: bool = False,
     own_items: bool = False,
+    kinds: Kinds | None = None,
     progress: Progress = quiet,
 ) -> Measured:
     """The answers of models on one split, scored case by case: see ``evaluate``."""
@@ -288,7 +311,7 @@ def measure(
     agreement = slices.agreement([same[0] for same in everyone.values()], cases)
     parts = slices.parts(questions, split.train, agreement)
     simple = [name for name, same in everyone.items() if not trains_by_gradients(same[0])]
-    measured = score(answers, questions, parts, split, k, simple)
+    measured = score(answers, questions, parts, split, k, simple, kinds)
     return replace(measured, shuffled=shuffled, facts=_facts(split))
 
 
@@ -299,14 +322,16 @@ def score(
     split: Split,
     k: int,
     simple: Sequence[str],
+    kinds: Kinds | None = None,
 ) -> Measured:
     """Score answers to questions on a split, case by case and slice by slice."""
-    yard = yardsticks(split.train)
+    yard = yardsticks(split.train, kinds)
+    mixtures = yard.mixtures(questions)
     places = {(part.family, part.name): _of_part(questions.case, part.of) for part in parts}
     values, by_seed, of_lists = {}, {}, {}
     in_slices: dict[tuple[str, str], dict[str, Array]] = {key: {} for key in places}
     for name, found in answers.items():
-        each = [_of_each_case(answer, yard, split, k) for answer in found]
+        each = [_of_each_case(answer, yard, mixtures, split, k) for answer in found]
         values[name] = np.mean(each, axis=0).astype(np.float32) if len(each) > 1 else each[0].astype(np.float32)
         by_seed[name] = np.stack([one.mean(axis=0) for one in each])
         sizes = [(answer.recommended, len(answer.items)) for answer in found]
@@ -326,15 +351,17 @@ def score(
         {},
         tuple(simple),
         yard.alike,
+        "" if kinds is None else kinds.source,
     )
 
 
-def _of_each_case(answer: Answers, yard: Yardsticks, split: Split, k: int) -> Array:
-    """``PER_PERSON`` metrics of each case, ``[n, m] float64``."""
+def _of_each_case(answer: Answers, yard: Yardsticks, mixtures: csr_array | None, split: Split, k: int) -> Array:
+    """``per_person`` metrics of each case, ``[n, m] float64``."""
+    lists = answer.items.translation(split.train.items)[answer.recommended]
     columns = {metric: answer.per_case(of, k) for metric, of in metrics.METRICS.items()}
-    columns |= yard.of_lists(answer.items.translation(split.train.items)[answer.recommended])
+    columns |= yard.of_lists(lists, mixtures)
     columns["repeat_ratio"] = answer.repeats
-    return np.stack([columns[metric] for metric in PER_PERSON], axis=1)
+    return np.stack([columns[metric] for metric in per_person(mixtures is not None)], axis=1)
 
 
 def summarise(
@@ -355,7 +382,8 @@ def summarise(
     by_seed = {name: np.tensordot(weight, np.stack([one.by_seed[name] for one in measured]), 1) for name in names}
     of_lists = {name: np.tensordot(weight, np.stack([one.of_lists[name] for one in measured]), 1) for name in names}
     per_seed = {name: np.concatenate([by_seed[name], of_lists[name]], axis=1) for name in names}
-    metric_names = [f"{metric}@{k}" for metric in (*PER_PERSON, *OF_ALL_LISTS)]
+    of_people = per_person(bool(measured[0].kinds))
+    metric_names = [f"{metric}@{k}" for metric in (*of_people, *OF_ALL_LISTS)]
     figures = {
         name: dict(zip(metric_names, [*values[name].mean(axis=0, dtype=np.float64), *of_lists[name].mean(axis=0)], strict=True))
         for name in names
@@ -371,7 +399,7 @@ def summarise(
         reading=reading,
         models={name: figures[name] for name in models},
         controls={name: figures[name] for name in names if name not in models},
-        intervals={name: _ends(metric_names[: len(PER_PERSON)], *ends[name]) for name in names},
+        intervals={name: _ends(metric_names[: len(of_people)], *ends[name]) for name in names},
         facts=_pooled([one.facts for one in measured]),
         comparisons=compare(
             {name: values[name][:, ndcg] for name in names}, person, seed, {name: by_seed[name][:, ndcg] for name in names}
@@ -390,6 +418,7 @@ def summarise(
         slices=tuple(_slices(measured, k)),
         simple=tuple(name for name in names if name in measured[0].simple),
         alike=measured[0].alike,
+        kinds=measured[0].kinds,
     )
 
 
@@ -415,6 +444,11 @@ def _slices(measured: Sequence[Measured], k: int) -> list[Slice]:
             intervals[model] = _ends(names, *np.clip(normal_interval(values, person), 0, 1))
         found.append(Slice(family, name, len(person), sum(targets for _, targets, _ in some), models, intervals))
     return found
+
+
+def per_person(kinds: bool) -> tuple[str, ...]:
+    """Metrics with a value for each case; miscalibration among them where ``kinds`` of items are known."""
+    return (*PER_PERSON, "miscalibration") if kinds else PER_PERSON
 
 
 def check_seen(seen: str) -> None:

@@ -230,18 +230,7 @@ def _costs(result: Evaluation) -> Iterable[Element]:
 
 def _definitions(result: Evaluation) -> Element:
     pairs = [piece for name, words in result.definitions().items() for piece in (tag("dt", name), tag("dd", words))]
-    alike = "their words" if result.alike == "words" else "the people who had them"
-    return _section(
-        "Definitions",
-        tag("dl", *pairs),
-        tag(
-            "p",
-            "Ranks are among all items a model knows, less those a person already has where seen items are excluded. Among "
-            "equal scores a target stands at its expected place. A target a model doesn't know is a miss. "
-            f"Diversity here compares items by {alike}.",
-            class_="note",
-        ),
-    )
+    return _section("Definitions", tag("dl", *pairs), tag("p", " ".join(result.notes()), class_="note"))
 
 
 # Their pieces.

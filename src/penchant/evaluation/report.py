@@ -65,4 +65,5 @@ def _markdown(result: Evaluation) -> str:
             lines.append(f"| {part.family}: {part.name} | {part.people:,} | {cells} |")
         lines.append("")
     lines += [f"- **{name}**: {words}" for name, words in result.definitions().items()]
+    lines += ["", " ".join(result.notes())]
     return "\n".join(lines) + "\n"
