@@ -179,7 +179,9 @@ def compare(
             )
         measured.append(found)
     name = ", ".join([cuts[0].name if len(cuts) == 1 else f"{split}, {len(cuts)} folds", *([str(live)] if live else [])])
-    result = evaluation.summarise(measured, list(trained), split=name, k=k, seen=seen, reading=reading, seed=seed)
+    result = evaluation.summarise(
+        measured, list(trained), split=name, k=k, seen=seen, reading=reading, seed=seed, ablated=_wholes(trained, candidates)
+    )
     return replace(result, costs=costs)
 
 
@@ -273,6 +275,12 @@ def _trained(
     trials = {candidate.name: candidate.trials for candidate in candidates}
     costs = {name: cost(same[0], cut.test, seconds.get(name), trials.get(name, 0)) for name, same in trained.items()}
     return trained, costs
+
+
+def _wholes(trained: Mapping[str, Any], candidates: Sequence[_Candidate]) -> dict[str, str]:
+    """Of the models trained without a part, the whole one."""
+    names = {candidate.name for candidate in candidates}
+    return {name: name.rpartition(" without ")[0] for name in trained if name not in names}
 
 
 def _fitted(candidate: _Candidate, cut: Split, seeds: Sequence[int], progress: Progress) -> Iterator[Model]:

@@ -45,7 +45,7 @@ def test_kuairands_statistics_are_told_from_what_was_known(shared_data: Path) ->
     shown = pl.concat([pl.read_parquet(shared_data / f"kuairand-pure/{part}.parquet") for part in ("val", "test")])
     clicked = shown.filter(pl.col("is_click") == 1).sort("time_ms")
     items = pl.read_parquet(shared_data / "kuairand-pure/item_features.parquet").sort("video_id")
-    size = items["video_id"].max() + 1
+    size = int(items["video_id"].to_numpy().max()) + 1
     early, late = (
         part["video_id"].to_numpy() for part in (clicked.head(len(clicked) * 9 // 10), clicked.tail(len(clicked) // 10))
     )

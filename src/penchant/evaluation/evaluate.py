@@ -62,11 +62,13 @@ class Evaluation:
     intervals: Mapping[str, Mapping[str, tuple[float, float]]]
     facts: Mapping[str, float]
     comparisons: tuple[Comparison, ...]
-    """Every two models by their ndcg."""
+    """Every two models by their ndcg, save those without a part."""
     simple: tuple[str, ...]
     """Models and controls that learn without gradients, in one go."""
     controls: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     """Simple methods that nobody asked for; their intervals are with the models'."""
+    ablations: tuple[Comparison, ...] = ()
+    """Each model beside itself without one of its parts, by ndcg."""
     shuffled: tuple[Comparison, ...] = ()
     """Each model beside itself asked after the same histories in another order."""
     seeds: Mapping[str, Mapping[str, tuple[float, ...]]] = field(default_factory=dict)
@@ -87,14 +89,20 @@ class Evaluation:
         return {**self.models, **self.controls}
 
     @property
+    def rivals(self) -> tuple[str, ...]:
+        """Models and controls that are compared with each other: all that aren't another without a part."""
+        parts = {pair.second for pair in self.ablations}
+        return tuple(name for name in self.everyone if name not in parts)
+
+    @property
     def leader(self) -> str:
         """The model, or control, with the highest ndcg."""
-        return max(self.everyone, key=lambda name: self.everyone[name][f"ndcg@{self.k}"])
+        return max(self.rivals, key=self._ndcg)
 
     @property
     def close(self) -> tuple[str, ...]:
         """Models and controls whose difference to the leader is inside the noise."""
-        return tuple(name for name in self.everyone if name != self.leader and not self.distinct(name, self.leader))
+        return tuple(name for name in self.rivals if name != self.leader and not self.distinct(name, self.leader))
 
     def distinct(self, one: str, other: str) -> bool:
         """Whether the difference between two models is outside the noise."""
@@ -114,6 +122,7 @@ class Evaluation:
             "verdict": list(self.findings()),
             "too_close_to_the_leader": list(self.close),
             "comparisons": [asdict(pair) | {"interval": list(pair.interval)} for pair in self.comparisons],
+            "ablations": [asdict(pair) | {"interval": list(pair.interval)} for pair in self.ablations],
             "shuffled": [asdict(pair) | {"interval": list(pair.interval)} for pair in self.shuffled],
             "seeds": {name: {m: list(values) for m, values in found.items()} for name, found in self.seeds.items()},
             "slices": [
@@ -173,9 +182,9 @@ class Evaluation:
         )
 
     def findings(self) -> tuple[str, ...]:
-        """What was found, in sentences: first whether a simple method wins, then who leads, then whether order matters."""
-        simple = self._simple_wins()
-        return (*([simple] if simple else []), self._lead(), *([self._order()] if self.shuffled else []))
+        """What was found, in sentences: whether a simple method wins, who leads, what parts are worth, if order matters."""
+        found = (self._simple_wins(), self._lead(), self._parts(), self._order())
+        return tuple(sentence for sentence in found if sentence)
 
     def verdict(self) -> str:
         """The findings, in one line."""
@@ -190,15 +199,23 @@ class Evaluation:
 
     def _simple_wins(self) -> str:
         """A sentence where nothing that trains by gradients is ahead of everything simple beyond the noise."""
-        trained = [name for name in self.models if name not in self.simple]
-        if not trained or not self.simple:
+        simple = [name for name in self.rivals if name in self.simple]
+        trained = [name for name in self.rivals if name not in self.simple]
+        if not trained or not simple:
             return ""
-        best, method = max(trained, key=self._ndcg), max(self.simple, key=self._ndcg)
+        best, method = max(trained, key=self._ndcg), max(simple, key=self._ndcg)
         if not self.distinct(method, best):
             return f"a simple method is as good: {method} ({self._ndcg(method):.4f}) can't be told from {best}"
         if self._ndcg(method) > self._ndcg(best):
             return f"a simple method wins: {method} ({self._ndcg(method):.4f}) is ahead of {best} ({self._ndcg(best):.4f})"
         return ""
+
+    def _parts(self) -> str:
+        apart = [f"{pair.second} ({-pair.difference:+.4f})" for pair in self.ablations if pair.distinct]
+        others = [pair.second for pair in self.ablations if not pair.distinct]
+        words = [f"a part that makes a difference is missing in {', '.join(apart)}"] if apart else []
+        words += [f"no difference to the whole beyond the noise: {', '.join(others)}"] if others else []
+        return "; ".join(words)
 
     def _order(self) -> str:
         loss = {pair.first: f"{pair.first} (−{pair.difference:.4f})" for pair in self.shuffled}
@@ -373,8 +390,13 @@ def summarise(
     seen: str,
     reading: str = "train-only",
     seed: int = 0,
+    ablated: Mapping[str, str] | None = None,
 ) -> Evaluation:
-    """One evaluation of what was measured on one or several splits of the same people; each of several is a slice too."""
+    """One evaluation of what was measured on one or several splits of the same people; each of several is a slice too.
+
+    ``ablated`` names models that are another without a part, and that one: they are compared with it alone.
+    """
+    parts = ablated or {}
     person = np.concatenate([one.person for one in measured])
     names = list(measured[0].values)
     values = {name: np.concatenate([one.values[name] for one in measured]) for name in names}
@@ -391,7 +413,9 @@ def summarise(
     figures = {name: {metric: float(value) for metric, value in found.items()} for name, found in figures.items()}
     ends = bootstrap(values, person, seed)
     ndcg = PER_PERSON.index("ndcg")
-    shuffled = {name: np.concatenate([one.shuffled[name] for one in measured]) for name in measured[0].shuffled}
+    shuffled = {
+        name: np.concatenate([one.shuffled[name] for one in measured]) for name in measured[0].shuffled if name not in parts
+    }
     return Evaluation(
         split=split,
         k=k,
@@ -402,7 +426,17 @@ def summarise(
         intervals={name: _ends(metric_names[: len(of_people)], *ends[name]) for name in names},
         facts=_pooled([one.facts for one in measured]),
         comparisons=compare(
-            {name: values[name][:, ndcg] for name in names}, person, seed, {name: by_seed[name][:, ndcg] for name in names}
+            {name: values[name][:, ndcg] for name in names if name not in parts},
+            person,
+            seed,
+            {name: by_seed[name][:, ndcg] for name in names},
+        ),
+        ablations=compare(
+            {name: values[name][:, ndcg] for name in names},
+            person,
+            seed,
+            {name: by_seed[name][:, ndcg] for name in names},
+            pairs=[(whole, name) for name, whole in parts.items()],
         ),
         shuffled=compare(
             {**{name: values[name][:, ndcg] for name in shuffled}, **{f"{n} {SHUFFLED}": of for n, of in shuffled.items()}},

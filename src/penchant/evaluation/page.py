@@ -114,6 +114,8 @@ def _differences(result: Evaluation) -> Iterable[Element]:
     if mine:
         rest = tag("details", tag("summary", f"All other pairs ({len(others)})"), _pairs(others))
         yield _section(f"Differences in ndcg@{result.k}", _pairs(mine), *([rest] if others else []))
+    if result.ablations:
+        yield _section("What is each part worth? The same model, trained without it", _pairs(result.ablations))
     if result.shuffled:
         yield _section("Does order matter? The same histories, shuffled", _pairs(result.shuffled))
 
