@@ -241,6 +241,11 @@ def test_a_model_trained_once_is_refused_in_several_folds(log: Interactions, tmp
         workflow.compare(log, [str(tmp_path / "m")], split="rolling", k=3)
 
 
+def test_a_model_named_twice_is_refused(log: Interactions) -> None:
+    with pytest.raises(PenchantError, match="popularity is named twice; a table has one line for each model"):
+        workflow.compare(log, ["popularity", "markov", "popularity"], k=3)
+
+
 def test_ablation_needs_longshort_and_stands_beside_it(log: Interactions, tmp_path: Path) -> None:
     with pytest.raises(PenchantError, match="--ablate takes longshort apart, and it isn't among the models"):
         workflow.compare(log, ["markov"], split="leave-one-out", k=3, ablate=True)

@@ -152,6 +152,8 @@ def compare(
     if reading not in READINGS:
         raise PenchantError(f"there is no reading {reading!r}; the readings are {', '.join(READINGS)}")
     cuts = evaluation.rolling_origin(log, folds) if split == evaluation.ROLLING else [evaluation.split(log, split)]
+    if len(set(models)) < len(models):
+        raise PenchantError(f"{max(models, key=list(models).count)} is named twice; a table has one line for each model")
     candidates = [_candidate(name, log, cuts[0], reading) for name in models]
     # All that can be refused is refused before the first model trains.
     for cut in cuts:

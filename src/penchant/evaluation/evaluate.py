@@ -141,7 +141,9 @@ class Evaluation:
     def notes(self) -> tuple[str, ...]:
         """What holds for several metrics, in sentences: ties, unknown items, and what is known of items."""
         alike = "their words" if self.alike == "words" else "the people who had them"
+        stopped = "Training stopped, and weights of parts were chosen, by validation with seen items excluded."
         return (
+            *([stopped] if self.seen == "keep" else []),
             "Ranks are among all items a model knows, less those a person already has where seen items are excluded.",
             "Among equal scores a target stands at its expected place.",
             "A target a model doesn't know is a miss.",
@@ -194,6 +196,8 @@ class Evaluation:
         return self.everyone[name][f"ndcg@{self.k}"]
 
     def _lead(self) -> str:
+        if self._ndcg(self.leader) == 0:
+            return f"no model has a target among its first {self.k} for anybody"
         words = f"{self.leader} leads by ndcg@{self.k} ({self._ndcg(self.leader):.4f})"
         return words + (f"; too close to tell from it: {', '.join(self.close)}" if self.close else "")
 
