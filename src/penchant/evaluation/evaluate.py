@@ -217,8 +217,8 @@ class Evaluation:
     def _parts(self) -> str:
         apart = [f"{pair.second} ({-pair.difference:+.4f})" for pair in self.ablations if pair.distinct]
         others = [pair.second for pair in self.ablations if not pair.distinct]
-        words = [f"a part that makes a difference is missing in {', '.join(apart)}"] if apart else []
-        words += [f"no difference to the whole beyond the noise: {', '.join(others)}"] if others else []
+        words = [f"ndcg changes by taking a part away: {', '.join(apart)}"] if apart else []
+        words += [f"no change beyond the noise: {', '.join(others)}"] if others else []
         return "; ".join(words)
 
     def _order(self) -> str:
@@ -480,7 +480,7 @@ def _slices(measured: Sequence[Measured], k: int) -> list[Slice]:
             values = np.concatenate([of_models[model] for _, _, of_models in some])
             models[model] = dict(zip(names, values.mean(axis=0).tolist(), strict=True))
             intervals[model] = _ends(names, *np.clip(normal_interval(values, person), 0, 1))
-        found.append(Slice(family, name, len(person), sum(targets for _, targets, _ in some), models, intervals))
+        found.append(Slice(family, name, len(np.unique(person)), sum(targets for _, targets, _ in some), models, intervals))
     return found
 
 

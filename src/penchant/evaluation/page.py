@@ -21,8 +21,9 @@ COLOURS = 8
 """Colours in page.css; more models take them again."""
 METHODS = (
     "Intervals are 95%: of the models by bootstrap over people (1,000 resamples, percentiles), of slices by the normal "
-    "approximation. Differences are tested by randomisation, person by person (10,000 flips of signs), all pairs corrected by "
-    "Holm's method; where there are several seeds, a difference counts only if the ranges over seeds don't overlap either."
+    "approximation. Differences are tested by randomisation, person by person (10,000 flips of signs), all pairs of a table "
+    "corrected by Holm's method; where there are several seeds, a difference counts only if the ranges over seeds don't overlap "
+    "either. Shuffled histories are those that are asked about: no model is trained on shuffled ones."
 )
 
 Piece = Element | str
