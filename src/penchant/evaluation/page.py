@@ -22,8 +22,8 @@ COLOURS = 8
 METHODS = (
     "Intervals are 95%: of the models by bootstrap over people (1,000 resamples, percentiles), of slices by the normal "
     "approximation. Differences are tested by randomisation, person by person (10,000 flips of signs), all pairs of a table "
-    "corrected by Holm's method; where there are several seeds, a difference counts only if the ranges over seeds don't overlap "
-    "either. Shuffled histories are those that are asked about: no model is trained on shuffled ones."
+    "corrected by Holm's method; where there are several seeds, a difference counts only if the ranges over seeds don't "
+    "overlap either. Shuffled histories are those that are asked about: no model is trained on shuffled ones."
 )
 
 Piece = Element | str
