@@ -148,23 +148,15 @@ def compare(
     Raises ``PenchantError`` for models that can't stand in one table: trained on another dataset, split or reading (they
     may know the answers), or chosen in more trials than others.
     """
-    reading = reading or ("online" if live else "train-only")
-    if reading not in READINGS:
-        raise PenchantError(f"there is no reading {reading!r}; the readings are {', '.join(READINGS)}")
+    reading = _reading(reading, live)
     cuts = evaluation.rolling_origin(log, folds) if split == evaluation.ROLLING else [evaluation.split(log, split)]
-    if len(set(models)) < len(models):
-        raise PenchantError(f"{max(models, key=list(models).count)} is named twice; a table has one line for each model")
-    candidates = [_candidate(name, log, cuts[0], reading) for name in models]
+    candidates = _candidates(models, log, cuts[0], reading, ablate)
     # All that can be refused is refused before the first model trains.
     for cut in cuts:
         check_k(k, len(seq.occurring(cut.train).items))
         if live:
             stream(log, cut, live)
-    _check_budgets(candidates)
-    there = {candidate.kind for candidate in candidates}
-    if ablate and LongShort.name not in there:
-        raise PenchantError("--ablate takes longshort apart, and it isn't among the models; add it, or leave --ablate out")
-    simple = [name for name in _controls(log) if controls and name not in there]
+    simple = [name for name in _controls(log) if controls and name not in {candidate.kind for candidate in candidates}]
     kinds = kinds or _topics_beside(models)
     measured = []
     for cut in cuts:
@@ -180,11 +172,24 @@ def compare(
                 trained, cut, k=k, seen=seen, seed=seed, controls=others, shuffle=controls, kinds=kinds, progress=progress
             )
         measured.append(found)
-    name = ", ".join([cuts[0].name if len(cuts) == 1 else f"{split}, {len(cuts)} folds", *([str(live)] if live else [])])
+    name, wholes = _called(cuts, live), _wholes(trained, candidates)
     result = evaluation.summarise(
-        measured, list(trained), split=name, k=k, seen=seen, reading=reading, seed=seed, ablated=_wholes(trained, candidates)
+        measured, list(trained), split=name, k=k, seen=seen, reading=reading, seed=seed, ablated=wholes
     )
     return replace(result, costs=costs)
+
+
+def _called(cuts: Sequence[Split], live: Live | None) -> str:
+    """What was compared on, in words."""
+    name = cuts[0].name if len(cuts) == 1 else f"{evaluation.ROLLING}, {len(cuts)} folds"
+    return name + (f", {live}" if live else "")
+
+
+def _reading(reading: str | None, live: Live | None) -> str:
+    reading = reading or ("online" if live else "train-only")
+    if reading not in READINGS:
+        raise PenchantError(f"there is no reading {reading!r}; the readings are {', '.join(READINGS)}")
+    return reading
 
 
 def _topics_beside(models: Sequence[str]) -> Kinds | None:
@@ -208,7 +213,9 @@ class _Candidate:
 
 
 def check_names(models: Sequence[str]) -> None:
-    """``PenchantError`` for what is neither a model's name nor a path, before data is read for it."""
+    """``PenchantError`` for what is neither a model's name nor a path, or is named twice, before data is read for it."""
+    if len(set(models)) < len(models):
+        raise PenchantError(f"{max(models, key=list(models).count)} is named twice; a table has one line for each model")
     for name in models:
         if name not in MODELS and not Path(name).exists():
             create(name)
@@ -239,7 +246,12 @@ def _candidate(name: str, log: Interactions, cut: Split, reading: str) -> _Candi
     return _Candidate(name, model.name, bool(fields(model.settings)), model, lineage.get("trials", 0), lineage.get("seconds"))
 
 
-def _check_budgets(candidates: Sequence[_Candidate]) -> None:
+def _candidates(models: Sequence[str], log: Interactions, cut: Split, reading: str, ablate: bool) -> list[_Candidate]:
+    """The models to compare; ``PenchantError`` where they can't be, or nothing is there to take apart."""
+    check_names(models)
+    candidates = [_candidate(name, log, cut, reading) for name in models]
+    if ablate and LongShort.name not in {candidate.kind for candidate in candidates}:
+        raise PenchantError("--ablate takes longshort apart, and it isn't among the models; add it, or leave --ablate out")
     tunable = [candidate for candidate in candidates if candidate.tunable]
     for one in tunable:
         if one.trials < max(candidate.trials for candidate in tunable):
@@ -248,6 +260,7 @@ def _check_budgets(candidates: Sequence[_Candidate]) -> None:
                 f"{most.name} was tuned in {most.trials:,} trials and {one.name} in {one.trials:,}: one table needs one tuning "
                 f"budget; tune {one.name} as long, or leave one of them out"
             )
+    return candidates
 
 
 def _trained(

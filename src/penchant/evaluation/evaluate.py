@@ -416,10 +416,10 @@ def summarise(
     }
     figures = {name: {metric: float(value) for metric, value in found.items()} for name, found in figures.items()}
     ends = bootstrap(values, person, seed)
-    ndcg = PER_PERSON.index("ndcg")
     shuffled = {
         name: np.concatenate([one.shuffled[name] for one in measured]) for name in measured[0].shuffled if name not in parts
     }
+    among_all, with_parts, in_order = _tests(values, by_seed, shuffled, person, seed, parts)
     return Evaluation(
         split=split,
         k=k,
@@ -429,25 +429,9 @@ def summarise(
         controls={name: figures[name] for name in names if name not in models},
         intervals={name: _ends(metric_names[: len(of_people)], *ends[name]) for name in names},
         facts=_pooled([one.facts for one in measured]),
-        comparisons=compare(
-            {name: values[name][:, ndcg] for name in names if name not in parts},
-            person,
-            seed,
-            {name: by_seed[name][:, ndcg] for name in names},
-        ),
-        ablations=compare(
-            {name: values[name][:, ndcg] for name in names},
-            person,
-            seed,
-            {name: by_seed[name][:, ndcg] for name in names},
-            pairs=[(whole, name) for name, whole in parts.items()],
-        ),
-        shuffled=compare(
-            {**{name: values[name][:, ndcg] for name in shuffled}, **{f"{n} {SHUFFLED}": of for n, of in shuffled.items()}},
-            person,
-            seed,
-            pairs=[(name, f"{name} {SHUFFLED}") for name in shuffled],
-        ),
+        comparisons=among_all,
+        ablations=with_parts,
+        shuffled=in_order,
         seeds={
             name: {metric: tuple(per_seed[name][:, m].tolist()) for m, metric in enumerate(metric_names)}
             for name in names
@@ -457,6 +441,24 @@ def summarise(
         simple=tuple(name for name in names if name in measured[0].simple),
         alike=measured[0].alike,
         kinds=measured[0].kinds,
+    )
+
+
+def _tests(
+    values: Mapping[str, Array],
+    by_seed: Mapping[str, Array],
+    shuffled: Mapping[str, Array],
+    person: Int,
+    seed: int,
+    parts: Mapping[str, str],
+) -> tuple[tuple[Comparison, ...], tuple[Comparison, ...], tuple[Comparison, ...]]:
+    """Comparisons, ablations and shuffled ones, by ndcg: three families of tests, each corrected for its own number."""
+    each, seeds = ({name: of[:, PER_PERSON.index("ndcg")] for name, of in some.items()} for some in (values, by_seed))
+    turned = {f"{name} {SHUFFLED}": of for name, of in shuffled.items()}
+    return (
+        compare({name: of for name, of in each.items() if name not in parts}, person, seed, seeds),
+        compare(each, person, seed, seeds, pairs=[(whole, name) for name, whole in parts.items()]),
+        compare(each | turned, person, seed, pairs=[(name, f"{name} {SHUFFLED}") for name in shuffled]),
     )
 
 
