@@ -150,6 +150,8 @@ def _measured(name: str, model: str, reading: str, seed: int) -> bool:
 
 def _others(name: str, cut: Split) -> Iterator[tuple[str, str, dict[str, float]]]:
     for other in OTHERS:
+        if _measured(name, other, "train-only", 1):
+            continue
         try:
             model = create(other).fit(cut.train, cut.valid)
         except PenchantError as error:  # needs times, or words

@@ -33,17 +33,21 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with Path("events.csv").open("w") as events, Path("shown.csv").open("w") as shown, Path("items.csv").open("w") as items:
         events.write("user_id,item_id,timestamp,event_type\n")
         shown.write("user_id,item_id,timestamp,tab,is_click,is_like\n")
-        items.write("item_id,kind,play_cnt\n" + "".join(f"i{n:02},{'even' if n % 2 == 0 else 'odd'},{n}\n" for n in range(30)))
+        plays = np.zeros(30, np.int64)
         for user in range(40):
             for n in range(24):
                 item = 2 * int(chance.integers(15)) + user % 2
                 events.write(f"u{user:02},i{item:02},{T + n * 3600 + user},watch\n")
             for n in range(15):
                 item = int(chance.integers(30))
+                plays[item] += 1
                 click = int(item % 2 == user % 2)
                 at = T + 7 * DAY + n * 6 * 3600 + user
                 shown.write(f"u{user:02},i{item:02},{at},{chance.integers(3)},{click},{int(item == 4)}\n")
                 events.write(f"u{user:02},i{item:02},{at},{'click' if click else 'skip'}\n" if n % 3 == 0 else "")
+        kinds = ("even", "odd")
+        # How often each was shown over the whole period, seen by a thousand times as many.
+        items.write("item_id,kind,play_cnt\n" + "".join(f"i{n:02},{kinds[n % 2]},{1000 * plays[n] + n}\n" for n in range(30)))
     assert main(["prepare", "events.csv", "--items", "items.csv", "--out", "dataset"]) == 0
     words = ["--set", "width=8", "epochs=1", "batch_events=128"]
     for split, name in (("temporal", "base"), ("leave-one-out", "late")):
@@ -149,7 +153,7 @@ WRONG = {
     "train dataset --model lstm --out x --base base": "lstm learns from events; --impressions and --base are for interest",
     f"{LEARN} shown.csv --base late": "has learned from events later than the impressions",
     f"{LEARN} shown.csv --base popular": "a head needs a recurrent model beneath",
-    f"{LEARN} shown.csv --base base --content play_cnt": "column play_cnt counts events",
+    f"{LEARN} shown.csv --base base --content play_cnt": "column play_cnt follows the items' events of the whole period",
     f"{LEARN} shown.csv --base base --context is_like": "column is_like is a label",
     f"{LEARN} shown.csv --base base --labels buy=bought": "has no column 'bought'",
     f"{LEARN} shown.csv --base base --set widht=3": "did you mean width?",

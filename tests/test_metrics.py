@@ -161,3 +161,26 @@ def test_every_metric_is_defined_in_words() -> None:
 def test_coverage_counts_distinct_items_and_not_the_gaps() -> None:
     assert metrics.coverage(np.array([[0, 1, -1], [1, 2, -1]]), 6) == 0.5
     assert metrics.coverage(np.zeros((0, 3), np.int32), 6) == 0
+
+
+MEMBERSHIP = csr_array(np.array([[1, 0], [1, 0], [0, 1], [0.5, 0.5], [0, 0]], np.float32))
+
+
+def miscalibration(recommended: list[list[int]], histories: list[list[int]]) -> list[float]:
+    offsets = np.cumsum([0, *map(len, histories)])
+    mixture = metrics.mixtures(offsets, np.concatenate(histories).astype(int), MEMBERSHIP)
+    return list(metrics.miscalibration(np.array(recommended), mixture, MEMBERSHIP))
+
+
+def test_miscalibration_is_steck_s_divergence_by_hand() -> None:
+    alpha = metrics.ALPHA
+    one_sided = sum(0.5 * np.log(0.5 / q) for q in ((1 - alpha) + alpha / 2, alpha / 2))
+    # The same kinds; one of two; soft membership counts as its parts; items of no kind, and unknown ones, are passed over.
+    found = miscalibration([[0, 2], [0, 1], [3, 3], [0, UNKNOWN]], [[0, 2], [0, 2], [0, 2, 4, UNKNOWN], [1, 4]])
+    assert found == pytest.approx([0, one_sided, 0, 0], abs=1e-12)
+
+
+def test_miscalibration_without_a_list_is_the_most_and_without_a_history_nothing() -> None:
+    most = np.log(1 / metrics.ALPHA)
+    found = miscalibration([[UNKNOWN, UNKNOWN], [4, 4], [2, 2], [0, 1]], [[0], [0, 2], [0], [4, UNKNOWN]])
+    assert found == pytest.approx([most, most, most, 0])

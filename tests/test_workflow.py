@@ -13,6 +13,7 @@ import pytest
 
 from penchant import artifact, workflow
 from penchant.evaluation import leave_one_out, report
+from penchant.interests import topics
 from penchant.models import create
 from penchant.models.validation import validate
 from penchant.testing import log_of
@@ -240,6 +241,11 @@ def test_a_model_trained_once_is_refused_in_several_folds(log: Interactions, tmp
         workflow.compare(log, [str(tmp_path / "m")], split="rolling", k=3)
 
 
+def test_a_model_named_twice_is_refused(log: Interactions) -> None:
+    with pytest.raises(PenchantError, match="popularity is named twice; a table has one line for each model"):
+        workflow.compare(log, ["popularity", "markov", "popularity"], k=3)
+
+
 def test_ablation_needs_longshort_and_stands_beside_it(log: Interactions, tmp_path: Path) -> None:
     with pytest.raises(PenchantError, match="--ablate takes longshort apart, and it isn't among the models"):
         workflow.compare(log, ["markov"], split="leave-one-out", k=3, ablate=True)
@@ -250,6 +256,34 @@ def test_ablation_needs_longshort_and_stands_beside_it(log: Interactions, tmp_pa
         found = workflow.compare(log, [path], split="leave-one-out", k=3, ablate=True, reading=reading)
         assert list(found.models) == [path, f"{path} without memory", f"{path} without popularity"]
         assert found.costs[f"{path} without memory"].settings["memory"] is False
+        # Parts are a family of tests of their own, and no rivals of the whole.
+        assert [(pair.first, pair.second) for pair in found.ablations] == [(path, name) for name in list(found.models)[1:]]
+        assert not {pair.second for pair in found.ablations} & {name for c in found.comparisons for name in (c.first, c.second)}
+        assert found.leader in found.rivals == (path, *found.controls)
+
+
+def test_miscalibration_goes_by_what_the_dataset_names_else_by_topics_beside_a_model(log: Interactions, tmp_path: Path) -> None:
+    path = str(tmp_path / "m")
+    workflow.train(log, "transitions", path, split="leave-one-out")
+    none = workflow.compare(log, [path], split="leave-one-out", k=3, controls=False)
+    assert "miscalibration@3" not in none.models[path]
+    assert none.notes()[-1].startswith("Miscalibration isn't shown: no column of the items names kinds")
+    size = len(log.items)
+    membership = np.eye(2, dtype=np.float32)[np.arange(size) % 2]
+    kept = [topics.Topic(n, f"t{n}", (), size // 2, ()) for n in range(2)]
+    place = np.zeros((size, 2), np.float32)
+    found = topics.Topics(log.items, ("",) * size, membership, place, np.ones(2, np.float32), tuple(kept))
+    topics.save(found, topics.beside(path))
+    beside = workflow.compare(log, [path], split="leave-one-out", k=3, controls=False)
+    assert 0 < beside.models[path]["miscalibration@3"] < 4.61
+    assert beside.intervals[path]["miscalibration@3"][0] <= beside.models[path]["miscalibration@3"]
+    assert beside.notes()[-1] == f"Miscalibration goes by the 2 topics beside {path}."
+    assert "miscalibration@3" in beside.definitions()
+    named = workflow.compare(
+        log, [path], split="leave-one-out", k=3, controls=False, kinds=replace(found.kinds, source="genres")
+    )
+    assert named.notes()[-1] == "Miscalibration goes by genres."
+    assert named.models == beside.models
 
 
 def test_names_and_paths_that_are_no_models_are_refused(log: Interactions, tmp_path: Path) -> None:

@@ -33,6 +33,12 @@ def histories(log: Interactions, keep: npt.NDArray[np.bool_] | None = None) -> S
     )
 
 
+def places(log: Interactions) -> Int:
+    """Each event's place in its user's history, from 0, ``[m] int64``."""
+    counts = np.bincount(log.user, minlength=len(log.users))
+    return np.asarray(np.arange(len(log)) - np.repeat(np.cumsum(counts) - counts, counts))
+
+
 def select(sequences: Sequences, rows: Int) -> Sequences:
     """The histories of some users, in the order of ``rows``."""
     return replace(_rows(sequences, rows), users=Vocabulary(tuple(sequences.users[int(row)] for row in rows)))

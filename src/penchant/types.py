@@ -122,6 +122,22 @@ class Content:
 
 
 @dataclass(frozen=True)
+class Kinds:
+    """What kinds of things items are: genres, categories, topics.
+
+    Item ``i`` of ``items`` belongs to ``kind[offsets[i]:offsets[i + 1]] int32``, each below ``size``, by the shares ``share[…]
+    float32``, which sum to 1; an item nothing is known of has none. ``source`` says in words where it is known from.
+    """
+
+    items: Vocabulary
+    offsets: Int
+    kind: Int
+    share: Float
+    size: int
+    source: str
+
+
+@dataclass(frozen=True)
 class Interactions:
     """A cleaned event log in the total order (user_id, timestamp, event_id), dictionary-coded.
 

@@ -18,12 +18,13 @@ from penchant.evaluation import Evaluation, report
 from penchant.evaluation.ablation import ablated
 from penchant.evaluation.cost import Cost, cost
 from penchant.evaluation.progressive import Live, stream
+from penchant.interests import topics
 from penchant.models import MODELS, create
 from penchant.models.base import Model
 from penchant.models.longshort import LongShort
 from penchant.models.validation import validate
 from penchant.ranking import check_k
-from penchant.types import Interactions, Learning, PenchantError, Progress, Split, quiet
+from penchant.types import Interactions, Kinds, Learning, PenchantError, Progress, Split, quiet
 
 READINGS = ("train-only", "online", "refit")
 TRAINED_ON = {"train-only": "the split's training part", "refit": "the split's training and validation parts"}
@@ -130,6 +131,7 @@ def compare(
     controls: bool = True,
     ablate: bool = False,
     live: Live | None = None,
+    kinds: Kinds | None = None,
     progress: Progress = quiet,
 ) -> Evaluation:
     """Evaluate models on one split of a dataset, or on each of a rolling origin's ``folds``.
@@ -140,26 +142,22 @@ def compare(
     validation chose. Models with a setting ``seed`` are trained once with each of ``seeds``. With ``controls``, simple
     methods stand beside, and models are asked after shuffled histories too; with ``ablate``, ``longshort`` is trained
     without each of its parts. With ``live``, every event after the test cut is asked about in order of time, and taken in;
-    then ``reading`` is ``online`` if nothing is said, else ``train-only``.
+    then ``reading`` is ``online`` if nothing is said, else ``train-only``. Miscalibration goes by the ``kinds`` of items that
+    the dataset names, else by the topics beside the first trained model that has some.
 
     Raises ``PenchantError`` for models that can't stand in one table: trained on another dataset, split or reading (they
     may know the answers), or chosen in more trials than others.
     """
-    reading = reading or ("online" if live else "train-only")
-    if reading not in READINGS:
-        raise PenchantError(f"there is no reading {reading!r}; the readings are {', '.join(READINGS)}")
+    reading = _reading(reading, live)
     cuts = evaluation.rolling_origin(log, folds) if split == evaluation.ROLLING else [evaluation.split(log, split)]
-    candidates = [_candidate(name, log, cuts[0], reading) for name in models]
+    candidates = _candidates(models, log, cuts[0], reading, ablate)
     # All that can be refused is refused before the first model trains.
     for cut in cuts:
         check_k(k, len(seq.occurring(cut.train).items))
         if live:
             stream(log, cut, live)
-    _check_budgets(candidates)
-    kinds = {candidate.kind for candidate in candidates}
-    if ablate and LongShort.name not in kinds:
-        raise PenchantError("--ablate takes longshort apart, and it isn't among the models; add it, or leave --ablate out")
-    simple = [name for name in _controls(log) if controls and name not in kinds]
+    simple = [name for name in _controls(log) if controls and name not in {candidate.kind for candidate in candidates}]
+    kinds = kinds or _topics_beside(models)
     measured = []
     for cut in cuts:
         trained, costs = _trained(candidates, cut, seeds, reading, ablate, progress)
@@ -167,16 +165,39 @@ def compare(
         if live:
             learned = None if reading == "train-only" else cut.before_test
             found = evaluation.measure_live(
-                trained, log, cut, live, learned, k=k, seen=seen, controls=others, progress=progress
+                trained, log, cut, live, learned, k=k, seen=seen, controls=others, kinds=kinds, progress=progress
             )
         else:
             found = evaluation.measure(
-                trained, cut, k=k, seen=seen, seed=seed, controls=others, shuffle=controls, progress=progress
+                trained, cut, k=k, seen=seen, seed=seed, controls=others, shuffle=controls, kinds=kinds, progress=progress
             )
         measured.append(found)
-    name = ", ".join([cuts[0].name if len(cuts) == 1 else f"{split}, {len(cuts)} folds", *([str(live)] if live else [])])
-    result = evaluation.summarise(measured, list(trained), split=name, k=k, seen=seen, reading=reading, seed=seed)
+    name, wholes = _called(cuts, live), _wholes(trained, candidates)
+    result = evaluation.summarise(
+        measured, list(trained), split=name, k=k, seen=seen, reading=reading, seed=seed, ablated=wholes
+    )
     return replace(result, costs=costs)
+
+
+def _called(cuts: Sequence[Split], live: Live | None) -> str:
+    """What was compared on, in words."""
+    name = cuts[0].name if len(cuts) == 1 else f"{evaluation.ROLLING}, {len(cuts)} folds"
+    return name + (f", {live}" if live else "")
+
+
+def _reading(reading: str | None, live: Live | None) -> str:
+    reading = reading or ("online" if live else "train-only")
+    if reading not in READINGS:
+        raise PenchantError(f"there is no reading {reading!r}; the readings are {', '.join(READINGS)}")
+    return reading
+
+
+def _topics_beside(models: Sequence[str]) -> Kinds | None:
+    """The topics that penchant interests found for the first of the models that have some, as kinds."""
+    for path in (name for name in models if topics.beside(name).exists()):
+        found = topics.load(topics.beside(path)).kinds
+        return replace(found, source=f"the {found.source} beside {path}")
+    return None
 
 
 @dataclass(frozen=True)
@@ -192,7 +213,9 @@ class _Candidate:
 
 
 def check_names(models: Sequence[str]) -> None:
-    """``PenchantError`` for what is neither a model's name nor a path, before data is read for it."""
+    """``PenchantError`` for what is neither a model's name nor a path, or is named twice, before data is read for it."""
+    if len(set(models)) < len(models):
+        raise PenchantError(f"{max(models, key=list(models).count)} is named twice; a table has one line for each model")
     for name in models:
         if name not in MODELS and not Path(name).exists():
             create(name)
@@ -223,7 +246,12 @@ def _candidate(name: str, log: Interactions, cut: Split, reading: str) -> _Candi
     return _Candidate(name, model.name, bool(fields(model.settings)), model, lineage.get("trials", 0), lineage.get("seconds"))
 
 
-def _check_budgets(candidates: Sequence[_Candidate]) -> None:
+def _candidates(models: Sequence[str], log: Interactions, cut: Split, reading: str, ablate: bool) -> list[_Candidate]:
+    """The models to compare; ``PenchantError`` where they can't be, or nothing is there to take apart."""
+    check_names(models)
+    candidates = [_candidate(name, log, cut, reading) for name in models]
+    if ablate and LongShort.name not in {candidate.kind for candidate in candidates}:
+        raise PenchantError("--ablate takes longshort apart, and it isn't among the models; add it, or leave --ablate out")
     tunable = [candidate for candidate in candidates if candidate.tunable]
     for one in tunable:
         if one.trials < max(candidate.trials for candidate in tunable):
@@ -232,6 +260,7 @@ def _check_budgets(candidates: Sequence[_Candidate]) -> None:
                 f"{most.name} was tuned in {most.trials:,} trials and {one.name} in {one.trials:,}: one table needs one tuning "
                 f"budget; tune {one.name} as long, or leave one of them out"
             )
+    return candidates
 
 
 def _trained(
@@ -261,6 +290,12 @@ def _trained(
     trials = {candidate.name: candidate.trials for candidate in candidates}
     costs = {name: cost(same[0], cut.test, seconds.get(name), trials.get(name, 0)) for name, same in trained.items()}
     return trained, costs
+
+
+def _wholes(trained: Mapping[str, Any], candidates: Sequence[_Candidate]) -> dict[str, str]:
+    """Of the models trained without a part, the whole one."""
+    names = {candidate.name for candidate in candidates}
+    return {name: name.rpartition(" without ")[0] for name in trained if name not in names}
 
 
 def _fitted(candidate: _Candidate, cut: Split, seeds: Sequence[int], progress: Progress) -> Iterator[Model]:

@@ -9,8 +9,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from penchant.data.catalog import describe_items, title
-from penchant.data.dataset import ITEMS, read, write_dataset
+from penchant.data.catalog import MOST_KINDS, describe_items, read_kinds, title
+from penchant.data.dataset import ITEMS, kinds, read, write_dataset
 from penchant.types import PenchantError
 
 Write = Callable[[str, str | bytes], Path]
@@ -116,3 +116,30 @@ def test_descriptions_leave_out_what_is_missing(described: Described, tmp_path: 
     found = describe_items(tmp_path / "out" / ITEMS)
     assert found == {"1": {"events": 2, "Name": "One"}, "2": {"events": 1}}
     assert [title(found[item]) for item in ("1", "2")] == ["One", ""]
+
+
+@pytest.mark.parametrize(
+    ("column", "values"),
+    [
+        ("genres", ["Film Noir|War", "War", "", None]),
+        ("Category", ["Film Noir; War", "War", "", None]),
+        ("class:token_seq", ["Noir War", "War", "", None]),
+        ("tags", ["a,b,a", "b", None, ""]),
+    ],
+)
+def test_kinds_of_items_are_read_however_they_are_parted(column: str, values: list[str | None], tmp_path: Path) -> None:
+    path = tmp_path / ITEMS
+    pl.DataFrame({"item_id": list("1234"), "events": [1] * 4, "title": list("abcd"), column: values}).write_parquet(path)
+    found = read_kinds(path)
+    assert found is not None
+    assert found.source == f"the items' column {column} (2 kinds)"
+    assert (found.items.ids, found.size, found.offsets.tolist()) == (tuple("1234"), 2, [0, 2, 3, 3, 3])
+    assert (found.kind.tolist(), found.share.tolist()) == ([0, 1, 1], [0.5, 0.5, 1])
+    assert kinds(tmp_path) is not None
+
+
+def test_columns_of_one_kind_or_of_too_many_are_no_kinds(tmp_path: Path) -> None:
+    path = tmp_path / ITEMS
+    ids = [str(n) for n in range(MOST_KINDS + 1)]
+    pl.DataFrame({"item_id": ids, "tags": ids, "category": "all", "brand": "x|y"}).write_parquet(path)
+    assert read_kinds(path) is None

@@ -254,3 +254,15 @@ def test_several_splits_make_one_evaluation_and_a_slice_each() -> None:
     by_split = {part.name: part for part in found.slices if part.family == "split"}
     assert [part.people for part in by_split.values()] == people
     assert by_split["rolling 2 of 2"].models["markov"]["ndcg@3"] == pytest.approx(alone[1].models["markov"]["ndcg@3"])
+
+
+def test_where_nobody_hits_anything_nobody_leads() -> None:
+    cut = leave_one_out(log_of([(f"u{u}", item, n) for u in range(5) for n, item in enumerate(("a", "b", "c", f"new{u}"))]))
+    found = evaluate({"popularity": create("popularity").fit(cut.train)}, cut, k=1)
+    assert found.findings() == ("no model has a target among its first 1 for anybody",)
+
+
+def test_the_report_says_that_validation_excludes_seen_items_where_they_are_kept(split: Split, popularity: Model) -> None:
+    stopped = "Training stopped, and weights of parts were chosen, by validation with seen items excluded."
+    assert evaluate({"popularity": popularity}, split, k=1, seen="keep").notes()[0] == stopped
+    assert stopped not in evaluate({"popularity": popularity}, split, k=1).notes()

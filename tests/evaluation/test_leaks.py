@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from penchant import sequences as seq
-from penchant.evaluation import leave_one_out, temporal
+from penchant.evaluation import held_out, leave_one_out, temporal
 from penchant.evaluation.leaks import check
 from penchant.testing import log_of
 from penchant.types import Cases, Content, Interactions, PenchantError, Sequences, Split
@@ -75,25 +75,55 @@ def test_a_target_before_the_cut_is_refused(cut: Split) -> None:
         check(replace(cut, cuts=(cut.cuts[0], int(cut.test.targets.timestamp.max()) + 1)))
 
 
-def with_measure(split: Split, values: np.ndarray) -> Split:
+def with_measure(split: Split, name: str, values: np.ndarray) -> Split:
     items = split.train.items
     nothing = np.zeros(0, np.int32)
     offsets = np.zeros(len(items) + 1, np.int64)
-    content = Content(items, offsets, nothing, nothing.astype(np.float32), 1, {"plays": values})
+    content = Content(items, offsets, nothing, nothing.astype(np.float32), 1, {name: values})
     return replace(split, train=replace(split.train, content=content))
 
 
-def test_a_feature_computed_over_the_whole_period_is_refused() -> None:
+@pytest.fixture(scope="module")
+def drifting() -> Interactions:
+    """What is popular changes, the first items early, the last ones late; and what is liked changes, at random."""
     chance = np.random.default_rng(0)
-    # What is popular changes: the first items early, the last ones late.
-    log = log_of([(f"u{u:02}", f"i{int(n / 3 + chance.integers(20)):02}", 100 * n + u) for u in range(40) for n in range(60)])
-    cut = temporal(log)
-    size = len(cut.train.items)
+    log = log_of([(f"u{u:02}", f"i{int(n / 3 + chance.integers(99)):03}", 100 * n + u) for u in range(90) for n in range(90)])
+    taste = chance.random((2, len(log.items)))
+    later = log.timestamp > np.quantile(log.timestamp, 0.9)
+    liked = chance.random(len(log)) < np.where(later, taste[1][log.item], taste[0][log.item])
+    return replace(
+        log, event_types=("seen", "liked"), event_type=liked.astype(np.int16), value=1 + 4 * liked.astype(np.float32)
+    )
+
+
+def means(log: Interactions, some: np.ndarray, of: np.ndarray) -> np.ndarray:
+    size = len(log.items)
+    return np.bincount(log.item[some], of[some], minlength=size) / np.maximum(np.bincount(log.item[some], minlength=size), 1)
+
+
+def test_a_feature_computed_over_the_whole_period_is_refused(drifting: Interactions) -> None:
+    cut = temporal(drifting)
+    size, chance = len(cut.train.items), np.random.default_rng(1)
     before = np.bincount(cut.before_test.item, minlength=size).astype(float)
-    whole = np.bincount(log.item, minlength=size).astype(float)
+    whole = np.bincount(drifting.item, minlength=size).astype(float)
     with pytest.raises(
-        PenchantError, match=r"column plays follows their events of the whole period .* leave it out of --content"
+        PenchantError, match=r"column fame follows the items' events of the whole period .* leave it out of --content"
     ):
-        check(with_measure(cut, whole))
-    for harmless in (before, chance.random(size), np.full(size, np.nan), np.ones(size)):
-        check(with_measure(cut, harmless))
+        check(with_measure(cut, "fame", whole))
+    for harmless in (before, chance.random(size), np.full(size, np.nan), np.ones(size), np.arange(size, dtype=float)):
+        check(with_measure(cut, "fame", harmless))
+    check(with_measure(cut, "page_count", chance.random(size)))
+
+
+def test_means_and_ratios_of_the_whole_period_are_refused_too(drifting: Interactions) -> None:
+    cut, everything = temporal(drifting), np.ones(len(drifting), bool)
+    early, liked = ~held_out(drifting, cut), (drifting.event_type == 1).astype(float)
+    with pytest.raises(PenchantError, match=r"column liking follows the items' share of (seen|liked) of the whole period"):
+        check(with_measure(cut, "liking", means(drifting, everything, liked)), drifting)
+    one_kind = replace(drifting, event_types=("seen",), event_type=np.zeros(len(drifting), np.int16))
+    plain = temporal(one_kind)
+    rating = means(drifting, everything, drifting.value)
+    with pytest.raises(PenchantError, match=r"column stars follows the items' mean value of the whole period"):
+        check(with_measure(plain, "stars", rating), one_kind)
+    check(with_measure(plain, "stars", means(drifting, early, drifting.value)), one_kind)
+    check(with_measure(cut, "liking", means(drifting, early, liked)), drifting)

@@ -34,6 +34,7 @@ def _evaluate(options: argparse.Namespace) -> None:
             controls=options.controls,
             ablate=options.ablate,
             live=_live(options),
+            kinds=dataset.kinds(options.dataset),
             progress=progress,
         )
     if options.out is not None:

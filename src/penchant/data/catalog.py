@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import narwhals as nw
+import numpy as np
 
 from penchant.data import dialects, engine
 from penchant.data.engine import Table
 from penchant.data.files import examine, find_fault, listed
-from penchant.types import PenchantError
+from penchant.types import Kinds, PenchantError, Vocabulary
 
+KINDS = ("genres", "genre", "categories", "category", "topics", "topic", "class", "subjects", "subject", "tags", "tag")
+"""What columns of kinds are called, the first choice first."""
+MOST_KINDS = 1000
+"""A column with more different ones holds ids or free words."""
+_PARTING = re.compile(r"[|,;]")
 TITLES = ("title", "name", "movie_title:token_seq", "movie_title")
 
 
@@ -83,6 +90,33 @@ def describe_items(path: Path) -> dict[str, dict[str, Any]]:
     """What ``items.parquet`` says of each item: ``{item_id: {column: value}}``, missing values left out."""
     rows = engine.collect(engine.read([path])).iter_rows(named=True)
     return {row.pop("item_id"): {c: v for c, v in row.items() if v not in (None, "")} for row in rows}
+
+
+def read_kinds(path: Path) -> Kinds | None:
+    """Of an ``items.parquet`` the kinds of items that its first column of such (``KINDS``) names; ``None`` where none does.
+
+    An item of several kinds belongs to each alike. They are parted by bars, commas or semicolons, or, where there are none in
+    the column, by spaces in a column that RecBole calls a sequence.
+    """
+    table = engine.collect(engine.read([path]))
+    called = {column.partition(":")[0].lower(): column for column in reversed(table.columns)}
+    for column in (called[name] for name in KINDS if name in called):
+        said = ["" if value is None else str(value) for value in table[column].to_list()]
+        between = _PARTING if any(map(_PARTING.search, said)) else re.compile(r"\s+" if column.endswith("seq") else "$")
+        sets = [list(dict.fromkeys(filter(None, map(str.strip, between.split(value))))) for value in said]
+        names = sorted({name for of_item in sets for name in of_item})
+        if not 1 < len(names) <= MOST_KINDS:
+            continue
+        codes = {name: code for code, name in enumerate(names)}
+        return Kinds(
+            Vocabulary(tuple(table["item_id"].to_list())),
+            np.concatenate([[0], np.cumsum([len(of_item) for of_item in sets])]).astype(np.int64),
+            np.array([codes[name] for of_item in sets for name in of_item], np.int32),
+            np.array([1 / len(of_item) for of_item in sets for _ in of_item], np.float32),
+            len(names),
+            f"the items' column {column} ({len(names):,} kinds)",
+        )
+    return None
 
 
 def title(description: Mapping[str, Any]) -> str:

@@ -20,13 +20,14 @@ import numpy as np
 
 from penchant import folders
 from penchant.data import catalog, dialects, engine, times
+from penchant.data.catalog import read_kinds
 from penchant.data.clean import NO_ID, Cleaner, PrepareConfig, frequent
 from penchant.data.content import read_content
 from penchant.data.engine import Frame, Table
 from penchant.data.features import FEATURES, add_features
 from penchant.data.files import EventFile, examine, find_fault, listed
 from penchant.data.quality import Quality
-from penchant.types import EVENT_COLUMNS, Array, Clock, Int, Interactions, PenchantError, Progress, Vocabulary, quiet
+from penchant.types import EVENT_COLUMNS, Array, Clock, Int, Interactions, Kinds, PenchantError, Progress, Vocabulary, quiet
 
 FORMAT = 1
 FILES = MANIFEST, INTERACTIONS, ITEMS = "manifest.json", "interactions.parquet", "items.parquet"
@@ -433,6 +434,11 @@ def measure(folder: str | Path, name: str) -> Array:
     """Such a column, or a feature, of any numbers, ``[m] float64``; NaN where there is none."""
     numbers = engine.collect(engine.read([Path(folder) / INTERACTIONS], [name]))[name]
     return np.asarray(numbers.cast(nw.Float64).to_numpy())
+
+
+def kinds(folder: str | Path) -> Kinds | None:
+    """The kinds of items (genres, categories, tags) that a dataset folder names; ``None`` where it doesn't."""
+    return read_kinds(Path(folder) / ITEMS)
 
 
 def load(folder: str | Path, content: Sequence[str] | None = None) -> Interactions:

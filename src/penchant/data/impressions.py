@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from penchant.binary import auc
-from penchant.data import dialects, engine, times
+from penchant.data import dialects, engine, hindsight, times
 from penchant.data.files import examine, listed
 from penchant.data.table import read_cells, read_labels
 from penchant.types import UNKNOWN, Array, Impressions, Int, Interactions, PenchantError, Text, Vocabulary, text
@@ -27,31 +27,6 @@ MOST_PLACES = 1000
 """Different values of a context column, at most: one with more is a measure or an id."""
 TELLING = 0.95
 """A context column that tells the label with such an AUC wasn't known before."""
-FOLLOWS = 4.0
-"""An item column whose ranks go with what happened later, beyond what had happened before, by so many standard errors leaks."""
-COUNTS = frozenset(
-    [
-        "cnt",
-        "count",
-        "counts",
-        "num",
-        "number",
-        "rate",
-        "ctr",
-        "total",
-        "sum",
-        "avg",
-        "mean",
-        "clicks",
-        "views",
-        "plays",
-        "likes",
-        "shares",
-    ]
-)
-"""Words in the name of a column that counts events."""
-STATISTIC_VALUES = 20
-"""A column of fewer different numbers is a kind, not a statistic."""
 
 
 @dataclass(frozen=True)
@@ -207,53 +182,31 @@ def _check_context(source: str, name: str, values: Text, labels: Mapping[str, In
 
 
 def check_items(path: Path, columns: Sequence[str], impressions: Impressions, cut: int) -> None:
-    """Refuse item columns that hold what was counted over the whole period: they wouldn't have been known then.
+    """Refuse item columns that hold what was computed over the whole period: they wouldn't have been known then.
 
-    A column of many numbers is one if its name says that it counts, or if its ranks go with how often each item was shown
-    from ``cut`` (microseconds) on, after what goes with how often it was shown before is taken away (partial rank correlation).
+    They are told by how often each item was shown before and after ``cut`` (microseconds), and by the mean of each label
+    then: see ``hindsight``.
     """
     table = engine.collect(engine.read([path]))
-    place = {item: code for code, item in enumerate(impressions.items.ids)}
-    codes = np.array([place.get(item, UNKNOWN) for item in table["item_id"].to_list()])
-    later = impressions.timestamp >= cut
-    shown = [np.bincount(impressions.item[some & (impressions.item >= 0)], minlength=len(place)) for some in (~later, later)]
-    known = codes >= 0
-    known[known] = (shown[0] + shown[1])[codes[known]] > 0
+    codes = impressions.items.codes(table["item_id"].to_list())
+    known = impressions.take(np.flatnonzero(impressions.item != UNKNOWN))
+    later, size = known.timestamp >= cut, len(impressions.items)
+    shown = (np.bincount(known.item[some], minlength=size) for some in (~later, later))
+    statistics = [hindsight.counted(*shown)]
+    statistics += [hindsight.averaged(f"mean {t}", v, known.item, later, size) for t, v in known.labels.items()]
     for column in columns:
         numbers = _numbers(table[column].to_list()) if column in table.columns else None
-        if numbers is None or len(np.unique(numbers)) < STATISTIC_VALUES:
+        if numbers is None:
             continue
-        if COUNTS & set(dialects.words(column)):
-            raise PenchantError(
-                f"{path}: column {column} counts events, by its name over the whole period: a leak, it wasn't known when "
-                "items were shown; leave it out of --content"
-            )
-        before, after, value = (_ranks(v[known]) for v in (shown[0][codes], shown[1][codes], numbers))
-        found = _partial(value, after, before) if known.sum() > STATISTIC_VALUES else 0.0
-        if found * np.sqrt(known.sum()) > FOLLOWS:
-            raise PenchantError(
-                f"{path}: column {column} goes with what happened after the time trained on (partial rank correlation "
-                f"{found:.2f} with later impressions): a leak, it counts what wasn't known then; leave it out of --content"
-            )
+        values = np.full(size + 1, np.nan)
+        values[codes] = numbers
+        if words := hindsight.gives_away(column, values[:size], statistics):
+            raise PenchantError(f"{path}: column {column} {words}: a leak; leave it out of --content")
 
 
 def _numbers(values: Sequence[Any]) -> Array | None:
-    """A column as numbers, 0 where missing; ``None`` where it holds words."""
+    """A column as numbers, NaN where missing; ``None`` where it holds words."""
     try:
-        return np.array([float(value) if value not in (None, "") else 0.0 for value in values])
+        return np.array([float(value) if value not in (None, "") else np.nan for value in values])
     except ValueError:
         return None
-
-
-def _ranks(values: Array) -> Array:
-    """Ranks, those of equals averaged."""
-    _, place, count = np.unique(values, return_inverse=True, return_counts=True)
-    ranks: Array = (np.cumsum(count) - (count - 1) / 2)[place]
-    return ranks
-
-
-def _partial(a: Array, b: Array, given: Array) -> float:
-    """Correlation of ``a`` and ``b`` after what goes with ``given`` is taken from both."""
-    r = np.corrcoef([a, b, given])
-    left = (1 - r[0, 2] ** 2) * (1 - r[1, 2] ** 2)
-    return float((r[0, 1] - r[0, 2] * r[1, 2]) / np.sqrt(left)) if left > 1e-12 else 0.0

@@ -1,6 +1,7 @@
 """Splits, evaluation, intervals: what a model is worth, and how sure of it one can be."""
 
 from penchant.evaluation.evaluate import Evaluation, evaluate, measure, summarise
+from penchant.evaluation.leaks import held_out
 from penchant.evaluation.progressive import Live, measure_live
 from penchant.evaluation.splits import (
     FOLDS,
@@ -8,7 +9,6 @@ from penchant.evaluation.splits import (
     SPLITS,
     by_session,
     event_by_event,
-    held_out,
     leave_one_out,
     rolling_origin,
     split,

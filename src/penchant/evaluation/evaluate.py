@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from penchant import metrics
 from penchant.evaluation import slices
@@ -18,11 +19,11 @@ from penchant.models.base import Model
 from penchant.models.blend import Blend
 from penchant.models.neural.model import NeuralModel
 from penchant.models.validation import Answers, ask
-from penchant.types import Array, Int, PenchantError, Progress, Sequences, Split, quiet
+from penchant.types import Array, Int, Kinds, PenchantError, Progress, Sequences, Split, quiet
 
 SEEN = ("exclude", "keep")
 PER_PERSON = (*metrics.METRICS, "novelty", "diversity", "repeat_ratio")
-"""Metrics with a value for each case, and so with an interval."""
+"""Metrics with a value for each case, and so with an interval: see ``per_person``."""
 OF_ALL_LISTS = ("coverage", "gini")
 IN_SLICES = ("recall", "ndcg")
 MAIN = ("recall", "hit", "ndcg", "mrr", "coverage")
@@ -61,11 +62,13 @@ class Evaluation:
     intervals: Mapping[str, Mapping[str, tuple[float, float]]]
     facts: Mapping[str, float]
     comparisons: tuple[Comparison, ...]
-    """Every two models by their ndcg."""
+    """Every two models by their ndcg, save those without a part."""
     simple: tuple[str, ...]
     """Models and controls that learn without gradients, in one go."""
     controls: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     """Simple methods that nobody asked for; their intervals are with the models'."""
+    ablations: tuple[Comparison, ...] = ()
+    """Each model beside itself without one of its parts, by ndcg."""
     shuffled: tuple[Comparison, ...] = ()
     """Each model beside itself asked after the same histories in another order."""
     seeds: Mapping[str, Mapping[str, tuple[float, ...]]] = field(default_factory=dict)
@@ -75,6 +78,8 @@ class Evaluation:
     """What models know of the events between training and test: see ``workflow.compare``."""
     alike: str = "people"
     """By what diversity tells items apart: see ``yardsticks``."""
+    kinds: str = ""
+    """What kinds of items miscalibration is measured by, in words; empty where none are known, and it isn't measured."""
     costs: Mapping[str, Cost] = field(default_factory=dict, compare=False)
     """What each model costs, where it was measured."""
 
@@ -84,14 +89,20 @@ class Evaluation:
         return {**self.models, **self.controls}
 
     @property
+    def rivals(self) -> tuple[str, ...]:
+        """Models and controls that are compared with each other: all that aren't another without a part."""
+        parts = {pair.second for pair in self.ablations}
+        return tuple(name for name in self.everyone if name not in parts)
+
+    @property
     def leader(self) -> str:
         """The model, or control, with the highest ndcg."""
-        return max(self.everyone, key=lambda name: self.everyone[name][f"ndcg@{self.k}"])
+        return max(self.rivals, key=self._ndcg)
 
     @property
     def close(self) -> tuple[str, ...]:
         """Models and controls whose difference to the leader is inside the noise."""
-        return tuple(name for name in self.everyone if name != self.leader and not self.distinct(name, self.leader))
+        return tuple(name for name in self.rivals if name != self.leader and not self.distinct(name, self.leader))
 
     def distinct(self, one: str, other: str) -> bool:
         """Whether the difference between two models is outside the noise."""
@@ -111,6 +122,7 @@ class Evaluation:
             "verdict": list(self.findings()),
             "too_close_to_the_leader": list(self.close),
             "comparisons": [asdict(pair) | {"interval": list(pair.interval)} for pair in self.comparisons],
+            "ablations": [asdict(pair) | {"interval": list(pair.interval)} for pair in self.ablations],
             "shuffled": [asdict(pair) | {"interval": list(pair.interval)} for pair in self.shuffled],
             "seeds": {name: {m: list(values) for m, values in found.items()} for name, found in self.seeds.items()},
             "slices": [
@@ -118,12 +130,29 @@ class Evaluation:
                 for part in self.slices
             ],
             "definitions": self.definitions(),
+            "notes": list(self.notes()),
             "costs": {name: asdict(cost) | {"curve": list(cost.curve)} for name, cost in self.costs.items()},
         }
 
     def definitions(self) -> dict[str, str]:
         """What each metric is, in words."""
         return {name: metrics.definition(name) for name in next(iter(self.models.values()))}
+
+    def notes(self) -> tuple[str, ...]:
+        """What holds for several metrics, in sentences: ties, unknown items, and what is known of items."""
+        alike = "their words" if self.alike == "words" else "the people who had them"
+        stopped = "Training stopped, and weights of parts were chosen, by validation with seen items excluded."
+        return (
+            *([stopped] if self.seen == "keep" else []),
+            "Ranks are among all items a model knows, less those a person already has where seen items are excluded.",
+            "Among equal scores a target stands at its expected place.",
+            "A target a model doesn't know is a miss.",
+            f"Diversity compares items by {alike}.",
+            f"Miscalibration goes by {self.kinds}."
+            if self.kinds
+            else "Miscalibration isn't shown: no column of the items names kinds (genres, categories, tags), and no model has "
+            "topics beside it (penchant interests finds them).",
+        )
 
     def to_markdown(self, names: Sequence[str] | None = None) -> str:
         """A table, one line a model, intervals in brackets; of some metrics, by default all."""
@@ -155,9 +184,9 @@ class Evaluation:
         )
 
     def findings(self) -> tuple[str, ...]:
-        """What was found, in sentences: first whether a simple method wins, then who leads, then whether order matters."""
-        simple = self._simple_wins()
-        return (*([simple] if simple else []), self._lead(), *([self._order()] if self.shuffled else []))
+        """What was found, in sentences: whether a simple method wins, who leads, what parts are worth, if order matters."""
+        found = (self._simple_wins(), self._lead(), self._parts(), self._order())
+        return tuple(sentence for sentence in found if sentence)
 
     def verdict(self) -> str:
         """The findings, in one line."""
@@ -167,20 +196,30 @@ class Evaluation:
         return self.everyone[name][f"ndcg@{self.k}"]
 
     def _lead(self) -> str:
+        if self._ndcg(self.leader) == 0:
+            return f"no model has a target among its first {self.k} for anybody"
         words = f"{self.leader} leads by ndcg@{self.k} ({self._ndcg(self.leader):.4f})"
         return words + (f"; too close to tell from it: {', '.join(self.close)}" if self.close else "")
 
     def _simple_wins(self) -> str:
         """A sentence where nothing that trains by gradients is ahead of everything simple beyond the noise."""
-        trained = [name for name in self.models if name not in self.simple]
-        if not trained or not self.simple:
+        simple = [name for name in self.rivals if name in self.simple]
+        trained = [name for name in self.rivals if name not in self.simple]
+        if not trained or not simple:
             return ""
-        best, method = max(trained, key=self._ndcg), max(self.simple, key=self._ndcg)
+        best, method = max(trained, key=self._ndcg), max(simple, key=self._ndcg)
         if not self.distinct(method, best):
             return f"a simple method is as good: {method} ({self._ndcg(method):.4f}) can't be told from {best}"
         if self._ndcg(method) > self._ndcg(best):
             return f"a simple method wins: {method} ({self._ndcg(method):.4f}) is ahead of {best} ({self._ndcg(best):.4f})"
         return ""
+
+    def _parts(self) -> str:
+        apart = [f"{pair.second} ({-pair.difference:+.4f})" for pair in self.ablations if pair.distinct]
+        others = [pair.second for pair in self.ablations if not pair.distinct]
+        words = [f"ndcg changes by taking a part away: {', '.join(apart)}"] if apart else []
+        words += [f"no change beyond the noise: {', '.join(others)}"] if others else []
+        return "; ".join(words)
 
     def _order(self) -> str:
         loss = {pair.first: f"{pair.first} (−{pair.difference:.4f})" for pair in self.shuffled}
@@ -198,7 +237,7 @@ class Evaluation:
 class Measured:
     """What models answered on one split, case by case; ``summarise`` makes one evaluation of one or several.
 
-    ``person[n]`` are codes of users; ``values[name][n, m]`` (``PER_PERSON``) are means over the seeds of a model,
+    ``person[n]`` are codes of users; ``values[name][n, m]`` (``per_person``) are means over the seeds of a model,
     ``by_seed[name][seeds, m]`` its means of each; ``of_lists[name][seeds, 2]`` (``OF_ALL_LISTS``); ``shuffled[name][n]``.
     A slice holds its places among the cases, how many targets it has, and ``values[name][c, 2]`` (``IN_SLICES``).
     """
@@ -212,6 +251,7 @@ class Measured:
     facts: Mapping[str, float]
     simple: tuple[str, ...]
     alike: str
+    kinds: str = ""
     shuffled: Mapping[str, Array] = field(default_factory=dict)
 
 
@@ -226,6 +266,7 @@ def evaluate(
     controls: Mapping[str, Model] | None = None,
     shuffle: bool = False,
     own_items: bool = False,
+    kinds: Kinds | None = None,
     progress: Progress = quiet,
 ) -> Evaluation:
     """Rank the full catalogue for every test case and score it.
@@ -234,7 +275,8 @@ def evaluate(
     has isn't recommended, and a repeat can't be hit) or ``keep``. A target outside a model's catalogue is a miss. ``seed``
     drives resampling alone, and ``reading`` is what the report says of the models. ``controls`` are simple methods to
     compare with; with ``shuffle``, models are asked after the same histories in another order too. With ``own_items`` each
-    may choose from a catalogue of its own, as an older model and a newer one do. Raises ``PenchantError`` where the
+    may choose from a catalogue of its own, as an older model and a newer one do. Where ``kinds`` of items are known, lists are
+    measured by miscalibration too. Raises ``PenchantError`` where the
     comparison wouldn't be fair: models with different catalogues otherwise, or a split that leaks.
     """
     measured = measure(
@@ -246,6 +288,7 @@ def evaluate(
         controls=controls,
         shuffle=shuffle,
         own_items=own_items,
+        kinds=kinds,
         progress=progress,
     )
     return summarise([measured], list(models), split=split.name, k=k, seen=seen, reading=reading, seed=seed)
@@ -261,6 +304,7 @@ def measure(
     controls: Mapping[str, Model] | None = None,
     shuffle: bool = False,
     own_items: bool = False,
+    kinds: Kinds | None = None,
     progress: Progress = quiet,
 ) -> Measured:
     """The answers of models on one split, scored case by case: see ``evaluate``."""
@@ -288,7 +332,7 @@ def measure(
     agreement = slices.agreement([same[0] for same in everyone.values()], cases)
     parts = slices.parts(questions, split.train, agreement)
     simple = [name for name, same in everyone.items() if not trains_by_gradients(same[0])]
-    measured = score(answers, questions, parts, split, k, simple)
+    measured = score(answers, questions, parts, split, k, simple, kinds)
     return replace(measured, shuffled=shuffled, facts=_facts(split))
 
 
@@ -299,14 +343,16 @@ def score(
     split: Split,
     k: int,
     simple: Sequence[str],
+    kinds: Kinds | None = None,
 ) -> Measured:
     """Score answers to questions on a split, case by case and slice by slice."""
-    yard = yardsticks(split.train)
+    yard = yardsticks(split.train, kinds)
+    mixtures = yard.mixtures(questions)
     places = {(part.family, part.name): _of_part(questions.case, part.of) for part in parts}
     values, by_seed, of_lists = {}, {}, {}
     in_slices: dict[tuple[str, str], dict[str, Array]] = {key: {} for key in places}
     for name, found in answers.items():
-        each = [_of_each_case(answer, yard, split, k) for answer in found]
+        each = [_of_each_case(answer, yard, mixtures, split, k) for answer in found]
         values[name] = np.mean(each, axis=0).astype(np.float32) if len(each) > 1 else each[0].astype(np.float32)
         by_seed[name] = np.stack([one.mean(axis=0) for one in each])
         sizes = [(answer.recommended, len(answer.items)) for answer in found]
@@ -326,15 +372,17 @@ def score(
         {},
         tuple(simple),
         yard.alike,
+        "" if kinds is None else kinds.source,
     )
 
 
-def _of_each_case(answer: Answers, yard: Yardsticks, split: Split, k: int) -> Array:
-    """``PER_PERSON`` metrics of each case, ``[n, m] float64``."""
+def _of_each_case(answer: Answers, yard: Yardsticks, mixtures: csr_array | None, split: Split, k: int) -> Array:
+    """``per_person`` metrics of each case, ``[n, m] float64``."""
+    lists = answer.items.translation(split.train.items)[answer.recommended]
     columns = {metric: answer.per_case(of, k) for metric, of in metrics.METRICS.items()}
-    columns |= yard.of_lists(answer.items.translation(split.train.items)[answer.recommended])
+    columns |= yard.of_lists(lists, mixtures)
     columns["repeat_ratio"] = answer.repeats
-    return np.stack([columns[metric] for metric in PER_PERSON], axis=1)
+    return np.stack([columns[metric] for metric in per_person(mixtures is not None)], axis=1)
 
 
 def summarise(
@@ -346,8 +394,13 @@ def summarise(
     seen: str,
     reading: str = "train-only",
     seed: int = 0,
+    ablated: Mapping[str, str] | None = None,
 ) -> Evaluation:
-    """One evaluation of what was measured on one or several splits of the same people; each of several is a slice too."""
+    """One evaluation of what was measured on one or several splits of the same people; each of several is a slice too.
+
+    ``ablated`` names models that are another without a part, and that one: they are compared with it alone.
+    """
+    parts = ablated or {}
     person = np.concatenate([one.person for one in measured])
     names = list(measured[0].values)
     values = {name: np.concatenate([one.values[name] for one in measured]) for name in names}
@@ -355,15 +408,18 @@ def summarise(
     by_seed = {name: np.tensordot(weight, np.stack([one.by_seed[name] for one in measured]), 1) for name in names}
     of_lists = {name: np.tensordot(weight, np.stack([one.of_lists[name] for one in measured]), 1) for name in names}
     per_seed = {name: np.concatenate([by_seed[name], of_lists[name]], axis=1) for name in names}
-    metric_names = [f"{metric}@{k}" for metric in (*PER_PERSON, *OF_ALL_LISTS)]
+    of_people = per_person(bool(measured[0].kinds))
+    metric_names = [f"{metric}@{k}" for metric in (*of_people, *OF_ALL_LISTS)]
     figures = {
         name: dict(zip(metric_names, [*values[name].mean(axis=0, dtype=np.float64), *of_lists[name].mean(axis=0)], strict=True))
         for name in names
     }
     figures = {name: {metric: float(value) for metric, value in found.items()} for name, found in figures.items()}
     ends = bootstrap(values, person, seed)
-    ndcg = PER_PERSON.index("ndcg")
-    shuffled = {name: np.concatenate([one.shuffled[name] for one in measured]) for name in measured[0].shuffled}
+    shuffled = {
+        name: np.concatenate([one.shuffled[name] for one in measured]) for name in measured[0].shuffled if name not in parts
+    }
+    among_all, with_parts, in_order = _tests(values, by_seed, shuffled, person, seed, parts)
     return Evaluation(
         split=split,
         k=k,
@@ -371,17 +427,11 @@ def summarise(
         reading=reading,
         models={name: figures[name] for name in models},
         controls={name: figures[name] for name in names if name not in models},
-        intervals={name: _ends(metric_names[: len(PER_PERSON)], *ends[name]) for name in names},
+        intervals={name: _ends(metric_names[: len(of_people)], *ends[name]) for name in names},
         facts=_pooled([one.facts for one in measured]),
-        comparisons=compare(
-            {name: values[name][:, ndcg] for name in names}, person, seed, {name: by_seed[name][:, ndcg] for name in names}
-        ),
-        shuffled=compare(
-            {**{name: values[name][:, ndcg] for name in shuffled}, **{f"{n} {SHUFFLED}": of for n, of in shuffled.items()}},
-            person,
-            seed,
-            pairs=[(name, f"{name} {SHUFFLED}") for name in shuffled],
-        ),
+        comparisons=among_all,
+        ablations=with_parts,
+        shuffled=in_order,
         seeds={
             name: {metric: tuple(per_seed[name][:, m].tolist()) for m, metric in enumerate(metric_names)}
             for name in names
@@ -390,6 +440,25 @@ def summarise(
         slices=tuple(_slices(measured, k)),
         simple=tuple(name for name in names if name in measured[0].simple),
         alike=measured[0].alike,
+        kinds=measured[0].kinds,
+    )
+
+
+def _tests(
+    values: Mapping[str, Array],
+    by_seed: Mapping[str, Array],
+    shuffled: Mapping[str, Array],
+    person: Int,
+    seed: int,
+    parts: Mapping[str, str],
+) -> tuple[tuple[Comparison, ...], tuple[Comparison, ...], tuple[Comparison, ...]]:
+    """Comparisons, ablations and shuffled ones, by ndcg: three families of tests, each corrected for its own number."""
+    each, seeds = ({name: of[:, PER_PERSON.index("ndcg")] for name, of in some.items()} for some in (values, by_seed))
+    turned = {f"{name} {SHUFFLED}": of for name, of in shuffled.items()}
+    return (
+        compare({name: of for name, of in each.items() if name not in parts}, person, seed, seeds),
+        compare(each, person, seed, seeds, pairs=[(whole, name) for name, whole in parts.items()]),
+        compare(each | turned, person, seed, pairs=[(name, f"{name} {SHUFFLED}") for name in shuffled]),
     )
 
 
@@ -413,8 +482,13 @@ def _slices(measured: Sequence[Measured], k: int) -> list[Slice]:
             values = np.concatenate([of_models[model] for _, _, of_models in some])
             models[model] = dict(zip(names, values.mean(axis=0).tolist(), strict=True))
             intervals[model] = _ends(names, *np.clip(normal_interval(values, person), 0, 1))
-        found.append(Slice(family, name, len(person), sum(targets for _, targets, _ in some), models, intervals))
+        found.append(Slice(family, name, len(np.unique(person)), sum(targets for _, targets, _ in some), models, intervals))
     return found
+
+
+def per_person(kinds: bool) -> tuple[str, ...]:
+    """Metrics with a value for each case; miscalibration among them where ``kinds`` of items are known."""
+    return (*PER_PERSON, "miscalibration") if kinds else PER_PERSON
 
 
 def check_seen(seen: str) -> None:

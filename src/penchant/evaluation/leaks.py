@@ -5,21 +5,17 @@ from __future__ import annotations
 import numpy as np
 
 from penchant import sequences as seq
-from penchant.metrics import average_ranks
-from penchant.types import Array, Cases, PenchantError, Sequences, Split
-
-SUSPECT = 0.5
-"""A measure of items whose rank correlation with their events is below this isn't one of their events."""
-MARGIN = 0.01
+from penchant.data.hindsight import Statistic, averaged, counted, gives_away
+from penchant.types import UNKNOWN, Array, Cases, Interactions, PenchantError, Sequences, Split
 
 
-def check(split: Split) -> Split:
+def check(split: Split, log: Interactions | None = None) -> Split:
     """The split itself; ``PenchantError`` says what in it tells the answers.
 
     A split may hold no target inside, or before the end of, the history it follows or the events that are trained on; by
-    time, no training event at or after the cut. And no column of numbers that models read (``Content.measures``) may follow
-    the items' events of the whole period more closely than those before the test: it would be a feature computed over the
-    whole period. (This finds counts and what goes with them; a mean over the whole period it can't tell from a taste.)
+    time, no training event at or after the cut. And no column of numbers that models read (``Content.measures``) may have been
+    computed over the whole period: how often items occur, the share of each kind of event in that, and (with the ``log`` the
+    split was cut from) the mean of their values. ``hindsight`` says how it is told.
     """
     for part, cases, known in (("validation", split.valid, split.train), ("test", split.test, split.before_test)):
         _check_order(split.name, part, cases)
@@ -30,8 +26,13 @@ def check(split: Split) -> Split:
             )
     if split.cuts is not None:
         _check_cuts(split, split.cuts)
-    _check_measures(split)
+    _check_measures(split, log)
     return split
+
+
+def held_out(log: Interactions, split: Split) -> Array:
+    """Which events of the log a split keeps back for its test part, ``[m] bool``: the last ones of each user."""
+    return seq.places(log) >= split.before_test.lengths[log.user]
 
 
 def _check_order(name: str, part: str, cases: Cases) -> None:
@@ -56,29 +57,35 @@ def _check_cuts(split: Split, cuts: tuple[int, int]) -> None:
             raise PenchantError(f"the {split.name} split leaks: {early:,} targets of the {part} part come before its cut")
 
 
-def _check_measures(split: Split) -> None:
+def _check_measures(split: Split, log: Interactions | None) -> None:
     content = split.train.content
     if content is None or not content.measures:
         return
     codes = split.train.items.translation(content.items)[:-1]
-    before = np.bincount(split.before_test.item, minlength=len(codes))
-    whole = before + np.bincount(split.test.target, minlength=len(codes))
+    statistics = _statistics(split, log)
     for column, values in content.measures.items():
-        measure = values[codes]
-        known = (codes >= 0) & np.isfinite(measure)
-        if known.sum() < 3:
-            continue
-        with_whole, with_before = (_rank_correlation(measure[known], counts[known]) for counts in (whole, before))
-        if with_whole > max(SUSPECT, with_before + MARGIN):
-            raise PenchantError(
-                f"the items' column {column} follows their events of the whole period (rank correlation {with_whole:.3f}) more "
-                f"closely than those before the test ({with_before:.3f}): it knows the answers; leave it out of --content"
-            )
+        if words := gives_away(column, np.where(codes == UNKNOWN, np.nan, values[codes]), statistics):
+            raise PenchantError(f"the items' column {column} {words}: it knows the answers; leave it out of --content")
 
 
-def _rank_correlation(a: Array, b: Array) -> float:
-    """Spearman's, without its sign; 0 where one has no order."""
-    return abs(float(np.corrcoef(average_ranks(a), average_ranks(b))[0, 1])) if np.ptp(a) and np.ptp(b) else 0.0
+def _statistics(split: Split, log: Interactions | None) -> list[Statistic]:
+    """What a column of numbers could have been computed from: events, the share of each kind, and their mean value."""
+    size = len(split.train.items)
+    if log is None:  # of the test part the targets tell
+        parts = (split.before_test, split.test.targets)
+        item, kind = (np.concatenate([getattr(part, name) for part in parts]) for name in ("item", "event_type"))
+        later = np.repeat([False, True], [len(part.item) for part in parts])
+    else:
+        item, kind, later = log.item, log.event_type, held_out(log, split)
+    found = [counted(*(np.bincount(item[some], minlength=size) for some in (~later, later)))]
+    kinds = split.train.event_types
+    found += [
+        averaged(f"share of {kinds[code]}", kind == code, item, later, size) for code in range(len(kinds)) if len(kinds) > 1
+    ]
+    if log is not None:
+        valued = np.isfinite(log.value)
+        found.append(averaged("mean value", log.value[valued], item[valued], later[valued], size))
+    return found
 
 
 def _behind(known: Sequences, targets: Sequences) -> Array:

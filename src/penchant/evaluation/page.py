@@ -21,8 +21,9 @@ COLOURS = 8
 """Colours in page.css; more models take them again."""
 METHODS = (
     "Intervals are 95%: of the models by bootstrap over people (1,000 resamples, percentiles), of slices by the normal "
-    "approximation. Differences are tested by randomisation, person by person (10,000 flips of signs), all pairs corrected by "
-    "Holm's method; where there are several seeds, a difference counts only if the ranges over seeds don't overlap either."
+    "approximation. Differences are tested by randomisation, person by person (10,000 flips of signs), all pairs of a table "
+    "corrected by Holm's method; where there are several seeds, a difference counts only if the ranges over seeds don't "
+    "overlap either. Shuffled histories are those that are asked about: no model is trained on shuffled ones."
 )
 
 Piece = Element | str
@@ -114,6 +115,8 @@ def _differences(result: Evaluation) -> Iterable[Element]:
     if mine:
         rest = tag("details", tag("summary", f"All other pairs ({len(others)})"), _pairs(others))
         yield _section(f"Differences in ndcg@{result.k}", _pairs(mine), *([rest] if others else []))
+    if result.ablations:
+        yield _section("What is each part worth? The same model, trained without it", _pairs(result.ablations))
     if result.shuffled:
         yield _section("Does order matter? The same histories, shuffled", _pairs(result.shuffled))
 
@@ -230,18 +233,7 @@ def _costs(result: Evaluation) -> Iterable[Element]:
 
 def _definitions(result: Evaluation) -> Element:
     pairs = [piece for name, words in result.definitions().items() for piece in (tag("dt", name), tag("dd", words))]
-    alike = "their words" if result.alike == "words" else "the people who had them"
-    return _section(
-        "Definitions",
-        tag("dl", *pairs),
-        tag(
-            "p",
-            "Ranks are among all items a model knows, less those a person already has where seen items are excluded. Among "
-            "equal scores a target stands at its expected place. A target a model doesn't know is a miss. "
-            f"Diversity here compares items by {alike}.",
-            class_="note",
-        ),
-    )
+    return _section("Definitions", tag("dl", *pairs), tag("p", " ".join(result.notes()), class_="note"))
 
 
 # Their pieces.

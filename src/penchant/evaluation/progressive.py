@@ -25,6 +25,7 @@ from penchant.types import (
     Float,
     Int,
     Interactions,
+    Kinds,
     Learning,
     PenchantError,
     Progress,
@@ -245,6 +246,7 @@ def asked(events: Stream, train: Sequences) -> Asked:
         np.arange(len(person)),
         histories.item[events.event],
         histories.event_type[events.event],
+        lambda rows: seq.until(seq.select(histories, events.person[rows]), events.known[rows]),
     )
 
 
@@ -268,6 +270,7 @@ def measure_live(
     k: int = 10,
     seen: str = "exclude",
     controls: Mapping[str, Model] | None = None,
+    kinds: Kinds | None = None,
     progress: Progress = quiet,
 ) -> Measured:
     """The answers of models to every event after the cut, scored one by one: see ``replay`` and ``evaluate``."""
@@ -283,7 +286,7 @@ def measure_live(
     questions = asked(events, split.train)
     parts = [*slices.parts(questions, split.train), *moments(events)]
     simple = [name for name, same in everyone.items() if not trains_by_gradients(same[0])]
-    measured = score(answers, questions, parts, split, k, simple)
+    measured = score(answers, questions, parts, split, k, simple, kinds)
     trained = np.bincount(split.train.item, minlength=len(split.train.items)) > 0
     facts = {
         "test_users": len(np.unique(questions.person)),

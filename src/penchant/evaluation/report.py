@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from penchant.evaluation.evaluate import Evaluation
 from penchant.evaluation.page import page
+from penchant.evaluation.significance import Comparison
 
 FILES = PAGE, VALUES, TABLE, METRICS, SLICES = "index.html", "report.json", "report.md", "metrics.csv", "slices.csv"
 
@@ -46,17 +47,20 @@ def _csv(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
     return out.getvalue()
 
 
+def _difference(pair: Comparison) -> str:
+    low, high = pair.interval
+    words = "" if pair.distinct else "inside the noise"
+    difference = f"{pair.difference:+.4f} | [{low:+.4f}, {high:+.4f}]"
+    return f"| {pair.first} − {pair.second} | {difference} | {pair.adjusted:.4f} | {words} |"
+
+
 def _markdown(result: Evaluation) -> str:
     lines = [*(f"- {sentence}" for sentence in result.findings()), "", result.conditions(), "", result.to_markdown(), ""]
     metric = f"ndcg@{result.k}"
-    if result.comparisons:
-        lines += [f"| difference in {metric} | | 95% interval | p (Holm) | |", "|---|---|---|---|---|"]
-        for pair in result.comparisons:
-            low, high = pair.interval
-            words = "" if pair.distinct else "inside the noise"
-            difference = f"{pair.difference:+.4f} | [{low:+.4f}, {high:+.4f}]"
-            lines.append(f"| {pair.first} − {pair.second} | {difference} | {pair.adjusted:.4f} | {words} |")
-        lines.append("")
+    for pairs in (result.comparisons, result.ablations):
+        if pairs:
+            lines += [f"| difference in {metric} | | 95% interval | p (Holm) | |", "|---|---|---|---|---|"]
+            lines += [_difference(pair) for pair in pairs] + [""]
     if result.slices:
         names = list(result.everyone)
         lines += [f"| {metric} by | people | {' | '.join(names)} |", "|---|---|" + "---|" * len(names)]
@@ -65,4 +69,5 @@ def _markdown(result: Evaluation) -> str:
             lines.append(f"| {part.family}: {part.name} | {part.people:,} | {cells} |")
         lines.append("")
     lines += [f"- **{name}**: {words}" for name, words in result.definitions().items()]
+    lines += ["", " ".join(result.notes())]
     return "\n".join(lines) + "\n"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,7 +33,8 @@ class Asked:
 
     ``person[n]`` are codes of users; ``length[n]`` tells how many events the history has, ``last[n]`` when its last was (any
     time where it has none), ``trained[n]`` whether the person has an event in the training part. ``case[t]`` (ascending),
-    ``target[t]`` and ``event_type[t]`` are of the targets, coded as the training part is.
+    ``target[t]`` and ``event_type[t]`` are of the targets, coded as the training part is. ``past(rows)`` are the histories of
+    some questions.
     """
 
     person: Int
@@ -44,6 +45,10 @@ class Asked:
     case: Int
     target: Int
     event_type: Int
+    past: Callable[[Int], Sequences]
+
+    def __len__(self) -> int:
+        return len(self.person)
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,7 @@ def asked(cases: Cases, train: Sequences) -> Asked:
         cases.case,
         cases.target,
         cases.targets.event_type,
+        lambda rows: seq.select(histories, rows),
     )
 
 

@@ -82,11 +82,6 @@ def event_by_event(log: Interactions, first_valid: int, first_test: int) -> Spli
     )
 
 
-def held_out(log: Interactions, split: Split) -> Array:
-    """Which events of the log a split keeps back for its test part, ``[m] bool``: the last ones of each user."""
-    return np.asarray(_places(log) >= split.before_test.lengths[log.user])
-
-
 SPLITS: Mapping[str, Callable[[Interactions], Split]] = {
     "temporal": temporal,
     "leave-one-out": leave_one_out,
@@ -113,7 +108,8 @@ def _last_of_each(name: str, log: Interactions, from_end: Int, asked: Array) -> 
             valid=_cases(log, train, asked & (from_end == 1), None),
             before_test=seq.histories(log, before_test),
             test=_cases(log, before_test, asked & (from_end == 0), None),
-        )
+        ),
+        log,
     )
 
 
@@ -137,7 +133,8 @@ def _by_time(name: str, log: Interactions, end: int) -> Split:
             before_test=seq.histories(log, before_test),
             test=_cases(log, before_test, test, first_test),
             cuts=(first_valid, first_test),
-        )
+        ),
+        log,
     )
 
 
@@ -162,7 +159,7 @@ def _cases(log: Interactions, history: Array, answer: Array, now: int | None) ->
 
 def _each(log: Interactions, asked: Array) -> Cases:
     """A case for each of the events ``asked[m] bool`` that isn't its user's first, or for an even choice of them."""
-    place = _places(log)
+    place = seq.places(log)
     events = np.flatnonzero(asked & (place > 0))
     _need(len(events) > 0, "none of the newest events is of a user with events before, so nobody can be asked about")
     events = events[np.unique(np.linspace(0, len(events) - 1, min(MOST_ASKED, len(events))).astype(np.int64))]
@@ -187,12 +184,6 @@ def _of_cases(log: Interactions, cases: Int, events: Int, counts: Int) -> Sequen
         content_hash=log.content_hash,
         content=log.content,
     )
-
-
-def _places(log: Interactions) -> Int:
-    """Each event's place in its user's history, from 0, ``[m] int64``."""
-    counts = np.bincount(log.user, minlength=len(log.users))
-    return np.asarray(np.arange(len(log)) - np.repeat(np.cumsum(counts) - counts, counts))
 
 
 def _need(holds: bool | np.bool_, otherwise: str) -> None:

@@ -15,7 +15,7 @@ from safetensors.numpy import load_file, save_file
 
 from penchant import folders
 from penchant.interests import words
-from penchant.types import UNKNOWN, Array, Float, Int, PenchantError, Vocabulary
+from penchant.types import UNKNOWN, Array, Float, Int, Kinds, PenchantError, Vocabulary
 
 FORMAT = 1
 FILES = ARRAYS, WORDS = "topics.safetensors", "topics.json"
@@ -142,6 +142,13 @@ class Topics:
     def nearest(self) -> Int:
         """The topic each item belongs to most, ``[V]``."""
         return np.asarray(self.membership.argmax(axis=1))
+
+    @property
+    def kinds(self) -> Kinds:
+        """The topics as kinds of items."""
+        item, kind = np.nonzero(self.membership)
+        offsets = np.searchsorted(item, np.arange(len(self.items) + 1))
+        return Kinds(self.items, offsets, kind, self.membership[item, kind], len(self), f"{len(self)} topics")
 
     def title(self, item_id: str) -> str:
         """The words an item is known by; its id where it has none."""
