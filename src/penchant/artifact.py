@@ -20,7 +20,8 @@ from penchant.types import PenchantError, Vocabulary
 
 FORMAT = 1
 FILES = CONFIG, WEIGHTS, ITEMS, LINEAGE = "config.json", "weights.safetensors", "items.parquet", "lineage.json"
-_KEYS = {"format", "model", "id", "settings", "items", "event_types", "sha256"}
+_KEYS = {"format": int, "model": str, "id": str, "settings": dict, "items": int, "event_types": list, "sha256": dict}
+HASHED = (WEIGHTS, ITEMS, LINEAGE)
 
 
 def save(model: Model, out: str | Path, lineage: Mapping[str, Any] | None = None) -> None:
@@ -44,7 +45,7 @@ def save(model: Model, out: str | Path, lineage: Mapping[str, Any] | None = None
             "settings": asdict(model.settings),
             "items": len(model.items),
             "event_types": model.event_types,
-            "sha256": {name: engine.file_hash(target / name) for name in (WEIGHTS, ITEMS, LINEAGE)},
+            "sha256": {name: engine.file_hash(target / name) for name in HASHED},
         }
         _write(target / CONFIG, config)
 
@@ -66,15 +67,20 @@ def load(folder: str | Path, kinds: Mapping[str, type[Model]] = SAVED) -> Model:
     if config["model"] not in kinds:
         raise PenchantError(f"{folder}: is a model of kind {config['model']!r}, which this Penchant doesn't have")
     kind = kinds[config["model"]]
-    model = kind(kind.settings_type.parse(config["settings"]))
-    items = engine.collect(engine.read([folder / ITEMS], ["item_id"]))
-    model.items = Vocabulary(tuple(items["item_id"].to_list()))
-    model.event_types = tuple(config["event_types"])
+    items = engine.collect(engine.read([folder / ITEMS], ["item_id"]), str(folder / ITEMS))
+    histories = read_lineage(folder).get("histories", {})
+    if len(items) != config["items"] or not isinstance(histories, dict):
+        raise PenchantError(f"{folder / CONFIG}: is damaged; copy the whole folder or train again")
     try:
+        model = kind(kind.settings_type.parse(config["settings"]))
+        model.items = Vocabulary(tuple(items["item_id"].to_list()))
+        model.event_types = tuple(config["event_types"])
         model.set_weights(load_file(folder / WEIGHTS))
     except SafetensorError as error:
         raise PenchantError(f"{folder / WEIGHTS}: can't be read: {error}") from error
-    model.set_histories(read_lineage(folder).get("histories", {}))
+    except PenchantError as error:
+        raise PenchantError(f"{folder}: {error}") from error
+    model.set_histories(histories)
     if model.id != config["id"]:
         raise PenchantError(
             f"{folder}: its files don't belong together (they make {model.id}, not {config['id']}); train again"
@@ -87,7 +93,8 @@ def read_config(folder: str | Path) -> dict[str, Any]:
     config = _read(Path(folder), CONFIG)
     if isinstance(config.get("format"), int) and config["format"] > FORMAT:
         raise PenchantError(f"{folder}: has format {config['format']}, this Penchant reads up to {FORMAT}; update Penchant")
-    if not config.keys() >= _KEYS:
+    whole = all(isinstance(config.get(key), kind) for key, kind in _KEYS.items())
+    if not whole or set(config["sha256"]) != set(HASHED):
         raise PenchantError(f"{Path(folder) / CONFIG}: is damaged; copy the whole folder or train again")
     return config
 

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from penchant.types import UNKNOWN, Float, Int, PenchantError, Ranking, Recommender, UserState
+from penchant.types import UNKNOWN, Float, Int, PenchantError, Progress, Ranking, Recommender, UserState, quiet
 
+LISTED = 10
+"""How long lists are where nothing is said."""
 BLOCK = 128
 """Columns whose maximum is taken at a time in search of the best,"""
 MANY = 8
@@ -53,6 +55,16 @@ def check_k(k: int, catalogue: int) -> None:
     """Raise ``PenchantError`` unless ``k`` items can be ranked."""
     if not 1 <= k <= catalogue:
         raise PenchantError(f"k is {k}, but must lie between 1 and {catalogue}, the number of items the model knows")
+
+
+def length(k: int | None, catalogue: int, progress: Progress = quiet) -> int:
+    """``k``, checked; where nothing is said ten, or all items of a small catalogue, with a remark."""
+    if k is None:
+        k = min(LISTED, catalogue)
+        if k < LISTED:
+            progress(f"the model knows {k} items, so lists have {k}", 0, 0)
+    check_k(k, catalogue)
+    return k
 
 
 def masked_scores(model: Recommender, state: UserState, now: Int, exclude: Excluded | None) -> Float:

@@ -23,7 +23,7 @@ from penchant.models import MODELS, create
 from penchant.models.base import Model
 from penchant.models.longshort import LongShort
 from penchant.models.validation import validate
-from penchant.ranking import check_k
+from penchant.ranking import length
 from penchant.types import Interactions, Kinds, Learning, PenchantError, Progress, Split, quiet
 
 READINGS = ("train-only", "online", "refit")
@@ -123,7 +123,7 @@ def compare(
     *,
     split: str | None = None,
     folds: int = evaluation.FOLDS,
-    k: int = 10,
+    k: int | None = None,
     seen: str = "exclude",
     reading: str | None = None,
     seed: int = 0,
@@ -136,7 +136,8 @@ def compare(
 ) -> Evaluation:
     """Evaluate models on one split of a dataset, or on each of a rolling origin's ``folds``.
 
-    ``models`` are names, trained here with their defaults, and paths of trained models. ``reading`` says what they know of
+    ``models`` are names, trained here with their defaults, and paths of trained models. Lists have ``k`` items (by default
+    ten, or all of a small catalogue). ``reading`` says what they know of
     the events between training and test: ``train-only``: nothing; ``online``: models that learn without gradients learn
     them, as they would when live; ``refit``: all learn again from training and validation parts together, with what
     validation chose. Models with a setting ``seed`` are trained once with each of ``seeds``. With ``controls``, simple
@@ -152,8 +153,8 @@ def compare(
     cuts = evaluation.rolling_origin(log, folds) if split == evaluation.ROLLING else [evaluation.split(log, split)]
     candidates = _candidates(models, log, cuts[0], reading, ablate)
     # All that can be refused is refused before the first model trains.
+    k = length(k, min(len(seq.occurring(cut.train).items) for cut in cuts), progress)
     for cut in cuts:
-        check_k(k, len(seq.occurring(cut.train).items))
         if live:
             stream(log, cut, live)
     simple = [name for name in _controls(log) if controls and name not in {candidate.kind for candidate in candidates}]

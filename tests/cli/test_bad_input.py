@@ -75,7 +75,7 @@ def refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Refused:
         (HEADER.encode() + f"é,x,{T}\n".encode() + f"é,x,{T}\n".encode("latin-1"), "log line 3, field user_id: byte 0xE9"),
         (HEADER + f"a,x,{T}\nb,y,{T}000\nc,z,{T}\n", "log line 3, field timestamp: is in milliseconds where most"),
         (HEADER + f"a,x,{T}\nb,y,2024-01-01\nc,z,{T}\n", "log line 3, field timestamp: is in dates where most"),
-        (HEADER + "a,x,yesterday\n", "log line 2, field timestamp: is no time"),
+        (HEADER + "a,x,yesterday\n", "log line 2, field timestamp: 'yesterday' is no time"),
         (HEADER + "a,x,-1\nb,x,0\nc,x,253402300799\n", "log: no event is left after cleaning (3 impossible_times of 3)"),
         (HEADER + "x" * 10_000_000 + f",x,{T}\n", "log line 2, field user_id: is longer than 1,024 characters; shorten the id"),
         ("x" * 10_000_000 + ",item_id,timestamp\n1,2,3\n", "log: no column for user_id among xxx"),
@@ -84,7 +84,7 @@ def refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Refused:
         (f"1::2::5::{T}\n1::2::5::{T}::6\n", "log line 2: has 5 fields where the first line has 4"),
         ('{"user_id": 1}\n{"user_id": \n', "log: no column for item_id"),
         ('{"user_id": 1, "item_id": 2, "timestamp": 3}\n{"user_id": \n', "log line 2: is not JSON"),
-        ("[1, 2]\n", "log: is one JSON array; write one object a line (JSON lines) instead"),
+        ("[1, 2]\n", "log: is one JSON array; write one object a line instead (JSON lines)"),
         ("Once upon a time, there was\na log. It had lines!\n" * 9, "log: no column for"),
         ("Once upon a time there was\na log. It had lines!\n" * 9, "log: reads like prose, not like an event log"),
         (HEADER + f"a,x,{T}\n" + HEADER + f"b,y,{T}\n", "log line 3: is the header again; remove the line"),
@@ -94,12 +94,12 @@ def refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Refused:
         (HEADER.replace(",", ";") + f"a,x,{T}\n", "log line 2, field item_id: is missing"),
         (gzip.compress(HEADER.encode() * 9999)[:-40], "log: the gzip data is damaged or cut short"),
         (gzip.compress(b""), "log: is empty"),
-        (b"PK\x03\x04" + b"x" * 99, "log: is a zip archive; unpack it first"),
-        (HEADER.encode("utf-16"), "log: is UTF-16; read it with --encoding utf-16"),
+        (b"PK\x03\x04" + b"x" * 99, "log: the zip data is damaged or cut short"),
+        (HEADER.encode("utf-16"), "log: has a header but no events"),
         (parquet(user_id=["a"], item_id=["x"], timestamp=[T])[:-9], "log: is damaged or cut short"),
         (parquet(user_id=[["a"]], item_id=["x"], timestamp=[T]), "log, field user_id: holds List(String)"),
         (parquet(user_id=["a"], item_id=["x"], timestamp=[True]), "log, field timestamp: holds Boolean"),
-        (parquet(user_id=["a"], item_id=["x"], timestamp=["soon"]), "log row 1, field timestamp: is no time"),
+        (parquet(user_id=["a"], item_id=["x"], timestamp=["soon"]), "log row 1, field timestamp: 'soon' is no time"),
         (parquet(user_id=[], item_id=[], timestamp=[]), "log: has no events"),
     ],
 )  # fmt: skip
@@ -112,7 +112,6 @@ def test_an_unknown_dialect_is_answered_with_the_mapping(write: Write, refused: 
     path = write("log.csv", f"eventTime,personId,contentId\n{T},a,x\n")
     sentence = refused(path)
     assert "--columns user_id=personId,item_id=contentId,timestamp=eventTime" in sentence
-    assert "movielens" in sentence
     mapping = sentence.partition("--columns ")[2].split(";")[0]
     assert main(["prepare", str(path), "--columns", mapping, "--out", str(tmp_path / "out")]) == 0
 
@@ -131,7 +130,7 @@ def test_an_unknown_dialect_is_answered_with_the_mapping(write: Write, refused: 
         (["--session-gap=-1"], "can't be negative"),
         (["--min-user-events", "0"], "bounds on the number of events must be at least 1"),
         (["--value", "inf"], "for a missing value a number"),
-        (["--time-unit", "weeks"], "invalid choice: 'weeks'"),
+        (["--time-unit", "weeks"], "'weeks' is not a unit of time; the units are s, ms"),
         (["--items", "nowhere"], "nowhere: no such file"),
         (["--polish"], "unrecognized arguments: --polish"),
     ],
@@ -142,7 +141,7 @@ def test_wrong_options_are_named(options: list[str], words: str, write: Write, r
 
 def test_files_that_arent_there_and_folders_are_named(refused: Refused, tmp_path: Path) -> None:
     assert refused(tmp_path / "nowhere") == f"{tmp_path / 'nowhere'}: no such file"
-    assert refused(tmp_path) == f"{tmp_path}: is a folder; name the event files in it"
+    assert refused(tmp_path) == f"{tmp_path}: is a folder; name the files in it"
 
 
 def test_where_nothing_can_be_written_is_named(write: Write, refused: Refused, tmp_path: Path) -> None:
@@ -206,8 +205,7 @@ def prepared(tmp_path: Path, *arguments: str | Path) -> list[tuple[object, ...]]
     ids=["crlf", "cr", "bom", "utf-16", "gzip", "json"],
 )
 def test_however_it_is_written_it_is_read_right(content: str | bytes, write: Write, tmp_path: Path) -> None:
-    encoding = ["--encoding", "utf-16"] if isinstance(content, bytes) and content[:2] == b"\xff\xfe" else []
-    assert prepared(tmp_path, write("log", content), *encoding) == PAIRS
+    assert prepared(tmp_path, write("log", content)) == PAIRS
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,7 @@ def test_columns_called_like_penchants_own_are_kept(described: Described) -> Non
 
 
 def test_an_item_described_twice_is_refused(described: Described) -> None:
-    with pytest.raises(PenchantError, match="items: item '7' has more than one row; keep one"):
+    with pytest.raises(PenchantError, match="items line 4, field item_id: '7' is described in line 2 already; keep one"):
         described("item_id,title\n7,a\n1,b\n7,c\n")
 
 
@@ -143,3 +143,20 @@ def test_columns_of_one_kind_or_of_too_many_are_no_kinds(tmp_path: Path) -> None
     ids = [str(n) for n in range(MOST_KINDS + 1)]
     pl.DataFrame({"item_id": ids, "tags": ids, "category": "all", "brand": "x|y"}).write_parquet(path)
     assert read_kinds(path) is None
+
+
+def test_rows_without_an_item_and_items_without_a_row_are_noted(write: Write, tmp_path: Path) -> None:
+    events = write("events.csv", f"user_id,item_id,timestamp\na,1,{T}\nb,2,{T}\na,3,{T}\n")
+    items = write("items.csv", "item_id,title\n1,One\n,Nothing\n ,Nothing\n")
+    notes = write_dataset(read(events, items=items), tmp_path / "out")["notes"]
+    assert [note.removeprefix(f"{items}") for note in notes] == [
+        ": 2 rows name no item and are left out",
+        " describes 1 of the 3 items that occur; are ids written alike there (007 and 7)?",
+    ]
+
+
+def test_what_is_no_table_of_items_is_refused(described: Described) -> None:
+    with pytest.raises(PenchantError, match="items: has no columns; write one item a line"):
+        described("the quick brown fox\njumps\n")
+    with pytest.raises(PenchantError, match="--item-columns: title isn't item_id"):
+        described("id,name\n1,One\n", item_columns={"item_id": "id", "title": "name"})

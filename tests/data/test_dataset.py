@@ -141,12 +141,21 @@ def test_movielens_without_header(content: str, write: Write, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    "content", ["2 b\n1 x y x\n", "2   b \r\n\r\n1 x  y x", b"\xef\xbb\xbf2 b\n1 x y x\n", gzip.compress(b"2 b\n1 x y x")]
+    "content",
+    ["2 7\n1 8 9 8\n", "2   7 \r\n\r\n1 8  9 8", b"\xef\xbb\xbf2 7\n1 8 9 8\n", gzip.compress(b"2 7\n1 8 9 8")],
 )
 def test_sequence_files_are_order_without_times(content: str | bytes, write: Write, tmp_path: Path) -> None:
     manifest = write_dataset(read(write("seq.txt", content)), tmp_path / "out")
-    assert rows(tmp_path / "out") == [("1", "x", 0), ("1", "y", 10**6), ("1", "x", 2 * 10**6), ("2", "b", 0)]
+    assert rows(tmp_path / "out") == [("1", "8", 0), ("1", "9", 10**6), ("1", "8", 2 * 10**6), ("2", "7", 0)]
     assert (manifest["clock"], manifest["dialect"]) == ("index", "sequence file")
+
+
+def test_sequences_of_words_are_said_to_be_so(write: Write, tmp_path: Path) -> None:
+    source = write("seq.txt", "ann bread milk\nbob milk tea\n")
+    with pytest.raises(PenchantError, match=r"reads like prose.*add --ordered"):
+        write_dataset(read(source), tmp_path / "out")
+    write_dataset(read(source, ordered=True), tmp_path / "out")
+    assert rows(tmp_path / "out", "user_id", "item_id") == [("ann", "bread"), ("ann", "milk"), ("bob", "milk"), ("bob", "tea")]
 
 
 def test_an_ordered_log_counts_instead_of_clocking(write: Write, tmp_path: Path) -> None:
@@ -440,7 +449,7 @@ def test_times_and_mere_order_dont_mix(write: Write, tmp_path: Path) -> None:
 def test_a_fault_in_the_second_source_names_it(write: Write, tmp_path: Path) -> None:
     with pytest.raises(PenchantError, match=r"b\.csv line 3, field timestamp: is missing"):
         write_dataset(read(write("a.csv", LOG), write("b.csv", HEADER + f"a,x,{T}\na,x\n")), tmp_path / "out")
-    with pytest.raises(PenchantError, match=r"c\.csv line 2, field timestamp: is no time"):
+    with pytest.raises(PenchantError, match=r"c\.csv line 2, field timestamp: 'soon' is no time"):
         write_dataset(read(write("a.csv", LOG), write("c.csv", HEADER + "a,x,soon\n")), tmp_path / "out")
 
 
@@ -520,11 +529,15 @@ def test_a_failed_preparation_leaves_what_was_there(write: Write, tmp_path: Path
     assert {p.name for p in tmp_path.iterdir()} == {"log.csv", "bad.csv", "out"}
 
 
-def test_reading_names_what_isnt_there(tmp_path: Path) -> None:
+def test_reading_names_what_isnt_there(write: Write, tmp_path: Path) -> None:
     with pytest.raises(PenchantError, match="nowhere: no such file"):
         read(tmp_path / "nowhere")
     with pytest.raises(PenchantError, match="nothing: no such file"):
-        read(tmp_path, items=tmp_path / "nothing")
+        read(write("log.csv", LOG), items=tmp_path / "nothing")
+    with pytest.raises(PenchantError, match="is a folder"):
+        read(tmp_path)
+    with pytest.raises(PenchantError, match="-: is a pipe"):
+        read("-")
     with pytest.raises(PenchantError, match="'weeks' is not a unit of time"):
         read(tmp_path, time_unit="weeks")
     with pytest.raises(PenchantError, match="no event log was named"):
@@ -596,7 +609,7 @@ def test_missing_event_types_may_stay_missing(write: Write, tmp_path: Path) -> N
 
 def test_a_log_without_header_whose_fourth_column_is_no_time_is_refused(write: Write, tmp_path: Path) -> None:
     source = write("log.csv", f"1,2,{T},3\n1,3,{T + 5},4\n")
-    with pytest.raises(PenchantError, match="its fourth column holds no times"):
+    with pytest.raises(PenchantError, match="--columns user_id=1,item_id=2,timestamp=3;"):
         prepare(read(source), tmp_path / "out")
     columns = {"user_id": "1", "item_id": "2", "timestamp": "3", "value": "4"}
     assert prepare(read(source, columns=columns)).value.tolist() == [3, 4]
@@ -644,3 +657,76 @@ def test_columns_of_0_and_1_mark_the_kinds_of_events(write: Write, tmp_path: Pat
     assert [less.items[item] for item in less.item] == ["b", "c"]
     with pytest.raises(PenchantError, match=r"no column 'hated' that marks the kind hate; it has user_id, "):
         prepare(read(source, kinds={"hate": "hated"}))
+
+
+@pytest.mark.parametrize("yes", ["1", "1.0", "true", "T", " Yes ", "y"])
+@pytest.mark.parametrize("no", ["0", "0.0", "False", "f", "NO", "n", ""])
+def test_marks_are_read_as_they_are_usually_spelt(yes: str, no: str, write: Write) -> None:
+    source = write("log.csv", f"user_id,item_id,timestamp,like\na,x,{T},{yes}\na,y,{T},{no}\na,z,{T},\n")
+    log = prepare(read(source, kinds={"like": "like"}))
+    assert [log.event_types[k] for k in log.event_type] == ["like", "event", "event"]
+
+
+def test_a_mark_that_is_neither_0_nor_1_is_refused_by_line_and_field(write: Write) -> None:
+    source = write("log.csv", f"user_id,item_id,timestamp,hate,likes\na,x,{T},0,1\na,y,{T},1,2\na,z,{T},maybe,\n")
+    with pytest.raises(PenchantError, match=r"log\.csv line 3, field likes: is neither 0 nor 1"):
+        prepare(read(source, kinds={"hate": "hate", "like": "likes"}))
+    with pytest.raises(PenchantError, match=r"log\.csv line 4, field hate: is neither"):
+        prepare(read(source, kinds={"hate": "hate"}))
+
+
+def test_a_person_called_nan_is_a_person_that_the_report_names_unless_the_word_is_said_to_mean_nobody(
+    write: Write, tmp_path: Path
+) -> None:
+    source = write("log.csv", HEADER + f"nan,x,{T}\nnan,y,{T}\nb,NULL,{T}\nb,x,{T}\n")
+    notes = write_dataset(read(source), tmp_path / "all")["notes"]
+    assert [note.split(";")[0] for note in notes] == ["the user 'nan' has 2 events", "the item 'NULL' has 1 events"]
+    assert all("--missing" in note for note in notes)
+    manifest = write_dataset(read(source, missing=["nan", "NULL"]), tmp_path / "less")
+    assert (manifest["dropped"]["missing"], manifest["notes"]) == (3, [])
+    assert rows(tmp_path / "less") == [("b", "x", T * 10**6)]
+
+
+def test_a_kind_to_leave_out_that_no_event_has_is_noted(write: Write, tmp_path: Path) -> None:
+    source = write("log.csv", f"user_id,item_id,timestamp,event_type\na,x,{T},view\na,y,{T},hate\n")
+    manifest = write_dataset(read(source), tmp_path / "out", PrepareConfig(without=("hate", "veiw")))
+    assert manifest["dropped"]["unwanted"] == 1
+    assert manifest["notes"] == ["no event is of the kind 'veiw', which is to leave; there are event, hate, view"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "content"),
+    [("Parquet", None), ("JSON lines", f'{{"user_id": "a", "item_id": "b", "timestamp": {T}}}\n')],
+)
+def test_files_that_name_their_columns_have_no_line_that_could_be_a_header(
+    kind: str, content: str | None, write: Write, tmp_path: Path
+) -> None:
+    source = tmp_path / "log"
+    if content is None:
+        pl.DataFrame({"user_id": ["a"], "item_id": ["b"], "timestamp": [T]}).write_parquet(source)
+    else:
+        source.write_text(content)
+    with pytest.raises(PenchantError, match=f"log: is {kind}, which names its columns itself; leave out --no-header"):
+        prepare(read(source, header=False))
+
+
+def test_objects_are_no_ids(write: Write) -> None:
+    source = write("log.jsonl", f'{{"user_id": {{"id": 1}}, "item_id": 2, "tags": ["a"], "timestamp": {T}}}\n')
+    with pytest.raises(PenchantError, match="field user_id: holds objects or arrays"):
+        prepare(read(source))
+
+
+def test_blanks_after_separators_are_no_part_of_names_and_ids(write: Write, tmp_path: Path) -> None:
+    write_dataset(read(write("log.csv", f"user_id, item_id, timestamp\na, x, {T}\n")), tmp_path / "out")
+    assert rows(tmp_path / "out") == [("a", "x", T * 10**6)]
+
+
+def test_between_semicolons_the_comma_is_that_of_decimals(write: Write) -> None:
+    log = prepare(read(write("log.csv", f"user_id;item_id;rating;timestamp\na;x;3,5;{T}\n")))
+    assert log.value.tolist() == [3.5]
+
+
+def test_whole_decimals_are_ids_without_their_noughts(tmp_path: Path) -> None:
+    frame = pl.DataFrame({"user_id": ["7", "8"], "item_id": ["1", "2"], "timestamp": [T, T]})
+    log = prepare(read(frame.with_columns(pl.col("user_id").cast(pl.Decimal(20, 2)))))
+    assert log.users.ids == ("7", "8")

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
+import io
+import lzma
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +16,14 @@ from penchant.data.files import EventFile, examine, find_fault, listed, shortene
 from penchant.types import PenchantError
 
 Write = Callable[[str, str | bytes], Path]
+
+
+def zipped(*names: str, text: bytes = b"user_id,item_id\n") -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for name in names:
+            archive.writestr(name, text)
+    return packed.getvalue()
 
 
 @pytest.fixture
@@ -37,7 +49,10 @@ Look = Callable[..., EventFile]
         ("196\t242\t3\t881250949\n", "delimited", "\t", ("1", "2", "3", "4")),
         ("1::1193::5::978300760\n", "double_colon", "::", ("1", "2", "3", "4")),
         ('{"u": 1}\n{"v": 2}\n', "jsonl", ",", ("u", "v")),
-        ("u1 a b c\n", "sequences", ",", ("user_id", "item_id")),
+        ("u1 a1 b2 c3\n", "sequences", ",", ("user_id", "item_id")),
+        ("1 20 1400000000\n2 21 1400000001\n", "delimited", " ", ("1", "2", "3")),
+        ("1 20 30\n2 21 31\n", "sequences", ",", ("user_id", "item_id")),
+        ("user_id, item_id\na, b\n", "delimited", ",", ("user_id", "item_id")),
         (b"PAR1....PAR1", "parquet", ",", ()),
     ],
 )
@@ -66,6 +81,25 @@ def test_gzip_and_byte_order_mark_are_taken_off(look: Look) -> None:
         assert file.path.read_bytes() == text[3:]
 
 
+@pytest.mark.parametrize("packed", [gzip.compress, bz2.compress, lzma.compress, lambda text: zipped("log.csv", text=text)])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-32"])
+def test_packed_files_are_unpacked_and_marked_encodings_read(look: Look, packed: Callable[..., bytes], encoding: str) -> None:
+    file = look(packed("user_id,item_id\né,b\n".encode(encoding)))
+    assert (file.columns, file.path.read_text(encoding="utf-8")) == (("user_id", "item_id"), "user_id,item_id\né,b\n")
+
+
+def test_the_columns_that_look_like_times_are_known_the_likeliest_first(look: Look) -> None:
+    assert look("1,1400000000,3,1400000000123\n2,1400000001,5,1400000000456\n").moments == ("4", "2")
+    assert look("u,i,when,at\na,b,1400000000,2014-05-13 16:53:20\n").moments == ("at", "when")
+    assert look("1\t2\tTue Apr 03 18:00:09 +0000 2012\n").moments == ("3",)
+    assert look("1::2::3::978300760\n").moments == ("4",)
+    assert look("1,20,3,4\n").moments == ()
+
+
+def test_a_header_may_hold_a_line_break(look: Look) -> None:
+    assert look('"user_id","what\nitem","at"\na,b,c\n').columns == ("user_id", "what\nitem", "at")
+
+
 def test_another_encoding_is_turned_into_utf8(look: Look) -> None:
     file = look("user_id,item_id\né,b\n".encode("latin-1"), encoding="latin-1")
     assert file.path.read_text(encoding="utf-8") == "user_id,item_id\né,b\n"
@@ -85,12 +119,20 @@ def test_a_header_of_any_length_is_seen_whole(look: Look) -> None:
         (gzip.compress(b""), "is empty"),
         (bytes(range(256)), "is a binary file"),
         (b"user_id,item_id\na,\x00\n", "zero byte at byte 18"),
-        (gzip.compress(gzip.compress(b"a,b\n")), "is a binary file"),
-        (b"PK\x03\x04rest", "a zip archive"),
-        (b"BZh91AY", "bzip2"),
-        (b"\xfd7zXZ\x00", "xz"),
+        (gzip.compress(gzip.compress(b"a,b\n")), "packed twice (gzip inside)"),
+        (b"PK\x03\x04rest", "the zip data is damaged or cut short"),
+        (zipped("a.csv", "b.csv"), "a zip archive of 2 files (a.csv, b.csv)"),
+        (b"BZh91AY", "the bzip2 data is damaged"),
+        (b"\xfd7zXZ\x00", "the xz data is damaged"),
         (b"\x28\xb5\x2f\xfd\x00", "Zstandard"),
-        ("a,b\n".encode("utf-16"), "--encoding utf-16"),
+        (b"%PDF-1.4\n", "a PDF document"),
+        (b"ARROW1\x00\x00", "Arrow (Feather)"),
+        (b"\x01\x99,\x02\x98\n" * 50, "is a binary file (control characters"),
+        ("a,b\n".encode("utf-16-le"), "--encoding utf-16-le"),
+        (b"<html> <body>Not found</body>\n</html>\n", "reads like prose"),
+        (b"# exported 2020\nuser_id,item_id\n", "reads like prose"),
+        (b'127.0.0.1 - - [10/Oct/2000:13:55:36 -0700] "GET /a.gif HTTP/1.0" 200 2326\n', "reads like prose"),
+        (b"it was the best of times\nit was the worst of times\n", "reads like prose"),
         (gzip.compress(b"a,b\n" * 10_000)[:-12], "cut short"),
         (b"\x1f\x8brest", "damaged or cut short"),
         (b"[1, 2]", "JSON lines"),
@@ -135,7 +177,7 @@ def test_missing_files_folders_and_encodings_are_refused(tmp_path: Path, write: 
         (b"u,i\na,b\nc,\xe9\n", "line 3, field i: byte 0xE9 isn't UTF-8"),
         (b"1::2\n1::\xe9\n", "line 2, field 2: byte 0xE9 isn't UTF-8"),
         (b'{"a": 1}\n{"a": "\xe9"}\n', "line 2: byte 0xE9 isn't UTF-8"),
-        (b"u1 a b\nu2 \xe9\n", "line 2: byte 0xE9 isn't UTF-8"),
+        (b"u1 a1 b1\nu2 i3\xe9\n", "line 2: byte 0xE9 isn't UTF-8"),
         (b"u,i\ra,b\rc,\xe9\r", "line 3, field i: byte 0xE9 isn't UTF-8"),
     ],
 )
@@ -151,7 +193,7 @@ def test_a_fault_is_found_by_line_and_field(look: Look, content: str | bytes, fa
         'u,i\na,6" to 9" record\n',
         "1::2\n\n3::4\n",
         '{"a": 1}\n\n{"b": "x\\ny"}\n',
-        "u1 a b\n\nu2\n",
+        "u1 a1 b1\n\nu2\n",
         "u,i\n" + "a" * 500_000 + ",b\n",
     ],
 )

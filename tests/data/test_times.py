@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -15,7 +16,7 @@ from penchant.types import PenchantError
 NOW = 1_700_000_000
 
 
-def read(values: Sequence[object], unit: times.TimeUnit | None = None) -> tuple[str, list[int | None], list[bool]]:
+def read(values: Sequence[object], unit: str | None = None) -> tuple[str, list[int | None], list[bool]]:
     """The unit told, the times in microseconds, and which of them were unreadable."""
     frame = engine.number_rows(engine.table({"timestamp": values}).lazy(), 0)
     unit = unit or times.tell_unit(frame, "log", lambda row: f"log line {row + 1}")
@@ -106,7 +107,7 @@ def test_iso_8601_agrees_with_python(moment: datetime, offset: int, between: str
 def test_what_is_no_time_is_refused_or_counted(text: str) -> None:
     with pytest.raises(PenchantError, match="is no time; write it as"):
         times.moment(text)
-    with pytest.raises(PenchantError, match="log line 1, field timestamp: is no time"):
+    with pytest.raises(PenchantError, match=r"log line 1, field timestamp: '.*' is no time; "):
         read([text])
     _, found, unreadable = read(["2024-05-31", text, "2024-06-01"])
     assert found[1] is None
@@ -155,3 +156,50 @@ def test_columns_of_moments_need_no_telling() -> None:
     moments = [datetime(2024, 1, 1, tzinfo=paris), datetime(2024, 1, 2, tzinfo=paris)]
     assert read(moments)[:2] == ("iso", [1704063600 * 10**6, 1704150000 * 10**6])
     assert read([datetime(2024, 1, 1).date()])[1] == [1704067200 * 10**6]
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("Tue Apr 03 18:00:09 +0000 2012", "2012-04-03T18:00:09+00:00"),
+        ("Tue Apr 03 18:00:09 +0200 2012", "2012-04-03T16:00:09+00:00"),
+        ("Tue, 03 Apr 2012 18:00:09 -0500", "2012-04-03T23:00:09+00:00"),
+        ("Tue, 03 Apr 2012 18:00:09 GMT", "2012-04-03T18:00:09+00:00"),
+        ("2012/04/03 18:00:09", "2012-04-03T18:00:09+00:00"),
+        ("20120403T180009Z", "2012-04-03T18:00:09+00:00"),
+    ],
+)
+def test_notations_with_one_meaning_are_read_without_asking(text: str, moment: str) -> None:
+    wanted = (datetime.fromisoformat(moment) - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+    unit, found, unreadable = read([text, "soon", text])
+    assert unit in times.NOTATIONS
+    assert (found, unreadable) == ([wanted, None, wanted], [False, True, False])
+    assert times.described(unit).startswith(f"dates written {unit}")
+
+
+@pytest.mark.parametrize(
+    ("text", "notation"),
+    [
+        ("31.05.2024 18:30", "%d.%m.%Y %H:%M"),
+        ("05/31/2024 06:30:00 PM", "%m/%d/%Y %I:%M:%S %p"),
+        ("31/05/2024", "%d/%m/%Y"),
+        ("5/31/24", "%m/%d/%y"),
+        ("May 31, 2024, 18:30", "%b %d, %Y, %H:%M"),
+    ],
+)
+def test_doubtful_notations_are_suggested_and_work_when_said(text: str, notation: str) -> None:
+    with pytest.raises(PenchantError, match="is no time; if it is written so, say --time-unit") as raised:
+        read([text])
+    assert shlex.split(str(raised.value).rpartition("--time-unit ")[2]) == [notation]
+    _, [found], _ = read([text], times.check_unit(notation))
+    assert found is not None
+    assert found // 86_400_000_000 == (datetime(2024, 5, 31) - datetime(1970, 1, 1)).days
+
+
+def test_a_notation_that_tells_no_moment_is_refused() -> None:
+    with pytest.raises(PenchantError, match="'%H' doesn't tell a moment"):
+        read(["18"], "%H")
+
+
+def test_blanks_around_numbers_are_no_part_of_them() -> None:
+    assert read([f" {NOW} ", f"{NOW}\t"]) == ("s", [NOW * 10**6] * 2, [False] * 2)

@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.markup import escape
 
-from penchant import candidates, classification, folders, workflow
+from penchant import candidates, classification, folders, ranking, workflow
 from penchant.cli import arguments, terminal
 from penchant.cli.arguments import Command
 from penchant.data import catalog, dataset, times
@@ -18,7 +18,6 @@ from penchant.interests.people import explained
 from penchant.models.neural.classifier import CELLS, ClassifierSettings
 from penchant.offline import recommend_users
 
-LISTED = 10
 PEOPLE_SHOWN = 20
 CANDIDATES_SHOWN = 100
 
@@ -30,11 +29,7 @@ def _recommend(options: argparse.Namespace) -> None:
     on_screen = not options.json and options.out is None
     with terminal.watching() as progress:
         model = workflow.load_for(options.model, log, progress)
-        k = options.k
-        if k is None:
-            k = min(LISTED, len(model.items))
-            if k < LISTED:
-                progress(f"the model knows {k} items, so lists have {k}", 0, 0)
+        k = ranking.length(options.k, len(model.items), progress)
         rows: Iterable[dict[str, Any]] = recommend_users(
             model,
             log,
@@ -79,7 +74,7 @@ def _recommend_arguments(made: argparse.ArgumentParser) -> None:
     made.add_argument("model", metavar="MODEL", help="a model folder that train wrote")
     made.add_argument("dataset", metavar="DIR", help="a dataset folder that prepare wrote")
     arguments.users_argument(made)
-    made.add_argument("--k", type=int, help=f"items for each (default {LISTED}, or all that the model knows)")
+    made.add_argument("--k", type=int, help=f"items for each (default {ranking.LISTED}, or all that the model knows)")
     made.add_argument("--now", metavar="TIME", help="the moment asked about, ISO 8601 (default: that of the last event)")
     made.add_argument("--explain", action="store_true", help="show the parts of each score, and the reason")
     arguments.language_argument(made)

@@ -78,6 +78,8 @@ def numbers(word: str) -> list[int]:
 
 def ids(word: str) -> list[str]:
     """Ids on one CSV line, so that an id with a comma can be quoted."""
+    if not word.strip():
+        raise argparse.ArgumentTypeError("no id is named")
     try:
         return next(csv.reader([word], strict=True))
     except csv.Error as error:

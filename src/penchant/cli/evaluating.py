@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.markup import escape
 
-from penchant import evaluation, workflow
+from penchant import evaluation, ranking, workflow
 from penchant.cli import arguments, terminal
 from penchant.cli.arguments import Command
 from penchant.data import dataset
@@ -69,7 +69,9 @@ def _evaluate_arguments(made: argparse.ArgumentParser) -> None:
         metavar="A,B",
         help="names (trained with defaults) and paths of trained models",
     )
-    made.add_argument("--k", type=int, default=10, help="length of the lists (default %(default)s)")
+    made.add_argument(
+        "--k", type=int, help=f"length of the lists (default {ranking.LISTED}, or all items of a small catalogue)"
+    )
     made.add_argument("--seed", type=int, default=0, help="of all resampling (default %(default)s)")
     made.add_argument(
         "--seeds",

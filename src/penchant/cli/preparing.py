@@ -73,6 +73,7 @@ def _prepare(options: argparse.Namespace) -> None:
         item_columns=options.item_columns,
         header=options.header,
         kinds=options.kinds,
+        missing=options.missing,
     )
     defaults = PrepareConfig()
     config = PrepareConfig(
@@ -99,7 +100,7 @@ def _prepare(options: argparse.Namespace) -> None:
 def _prepare_arguments(made: argparse.ArgumentParser) -> None:
     defaults = PrepareConfig()
     made.add_argument(
-        "events", nargs="+", metavar="EVENTS", help="CSV, TSV, Parquet, JSON lines or sequence files, gzipped or not"
+        "events", nargs="+", metavar="EVENTS", help="CSV, TSV, Parquet, JSON lines or sequence files, packed (gzip, …) or not"
     )
     made.add_argument("--out", required=True, metavar="DIR", help="dataset folder to write")
     arguments.force_argument(made)
@@ -115,12 +116,20 @@ def _prepare_arguments(made: argparse.ArgumentParser) -> None:
         metavar="hate=A,like=B",
         help="columns of 0 and 1 that mark kinds of events; of several the first",
     )
+    made.add_argument(
+        "--missing", type=arguments.words, default=[], metavar="WORD,WORD", help="words that stand for a missing user or item"
+    )
     made.add_argument("--ordered", action="store_true", help="the log has no times; its rows are in order")
     made.add_argument(
         "--no-header", dest="header", action="store_false", help="the first line is an event; columns are called 1, 2, …"
     )
     made.add_argument("--encoding", default="utf-8", metavar="NAME", help="of text files (default %(default)s)")
-    made.add_argument("--time-unit", choices=times.UNITS, help="what the times are, where their values mislead")
+    made.add_argument(
+        "--time-unit",
+        metavar="UNIT",
+        help=f"what the times are, where their values mislead: {', '.join(times.UNITS)}, or a notation like "
+        "'%%d.%%m.%%Y %%H:%%M'",
+    )
     made.add_argument(
         "--session-gap",
         type=arguments.minutes,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 
 from penchant.data import dialects, engine
 from penchant.data.engine import Table
-from penchant.data.files import examine, find_fault, listed
+from penchant.data.files import examine, find_fault, listed, shortened
 from penchant.types import Kinds, PenchantError, Vocabulary
 
 KINDS = ("genres", "genre", "categories", "category", "topics", "topic", "class", "subjects", "subject", "tags", "tag")
@@ -23,17 +24,31 @@ _PARTING = re.compile(r"[|,;]")
 TITLES = ("title", "name", "movie_title:token_seq", "movie_title")
 
 
-def read_items(source: Path, columns: Mapping[str, str], work: Path, encoding: str, called: str | None = None) -> Table:
+@dataclass(frozen=True)
+class Described:
+    """What an item file says: a row an item, and how many rows named none."""
+
+    source: Path
+    table: Table
+    nameless: int
+
+
+def read_items(source: Path, columns: Mapping[str, str], work: Path, encoding: str, called: str | None = None) -> Described:
     """Read an item file of any kind that events come in; ``item_id`` and the rest as text, one row an item.
 
     ``columns`` may map ``item_id``; otherwise what the log says (``called``), then a dialect's name for it is looked for.
     Raises ``PenchantError`` where no column names the item, or one item has two rows.
     """
-    file = examine(source, work, encoding)
+    file = examine(source, work, encoding, ordered=True)
+    if file.kind == "sequences":
+        raise PenchantError(
+            f"{source}: has no columns; write one item a line, its id and what is known of it (CSV, JSON lines)"
+        )
     frame = engine.scan(file)
     found = engine.columns(frame, str(source))
     if file.kind == "double_colon" and len(found) == 3:  # MovieLens: movies.dat
-        frame = frame.rename(dict(zip(found, ("item_id", "title", "genres"), strict=True)))
+        item = "item_id"
+        frame = frame.rename(dict(zip(found, (item, "title", "genres"), strict=True)))
     else:
         item = _item_column(source, found, columns, called)
         frame = frame.select(nw.col(item).alias("item_id"), *(nw.col(c).alias(_name(c, found)) for c in found if c != item))
@@ -42,23 +57,29 @@ def read_items(source: Path, columns: Mapping[str, str], work: Path, encoding: s
     fault = find_fault(file) if file.has_fields and engine.widths_differ(file) else None
     if fault:
         raise PenchantError(f"{source} {fault}")
-    frame = engine.as_ids(frame, ["item_id"])
-    table = engine.collect(frame.filter(nw.col("item_id").str.strip_chars() != "").sort("item_id"), str(source))
+    frame = engine.number_rows(engine.as_ids(frame, ["item_id"]), 0)
+    rows = engine.collect(frame.sort("item_id", "row"), str(source))
+    table = rows.filter(nw.col("item_id").str.strip_chars() != "")
     twice = table.filter(nw.col("item_id").is_duplicated())
     if len(twice):
-        raise PenchantError(f"{source}: item {twice['item_id'][0]!r} has more than one row; keep one")
-    return table
+        first, second = (file.place(row) for row in twice["row"][:2])
+        what = shortened(twice["item_id"][0])
+        raise PenchantError(f"{source} {second}, field {item}: {what!r} is described in {first} already; keep one")
+    return Described(source, table.drop("row"), len(rows) - len(table))
 
 
 def _name(column: str, found: list[str]) -> str:
     """What a column of the item file is called in the dataset: its own name, unless Penchant uses that for itself."""
     name = column
-    while name in ("item_id", "events", "item_id_right") or (name != column and name in found):
+    while name in ("item_id", "events", "item_id_right", "row") or (name != column and name in found):
         name = f"item_{name}"
     return name
 
 
 def _item_column(source: Path, found: list[str], columns: Mapping[str, str], called: str | None) -> str:
+    for name in columns:
+        if name != "item_id":
+            raise PenchantError(f"--item-columns: {name} isn't item_id; all other columns of {source} keep their names")
     if "item_id" in columns:
         if columns["item_id"] in found:
             return columns["item_id"]
@@ -75,11 +96,27 @@ def _item_column(source: Path, found: list[str], columns: Mapping[str, str], cal
     return column
 
 
-def merge(counts: Table, items: Table | None) -> Table:
+def notes(counts: Table, described: Described | None) -> list[str]:
+    """What to look at in the item file: rows without an item, and most items not in it."""
+    if described is None:
+        return []
+    found = []
+    if described.nameless:
+        found.append(f"{described.source}: {described.nameless:,} rows name no item and are left out")
+    known = len(counts.join(described.table.select("item_id"), on="item_id", how="semi"))
+    if 2 * known < len(counts):
+        found.append(
+            f"{described.source} describes {known:,} of the {len(counts):,} items that occur; are ids written alike there "
+            "(007 and 7)?"
+        )
+    return found
+
+
+def merge(counts: Table, described: Described | None) -> Table:
     """All items that occur or are described, in the order of ids, with ``events`` (0 if it never occurs)."""
-    if items is None:
+    if described is None:
         return counts
-    joined = counts.lazy().join(items.lazy(), on="item_id", how="full")
+    joined = counts.lazy().join(described.table.lazy(), on="item_id", how="full")
     joined = joined.with_columns(nw.coalesce(nw.col("item_id"), nw.col("item_id_right")), nw.col("events").fill_null(0)).drop(
         "item_id_right"
     )

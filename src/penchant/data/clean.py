@@ -14,6 +14,7 @@ import narwhals as nw
 
 from penchant.data import engine
 from penchant.data.engine import Frame, Table
+from penchant.data.files import listed
 from penchant.types import MICROSECONDS, Clock, PenchantError
 
 HOUR = 3600 * MICROSECONDS
@@ -85,6 +86,7 @@ class Cleaner:
         self.rows_in = 0
         self.dropped = dict.fromkeys((s for s in STEPS if s not in (*config.skip, "fill")), 0)
         self.filled = dict.fromkeys([] if "fill" in config.skip else config.fill, 0)
+        self._kinds: set[str] = set()
         timeless = ("impossible_times", "bots") if clock == "index" else ()
         self._finders = {step: find for step, find in FINDERS.items() if step not in timeless}
 
@@ -94,6 +96,8 @@ class Cleaner:
         ``events`` are in order and have the staged columns, their times in microseconds, ``row``, ``unreadable`` and ``_user``.
         """
         self.rows_in += len(events)
+        if self.config.without and "event_type" in events.columns:
+            self._kinds.update(events["event_type"].drop_nulls().unique().to_list())
         for step, find in self._finders.items():
             skipped = step in self.config.skip
             if skipped and step not in CANT_STAY:
@@ -105,6 +109,12 @@ class Cleaner:
                 self.dropped[step] += len(lost)
                 events = engine.without(events, lost)
         return self._fill(events)
+
+    def notes(self) -> list[str]:
+        """What to look at: kinds to leave out that no event has."""
+        kinds = self._kinds | {self.config.event_type}
+        absent = [word for word in self.config.without if word not in kinds]
+        return [f"no event is of the kind {word!r}, which is to leave; there are {listed(sorted(kinds))}" for word in absent]
 
     def _fill(self, events: Table) -> Table:
         present = {c: value for c, value in self.config.fill.items() if c in self.filled and c in events.columns}

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, cast
+from typing import Any
 
 import narwhals as nw
 import numpy as np
@@ -25,7 +25,7 @@ from penchant.data.clean import NO_ID, Cleaner, PrepareConfig, frequent
 from penchant.data.content import read_content
 from penchant.data.engine import Frame, Table
 from penchant.data.features import FEATURES, add_features
-from penchant.data.files import EventFile, examine, find_fault, listed
+from penchant.data.files import EventFile, check_file, examine, find_fault, listed
 from penchant.data.quality import Quality
 from penchant.types import EVENT_COLUMNS, Array, Clock, Int, Interactions, Kinds, PenchantError, Progress, Vocabulary, quiet
 
@@ -35,8 +35,9 @@ LONGEST_ID = 1024
 MOST_EVENT_TYPES = 10_000
 IDS = ("user_id", "item_id", "session_id", "event_id")
 SUSPECT = "_suspect"
-MARKED = ("1", "1.0", "true")
-WORKING = ("row", "unreadable", SUSPECT)
+UNCLEAR = "_unclear"
+MARKED, UNMARKED = ("1", "1.0", "true", "t", "yes", "y"), ("0", "0.0", "false", "f", "no", "n", "")
+WORKING = ("row", "unreadable", SUSPECT, UNCLEAR)
 RESERVED = (*EVENT_COLUMNS, *FEATURES, *WORKING)
 
 DERIVED_ID = nw.col("row").cast(nw.String).str.zfill(12)
@@ -55,11 +56,12 @@ class EventLog:
     columns: Mapping[str, str] = field(default_factory=dict)
     ordered: bool = False
     encoding: str = "utf-8"
-    time_unit: times.TimeUnit | None = None
+    time_unit: str | None = None
     items: Path | None = None
     item_columns: Mapping[str, str] = field(default_factory=dict)
     header: bool = True
     kinds: Mapping[str, str] = field(default_factory=dict)
+    missing: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ class Source:
     first_row: int
     rows: int
     frame: Frame
-    unit: times.TimeUnit
+    unit: str
 
 
 def read(
@@ -85,34 +87,37 @@ def read(
     item_columns: Mapping[str, str] | None = None,
     header: bool = True,
     kinds: Mapping[str, str] | None = None,
+    missing: Sequence[str] = (),
 ) -> EventLog:
-    """Name the sources of a log: paths (CSV, TSV, Parquet, JSON lines, sequence files, each gzipped or not) or dataframes.
+    """Name the sources of a log: paths (CSV, TSV, Parquet, JSON lines, sequence files, each packed or not) or dataframes.
 
     ``columns`` maps Penchant's names to the log's where it speaks no known dialect; ``ordered`` says that it has
-    order but no times; ``time_unit`` (one of ``s, ms, us, ns, iso, ymd, index``) overrules what the values tell; ``items``
-    is a file that describes items; without a ``header``, the columns of text files are called 1, 2, …; ``kinds`` maps kinds of
-    events to columns of 0 and 1 that mark them, of several the first (``{"hate": "is_hate", "like": "is_like"}``). Raises
+    order but no times; ``time_unit`` (one of ``s, ms, us, ns, iso, ymd, index``, or a notation like ``%d.%m.%Y %H:%M``)
+    overrules what the values tell; ``items`` is a file that describes items; without a ``header``, the columns of text files
+    are called 1, 2, …; ``kinds`` maps kinds of events to columns of 0 and 1 that mark them, of several the first
+    (``{"hate": "is_hate", "like": "is_like"}``); ``missing`` are words that stand for a missing user or item (``nan``). Raises
     ``PenchantError`` for a path that isn't there.
     """
-    if time_unit is not None and time_unit not in times.UNITS:
-        raise PenchantError(f"{time_unit!r} is not a unit of time; the units are {', '.join(times.UNITS)}")
+    if time_unit is not None:
+        times.check_unit(time_unit)
     if not sources:
         raise PenchantError("no event log was named")
     named = tuple(Path(s) if isinstance(s, str | Path) else s for s in sources)
     catalogue = None if items is None else Path(items)
     for path in (*named, catalogue):
-        if isinstance(path, Path) and not path.exists():
-            raise PenchantError(f"{path}: no such file")
+        if isinstance(path, Path):
+            check_file(path)
     return EventLog(
         named,
         dict(columns or {}),
         ordered,
         encoding,
-        cast("times.TimeUnit | None", time_unit),
+        time_unit,
         catalogue,
         dict(item_columns or {}),
         header,
         dict(kinds or {}),
+        tuple(missing),
     )
 
 
@@ -153,21 +158,24 @@ def write_dataset(
         engine.write_pieces(_finish(kept, quality, config, positions=clock == "index"), target / INTERACTIONS)
         if not quality.events:
             reasons = ", ".join(f"{count} {step}" for step, count in cleaner.dropped.items() if count)
-            raise PenchantError(f"{sources[0].name}: no event is left after cleaning ({reasons} of {cleaner.rows_in})")
+            cure = "; see --time-unit, --earliest and --latest" if cleaner.dropped.get("impossible_times") else ""
+            raise PenchantError(f"{sources[0].name}: no event is left after cleaning ({reasons} of {cleaner.rows_in}){cure}")
         if len(quality.event_types) > MOST_EVENT_TYPES:
             raise PenchantError(f"{sources[0].name}: has {len(quality.event_types):,} event types; that column holds ids")
-        engine.write_parquet(catalog.merge(quality.item_counts(), described).lazy(), target / ITEMS)
+        counts = quality.item_counts()
+        engine.write_parquet(catalog.merge(counts, described).lazy(), target / ITEMS)
         manifest = {
             "format": FORMAT,
             "sources": [{"name": s.name, "sha256": engine.file_hash(s.file.source) if s.file else None} for s in sources],
             "dialect": _said(_dialect_words(s.dialect) for s in sources),
             "clock": clock,
-            "times": _said(times.WORDS[s.unit] for s in sources),
+            "times": _said(times.described(s.unit) for s in sources),
             "config": asdict(config),
             "rows_in": cleaner.rows_in,
             "dropped": cleaner.dropped,
             "filled": cleaner.filled,
             "quality": quality.report(clock),
+            "notes": [*cleaner.notes(), *quality.notes(), *catalog.notes(counts, described)],
             "columns": {name: _schema(target / name) for name in (INTERACTIONS, ITEMS)},
             "sha256": {name: engine.file_hash(target / name) for name in (INTERACTIONS, ITEMS)},
         }
@@ -204,34 +212,42 @@ def _open(log: EventLog, work: Path) -> list[Source]:
 
 
 def _open_one(log: EventLog, given: Any, first_row: int, staged: Path) -> Source:
-    file = examine(given, staged.parent, log.encoding, header=log.header) if isinstance(given, Path) else None
+    file = (
+        examine(given, staged.parent, log.encoding, header=log.header, ordered=log.ordered) if isinstance(given, Path) else None
+    )
     name = str(given) if isinstance(given, Path) else f"the {type(given).__name__}"
     frame = engine.scan(file) if file else engine.from_native(given)
     found = engine.columns(frame, name)
     if file and file.kind == "sequences":
         mapped = dialects.Mapped(dialects.SEQUENCES, {"user_id": "user_id", "item_id": "item_id"})
     else:
-        mapped = dialects.resolve(name, found, log.columns, ordered=log.ordered)
+        header, moments = (file.has_header, file.moments) if file else (False, ())
+        mapped = dialects.resolve(name, found, log.columns, ordered=log.ordered, header=header, moments=moments)
     events = _penchant_columns(frame, found, mapped, file, name, first_row, _kind(name, found, mapped, log.kinds))
+    events = _without_words(events, log.missing)
     if file and file.kind != "parquet":
         events = engine.stage(file, events, staged)
 
     def where(row: int) -> str:
-        place = f"line {file.line(row - first_row)}" if file and file.kind != "parquet" else f"row {row - first_row + 1}"
-        return f"{name} {place}"
+        return f"{name} {file.place(row - first_row) if file else f'row {row - first_row + 1}'}"
 
     rows = _inspect(events, file, name, where, first_row)
+    if log.kinds:
+        _refuse_unclear(events, where)
     if file and file.has_header:
         _refuse_header(events, mapped, where)
-    unit: times.TimeUnit = "index"
+    unit = "index"
     if "timestamp" in mapped.columns:
         unit = log.time_unit or times.tell_unit(events, name, where)
-        if mapped.dialect == dialects.HEADLESS and unit == "index":
-            raise PenchantError(
-                f"{name}: has no header, and its fourth column holds no times, as it does in MovieLens; "
-                "say which column is which, for example --columns user_id=1,item_id=2,timestamp=3,value=4"
-            )
-    return Source(name, file, mapped, first_row, rows, events.drop(SUSPECT, strict=False), unit)
+    return Source(name, file, mapped, first_row, rows, events.drop(SUSPECT, UNCLEAR, strict=False), unit)
+
+
+def _without_words(events: Frame, missing: Sequence[str]) -> Frame:
+    """Events whose users and items called by one of the words that stand for nobody are null."""
+    if not missing:
+        return events
+    ids = {c: nw.col(c) for c in ("user_id", "item_id")}
+    return events.with_columns(nw.when(~value.is_in(missing)).then(value).alias(c) for c, value in ids.items())
 
 
 def _penchant_columns(
@@ -254,6 +270,8 @@ def _penchant_columns(
     for canonical, source in mapped.columns.items():
         if canonical == "event_type" and kind:
             continue
+        if file and source in file.nested:
+            raise PenchantError(f"{name}, field {source}: holds objects or arrays, which can't be the {canonical} of an event")
         if schema[source].is_nested() or (canonical == "timestamp" and schema[source] in (nw.Boolean, nw.Duration, nw.Time)):
             raise PenchantError(f"{name}, field {source}: holds {schema[source]}, which can't be the {canonical} of an event")
         value = nw.col(source)
@@ -276,26 +294,33 @@ def _penchant_columns(
     if checks:
         frame = frame.filter(~nw.col("_blank")).drop("_blank")
     frame = engine.as_ids(frame, [c for c in (*IDS, "event_type") if c in mapped.columns])
-    frame = engine.numbers(frame, [c for c in ("value", "dwell") if c in mapped.columns])
+    measures = [c for c in ("value", "dwell") if c in mapped.columns]
+    if file and file.separator == ";":  # where the comma is that of decimals
+        frame = frame.with_columns(nw.col(c).str.replace_all(",", ".", literal=True) for c in measures)
+    frame = engine.numbers(frame, measures)
     if mapped.columns.get("dwell", "").endswith("_ms"):
         frame = frame.with_columns(nw.col("dwell") / 1000)
     return frame
 
 
 def _kind(name: str, found: Sequence[str], mapped: dialects.Mapped, kinds: Mapping[str, str]) -> list[nw.Expr]:
-    """The kind that the first marked column of 0 and 1 says, else what the log says itself; empty without ``kinds``."""
+    """The kind that the first marked column of 0 and 1 says, else what the log says itself; empty without ``kinds``.
+
+    Beside it ``_unclear`` names the column whose value is neither.
+    """
     if not kinds:
         return []
-    kind: nw.Expr = nw.lit(None, nw.String)
+    kind, unclear = nw.lit(None, nw.String), nw.lit(None, nw.String)
     if "event_type" in mapped.columns:
         own = nw.col(mapped.columns["event_type"]).cast(nw.String)
         kind = nw.when(own.str.strip_chars() != "").then(own)
     for word, column in reversed(list(kinds.items())):
         if column not in found:
             raise PenchantError(f"{name}: has no column {column!r} that marks the kind {word}; it has {listed(found)}")
-        marked = nw.col(column).cast(nw.String).str.to_lowercase().is_in(MARKED)
-        kind = nw.when(marked).then(nw.lit(word)).otherwise(kind)
-    return [kind.alias("event_type")]
+        mark = nw.col(column).cast(nw.String).str.strip_chars().str.to_lowercase()
+        kind = nw.when(mark.is_in(MARKED)).then(nw.lit(word)).otherwise(kind)
+        unclear = nw.when(~mark.is_in((*MARKED, *UNMARKED))).then(nw.lit(column)).otherwise(unclear)
+    return [kind.alias("event_type"), unclear.alias(UNCLEAR)]
 
 
 def _context_name(column: str, found: Sequence[str]) -> str:
@@ -327,6 +352,14 @@ def _inspect(events: Frame, file: EventFile | None, name: str, where: Callable[[
                 f"{where(found[column])}, field {column}: is longer than {LONGEST_ID:,} characters; shorten the id"
             )
     return int(found["rows"])
+
+
+def _refuse_unclear(events: Frame, where: Callable[[int], str]) -> None:
+    """Refuse a mark that is neither 0 nor 1, in one of the usual spellings."""
+    first = nw.col("row") == nw.col("row").min()
+    found = engine.collect(events.filter(~nw.col(UNCLEAR).is_null()).filter(first).select("row", UNCLEAR))
+    for row, column in found.iter_rows():
+        raise PenchantError(f"{where(row)}, field {column}: is neither 0 nor 1, so it marks no kind of event; see --kinds")
 
 
 def _refuse_header(events: Frame, mapped: dialects.Mapped, where: Callable[[int], str]) -> None:

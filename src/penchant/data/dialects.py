@@ -6,10 +6,11 @@ A dialect is one line of ``DIALECTS``. A log in no known dialect needs ``--colum
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from penchant.data.files import listed
+from penchant.data.files import listed, shortened
 from penchant.types import PenchantError
 
 
@@ -53,6 +54,11 @@ DIALECTS = (
             "session_id": "session_id:token",
         },
     ),
+    Dialect("amazon", {"user_id": "reviewerID", "item_id": "asin", "value": "overall", "timestamp": "unixReviewTime"}),
+    Dialect("amazon 2023", {"user_id": "user_id", "item_id": "parent_asin", "value": "rating", "timestamp": "timestamp"}),
+    Dialect("retailrocket", {"user_id": "visitorid", "item_id": "itemid", "timestamp": "timestamp", "event_type": "event"}),
+    Dialect("otto", {"user_id": "session", "session_id": "session", "item_id": "aid", "timestamp": "ts", "event_type": "type"}),
+    Dialect("yelp", {"user_id": "user_id", "item_id": "business_id", "timestamp": "date", "value": "stars"}),
     Dialect("kuairand", {"user_id": "user_id", "item_id": "video_id", "timestamp": "time_ms"}),
     Dialect("movielens", {"user_id": "userId", "item_id": "movieId", "value": "rating", "timestamp": "timestamp"}),
     Dialect(HEADLESS, {"user_id": "1", "item_id": "2", "value": "3", "timestamp": "4"}),
@@ -65,12 +71,12 @@ OPTIONAL = ("event_type", "value", "session_id", "event_id", "dwell")
 # optional columns of a log whose dialect is known.
 HINTS: Mapping[str, tuple[str, ...]] = {
     "user_id": (
-        *("user", "uid", "u", "person", "customer", "member", "visitor", "account", "reader", "client", "session"),
-        *("viewer", "listener", "buyer", "profile", "subscriber"),
+        *("user", "uid", "u", "person", "customer", "member", "visitor", "account", "reader", "client"),
+        *("viewer", "listener", "buyer", "profile", "subscriber", "reviewer", "author", "session", "order", "basket"),
     ),
     "item_id": (
         *("item", "iid", "i", "product", "content", "movie", "song", "track", "video", "book", "article", "asin"),
-        *("sku", "url", "isbn", "business", "news", "post", "listing", "object"),
+        *("sku", "url", "isbn", "business", "news", "post", "listing", "object", "aid", "artist", "venue", "place", "game"),
     ),
     "timestamp": ("timestamp", "ts", "time", "t", "datetime", "date", "unix", "when", "created", "at", "epoch"),
     "event_type": ("event_type", "type", "action", "behavior", "behaviour", "feedbacktype", "event"),
@@ -89,22 +95,37 @@ class Mapped:
     columns: Mapping[str, str]
 
 
-def resolve(source: str, found: Sequence[str], given: Mapping[str, str], *, ordered: bool) -> Mapped:
+def resolve(
+    source: str,
+    found: Sequence[str],
+    given: Mapping[str, str],
+    *,
+    ordered: bool,
+    header: bool = False,
+    moments: Sequence[str] = (),
+) -> Mapped:
     """Map a log's columns ``found`` to Penchant's, by the user's ``given`` mapping or a known dialect.
 
-    With ``ordered``, rows are in order and no time column is needed. Raises ``PenchantError`` naming
-    ``source``, the columns found, and a suggested ``--columns`` where the mapping isn't known.
+    With ``ordered``, rows are in order and no time column is needed; ``header`` says that a line of text was taken for the
+    columns' names; ``moments`` are the columns whose values look like times, the likeliest first. Raises
+    ``PenchantError`` naming ``source``, the columns found, and a suggested ``--columns`` where the mapping isn't known.
     """
     required = [c for c in REQUIRED if not (ordered and c == "timestamp")]
     _check_given(source, found, given)
-    name, columns = _recognise(found, given)
+    name, columns = _recognise(found, given, moments)
     if given:
         name = f"{name}, partly given" if set(columns) - set(given) else "given"
     if ordered and "timestamp" not in given:
         columns.pop("timestamp", None)
     missing = [c for c in required if c not in columns]
     if missing:
-        raise PenchantError(_unknown(source, found, columns, missing, required))
+        hints = ["if it has no times and its rows are in order, add --ordered"] if "timestamp" in missing else []
+        hints += ["if the first line is no header but an event, add --no-header"] if header else []
+        suggestion = _suggestion(found, columns, missing, required, moments)
+        raise PenchantError(
+            f"{source}: no column for {' and '.join(missing)} among {listed(found)}; "
+            + "; ".join([f"say which is which, for example --columns {suggestion}", *hints])
+        )
     taken = set(columns.values())
     for canonical in OPTIONAL:
         if canonical not in columns:
@@ -123,10 +144,11 @@ def _check_given(source: str, found: Sequence[str], given: Mapping[str, str]) ->
             raise PenchantError(f"{source}: has no column {column!r} for {canonical}; it has {listed(found)}")
 
 
-def _recognise(found: Sequence[str], given: Mapping[str, str]) -> tuple[str, dict[str, str]]:
+def _recognise(found: Sequence[str], given: Mapping[str, str], moments: Sequence[str]) -> tuple[str, dict[str, str]]:
     """The dialect that explains most columns beside the given ones; spelt exactly counts before differing in case.
 
-    Returns its name and all columns known so. A dialect that explains both user and item goes before one that doesn't.
+    Returns its name and all columns known so. A dialect that explains both user and item goes before one that doesn't;
+    one without header is told by its fourth column, which holds times.
     """
     best: tuple[str, dict[str, str]] = ("", dict(given))
 
@@ -136,7 +158,7 @@ def _recognise(found: Sequence[str], given: Mapping[str, str]) -> tuple[str, dic
     for fold in (str, str.lower):
         spelt = {fold(column): column for column in reversed(found) if column not in given.values()}
         for dialect in DIALECTS:
-            if "1" in dialect.columns.values() and list(found) != ["1", "2", "3", "4"]:
+            if dialect.name == HEADLESS and (list(found) != ["1", "2", "3", "4"] or "4" not in moments):
                 continue
             columns = {c: spelt[fold(s)] for c, s in dialect.columns.items() if fold(s) in spelt} | dict(given)
             if explained(columns) > explained(best[1]):
@@ -151,18 +173,23 @@ def _plain(column: str) -> str:
 
 
 def words(column: str) -> list[str]:
-    """``personId`` → ``person, id``; ``song_id`` → ``song, id``."""
-    return re.findall(r"[a-z]+|[A-Z]+(?![a-z])|[A-Z][a-z]*|\d+", column.split(":")[0].replace("_", " "))
+    """``personId`` → ``person, id``; ``song_id`` → ``song, id``; ``visitorid`` → ``visitor, id``."""
+    parts = re.findall(r"[a-z]+|[A-Z]+(?![a-z])|[A-Z][a-z]*|\d+", column.split(":")[0].replace("_", " "))
+    return [word for part in parts for word in re.fullmatch(r"(\w+?)(id)?", part, re.IGNORECASE).groups() if word]  # type: ignore[union-attr]
 
 
-def guess(found: Sequence[str], wanted: Sequence[str]) -> dict[str, str]:
-    """The likeliest column for each wanted one, judged by names alone; those without a likely one are left out.
+def guess(found: Sequence[str], wanted: Sequence[str], moments: Sequence[str] = ()) -> dict[str, str]:
+    """The likeliest column for each wanted one, judged by names, and times by their values where ``moments`` tells them;
+    those without a likely one are left out.
 
     Columns without names (1, 2, …) are taken in the usual order.
     """
-    if list(found) == [str(number) for number in range(1, len(found) + 1)]:
-        return dict(zip(wanted, found, strict=False))
     chosen: dict[str, str] = {}
+    if list(found) == [str(number) for number in range(1, len(found) + 1)]:
+        if "timestamp" in wanted and moments:
+            chosen["timestamp"] = moments[0]
+        free = [c for c in found if c not in chosen.values()]
+        return dict(zip([c for c in wanted if c not in chosen], free, strict=False)) | chosen
     for canonical in wanted:
         hints = HINTS[canonical]
 
@@ -174,20 +201,16 @@ def guess(found: Sequence[str], wanted: Sequence[str]) -> dict[str, str]:
         best = min(candidates, key=likeness, default=None)
         if best is not None and likeness(best) < len(hints):
             chosen[canonical] = best
+        elif canonical == "timestamp" and moments:
+            chosen[canonical] = moments[0]
     return chosen
 
 
-def _unknown(
-    source: str, found: Sequence[str], known: Mapping[str, str], missing: Sequence[str], required: Sequence[str]
+def _suggestion(
+    found: Sequence[str], known: Mapping[str, str], missing: Sequence[str], required: Sequence[str], moments: Sequence[str]
 ) -> str:
+    """What to say to ``--columns``; ``?`` where no column is likely."""
     free = [c for c in found if c not in known.values()]
-    mapping = dict(known) | guess(free, missing)
-    suggestion = ",".join(f"{c}={mapping.get(c, '?')}" for c in required)
-    order = "; if it has no times and its rows are in order, add --ordered" if "timestamp" in missing else ""
-    if not any(c.isdigit() for c in found):
-        order += "; if the first line is no header but an event, add --no-header"
-    return (
-        f"{source}: no column for {' and '.join(missing)} among {listed(found)}; "
-        f"say which is which, for example --columns {suggestion}{order} "
-        f"(known dialects: {', '.join(d.name for d in DIALECTS)}, {SEQUENCES})"
-    )
+    mapping = dict(known) | guess(free, missing, [c for c in moments if c in free])
+    pairs = ",".join(f"{c}={shortened(mapping.get(c, '?'))}" for c in required)
+    return shlex.quote(pairs) if " " in pairs else pairs

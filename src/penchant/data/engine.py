@@ -42,18 +42,19 @@ def scan(file: EventFile) -> Frame:
             path = glob.escape(str(file.path))
             return nw.from_native(pl.scan_ndjson(path, schema=dict.fromkeys(file.columns, pl.String)))
         case "delimited":
-            names = list(file.columns)
             frame = pl.scan_csv(
                 file.path,
                 separator=file.separator,
                 eol_char=file.eol,
                 has_header=file.has_header,
-                schema=dict.fromkeys(names, pl.String),
+                infer_schema=False,
+                schema=None if file.has_header else dict.fromkeys(file.columns, pl.String),
+                with_column_names=(lambda _: list(file.columns)) if file.has_header else None,
                 empty_string_is_null=False,
                 raise_if_empty=False,
                 glob=False,
             )
-            return nw.from_native(frame)
+            return nw.from_native(frame.select(pl.all().str.strip_chars(" ")) if file.padded else frame)
         case "double_colon":
             parts = pl.col("line").str.splitn("::", len(file.columns)).struct.rename_fields(file.columns)
             return nw.from_native(_lines(file).select(parts.alias("parts")).unnest("parts"))
@@ -110,23 +111,26 @@ def widths_differ(file: EventFile) -> bool:
 
 
 def as_ids(frame: Frame, columns: Sequence[str]) -> Frame:
-    """Columns as text. Whole numbers lose the ``.0`` that comes with columns of floats, which hold integers with gaps."""
+    """Columns as text. Whole numbers lose the ``.0`` of columns of floats or decimals, which hold integers with gaps."""
     native: pl.LazyFrame = frame.to_native()
     schema = native.collect_schema()
     texts = []
     for name in columns:
         value, text = pl.col(name), pl.col(name).cast(pl.String)
-        if schema[name].is_float():
+        if schema[name].is_float() or schema[name].is_decimal():
             whole = value.cast(pl.Int64, strict=False)
-            text = pl.when(whole == value).then(whole.cast(pl.String)).when(value.is_not_nan()).then(text)
+            there = value.is_not_nan() if schema[name].is_float() else True
+            text = pl.when(whole == value).then(whole.cast(pl.String)).when(there).then(text)
         texts.append(text)
     return nw.from_native(native.with_columns(texts))
 
 
 def numbers(frame: Frame, columns: Sequence[str]) -> Frame:
-    """Text columns as Float64; what isn't a number becomes null."""
+    """Columns as Float64; of text, what isn't a number becomes null."""
     native: pl.LazyFrame = frame.to_native()
-    return nw.from_native(native.with_columns(pl.col(columns).cast(pl.Float64, strict=False).fill_nan(None)))
+    schema = native.collect_schema()
+    bare = [pl.col(c).str.strip_chars() if schema[c] == pl.String else pl.col(c) for c in columns]
+    return nw.from_native(native.with_columns(value.cast(pl.Float64, strict=False).fill_nan(None) for value in bare))
 
 
 def iso_microseconds(frame: Frame, column: str, into: str) -> Frame:
@@ -141,6 +145,20 @@ def iso_microseconds(frame: Frame, column: str, into: str) -> Frame:
     offset = (hours.fill_null("0").cast(pl.Int64) * 60 + minutes.fill_null("0").cast(pl.Int64)) * 60_000_000
     shift = pl.when(sign == "-").then(-offset).otherwise(offset)
     return nw.from_native(native.with_columns((whole + micros - shift).alias(into)).drop("_iso"))
+
+
+def written_microseconds(frame: Frame, column: str, notation: str, into: str) -> Frame:
+    """Text in a notation of strptime as microseconds since 1970 UTC (no zone means UTC); what isn't written so becomes null.
+
+    Raises ``PenchantError`` where the notation doesn't tell a moment.
+    """
+    moment = pl.col(column).cast(pl.String).str.strip_chars().str.to_datetime(notation, time_unit="us", strict=False)
+    try:
+        pl.select(pl.lit("").alias(column)).select(moment)
+    except pl.exceptions.PolarsError as error:
+        raise PenchantError(f"{notation!r} doesn't tell a moment: {_first_line(error)}") from error
+    native: pl.LazyFrame = frame.to_native()
+    return nw.from_native(native.with_columns(moment.cast(pl.Int64).alias(into)))
 
 
 def day_microseconds(frame: Frame, column: str, into: str) -> Frame:

@@ -1,25 +1,30 @@
 """What kind of file an event log is, and where in it a fault is.
 
-The kind is told from the content, never from the name. Text is handed on as UTF-8; a gzipped or
+The kind is told from the content, never from the name. Text is handed on as UTF-8; a packed or
 otherwise encoded file is first rewritten into the working folder.
 """
 
 from __future__ import annotations
 
+import bz2
 import codecs
 import csv
 import errno
 import gzip
 import json
+import lzma
 import re
 import shutil
 import sys
+import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+from itertools import chain, islice
 from pathlib import Path
-from typing import Literal
+from typing import IO, Any, Literal
 
 from penchant.types import PenchantError
 
@@ -31,8 +36,18 @@ DELIMITERS = ("\t", ",", ";", "|")
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 VALUE = re.compile(r"\s*([-+]?\d+(\.\d*)?([eE][-+]?\d+)?|\d{4}-\d\d-\d\d([T ].*)?)\s*")
 """A number or a date: what a row holds and a header doesn't."""
-PUNCTUATION = 0.02
-"""Ids seldom end in a full stop or a comma; in prose every tenth word does."""
+IDENTIFIER = re.compile(r"[^\s\"'<>()\[\]{},;=]*\d[^\s\"'<>()\[\]{},;=]*")
+"""What an id nearly always is: one word, a digit in it, no brackets or quotes."""
+IDENTIFIERS = 0.9
+"""In a sequence file so many words are ids; in prose, source code and servers' logs far fewer."""
+DATE = re.compile(r"\s*(\d{4}[-/]\d\d[-/]\d\d([T ].*)?|[A-Z][a-z]{2},? .*\d\d:\d\d:\d\d.*)\s*")
+STAMP = re.compile(r"\s*\d{9,10}(\d{3}|\d{6}|\d{9})?(\.\d*)?\s*")
+"""Seconds, milli-, micro- or nanoseconds since 1970, of our days."""
+SAMPLE = 100
+"""Lines whose fields are looked at."""
+WIDEST = 50
+"""Fields on a line of a table between blanks, at most: longer lines are people and their items."""
+CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a]")
 COLUMN_NAMES = ("user_id", "userid", "item_id", "itemid", "sessionid", "movieid")
 
 Kind = Literal["parquet", "jsonl", "delimited", "double_colon", "sequences"]
@@ -50,6 +65,12 @@ class EventFile:
     columns: tuple[str, ...] = ()
     """Column names; ``1``, ``2``, … where the file has no header. Empty for Parquet: it knows its own."""
     has_header: bool = False
+    padded: bool = False
+    """Whether a blank follows each separator, which isn't part of the field."""
+    moments: tuple[str, ...] = ()
+    """Columns whose values look like times, the likeliest first."""
+    nested: frozenset[str] = frozenset()
+    """Columns that hold objects or arrays."""
 
     @property
     def has_fields(self) -> bool:
@@ -60,13 +81,18 @@ class EventFile:
         """The line (from 1) that holds data row ``row`` (from 0); exact where no field holds a line break."""
         return row + 1 + self.has_header
 
+    def place(self, row: int) -> str:
+        """Where data row ``row`` (from 0) stands, in words."""
+        return f"row {row + 1}" if self.kind == "parquet" else f"line {self.line(row)}"
 
-def examine(source: Path, work: Path, encoding: str = "utf-8", *, header: bool = True) -> EventFile:
+
+def examine(source: Path, work: Path, encoding: str = "utf-8", *, header: bool = True, ordered: bool = False) -> EventFile:
     """Tell a file's kind, separator and columns.
 
-    ``work`` takes the rewritten copy of gzipped or not UTF-8 files; without a ``header``, the first line of fields is an event
-    like others, else what it holds tells whether it is one. Raises ``PenchantError`` on a file
-    that can't be an event log: empty, binary, an unknown compression.
+    ``work`` takes the rewritten copy of packed or not UTF-8 files; without a ``header``, the first line of fields is an event
+    like others, else what it holds tells whether it is one; ``ordered`` says that words without separators are people and
+    their items, whatever they look like. Raises ``PenchantError`` on a file that can't be an event log: empty, binary, an
+    unknown compression.
     """
     path = _as_utf8(source, work, encoding)
     try:
@@ -75,37 +101,109 @@ def examine(source: Path, work: Path, encoding: str = "utf-8", *, header: bool =
     except OSError as error:
         raise PenchantError(f"{source}: can't be read: {error.strerror}") from error
     if head.startswith(b"PAR1"):
+        _refuse_no_header(source, "Parquet", header=header)
         return EventFile(source, path, "parquet")
     if not head.strip():
         raise PenchantError(f"{source}: is empty; name a file that holds rows")
     _refuse_binary(source, head)
     text = head.decode("utf-8", errors="replace")
     eol = "\r" if "\r" in text and "\n" not in text else "\n"
-    return _examine_text(source, path, [line for line in text.split(eol) if line.strip()], eol, header=header)
+    lines = [line for line in text.split(eol) if line.strip()]
+    if lines[0].lstrip().startswith("{"):
+        _refuse_no_header(source, "JSON lines", header=header)
+        return _json_lines(EventFile(source, path, "jsonl"), lines)
+    return _examine_text(EventFile(source, path, "delimited", eol=eol), lines, header=header, ordered=ordered)
+
+
+def _refuse_no_header(source: Path, kind: str, *, header: bool) -> None:
+    if not header:
+        raise PenchantError(f"{source}: is {kind}, which names its columns itself; leave out --no-header")
+
+
+@contextmanager
+def _only_member(source: Path) -> Iterator[IO[bytes]]:
+    with zipfile.ZipFile(source) as archive:
+        files = [name for name in archive.namelist() if not name.endswith("/") and not name.startswith("__MACOSX/")]
+        if len(files) != 1:
+            raise PenchantError(f"{source}: is a zip archive of {len(files)} files ({listed(files)}); unpack it and name one")
+        with archive.open(files[0]) as member:
+            yield member
+
+
+OPENERS: Mapping[bytes, tuple[str, Callable[[Path], AbstractContextManager[Any]]]] = {
+    b"\x1f\x8b": ("gzip", gzip.open),
+    b"BZh": ("bzip2", bz2.open),
+    b"\xfd7zXZ": ("xz", lzma.open),
+    b"PK\x03\x04": ("zip", _only_member),
+}
+"""By the first bytes of a file, what packed it and how to read it."""
+MARKS = {
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+"""Byte order marks that tell the encoding; UTF-32's begins with UTF-16's."""
+FOREIGN = {
+    b"\x28\xb5\x2f\xfd": f"Zstandard; unpack it first ({', '.join(name for name, _ in OPENERS.values())} are read as they are)",
+    b"ARROW1": "an Arrow (Feather) file; save it as Parquet",
+    b"ORC": "an ORC file; save it as Parquet",
+    b"Obj\x01": "an Avro file; save it as Parquet",
+    b"\x89HDF": "an HDF5 file; save the table in it as Parquet",
+    b"SQLite format 3": "a SQLite database; export the table of events as CSV",
+    b"\xd0\xcf\x11\xe0": "an Excel file; save the sheet as CSV",
+    b"%PDF": "a PDF document; name the log itself",
+    **{magic: f"packed twice ({name} inside); unpack it first" for magic, (name, _) in OPENERS.items()},
+}
+"""By the first bytes of a file, what it is where it can't be read, and what to do."""
+
+
+def _unpacked(source: Path, work: Path) -> Path:
+    """The file itself, or what is packed in it."""
+    with source.open("rb") as stream:
+        magic = stream.read(8)
+    name, opened = next((found for mark, found in OPENERS.items() if magic.startswith(mark)), ("", None))
+    if opened is None:
+        return source
+    path = work / f"{source.name}.unpacked"
+    try:
+        with opened(source) as packed, path.open("wb") as plain:
+            shutil.copyfileobj(packed, plain, 1 << 20)
+    except (EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError) as error:
+        raise PenchantError(f"{source}: the {name} data is damaged or cut short ({error}); fetch the file again") from error
+    except RuntimeError as error:  # a password
+        raise PenchantError(f"{source}: can't be unpacked: {error}; unpack it first") from error
+    except OSError as error:
+        if error.errno is None:  # bzip2 says so that its data is damaged
+            raise PenchantError(f"{source}: the {name} data is damaged ({error}); fetch the file again") from error
+        raise
+    return path
+
+
+def check_file(source: Path) -> None:
+    """Raise ``PenchantError`` unless ``source`` is a file."""
+    if source.is_dir():
+        raise PenchantError(f"{source}: is a folder; name the files in it")
+    if str(source) == "-" or (source.exists() and not source.is_file()):
+        raise PenchantError(f"{source}: is a pipe or a device, which can't be read twice; save it as a file first")
+    if not source.exists():
+        raise PenchantError(f"{source}: no such file")
 
 
 def _as_utf8(source: Path, work: Path, encoding: str) -> Path:
-    if source.is_dir():
-        raise PenchantError(f"{source}: is a folder; name the event files in it")
-    if source.exists() and not source.is_file():
-        raise PenchantError(f"{source}: is a pipe or a device, which can't be read twice; save it as a file first")
+    check_file(source)
     try:
         codecs.lookup(encoding)
-        with source.open("rb") as stream:
+        path = _unpacked(source, work)
+        with path.open("rb") as stream:
             magic = stream.read(4)
-        path = source
-        if magic.startswith(b"\x1f\x8b"):
-            path = work / f"{source.name}.unzipped"
-            with gzip.open(source, "rb") as zipped, path.open("wb") as plain:
-                shutil.copyfileobj(zipped, plain, 1 << 20)
-            with path.open("rb") as stream:
-                magic = stream.read(4)
         recoded = work / f"{source.name}.utf8"
         if magic.startswith(codecs.BOM_UTF8):
             with path.open("rb") as marked, recoded.open("wb") as bare:
                 marked.seek(len(codecs.BOM_UTF8))
                 shutil.copyfileobj(marked, bare, 1 << 20)
             return recoded
+        encoding = next((name for mark, name in MARKS.items() if magic.startswith(mark)), encoding)
         if codecs.lookup(encoding) != codecs.lookup("utf-8") and magic != b"PAR1":
             with path.open(encoding=encoding, newline="") as old, recoded.open("w", encoding="utf-8", newline="") as new:
                 shutil.copyfileobj(old, new, 1 << 20)
@@ -113,12 +211,8 @@ def _as_utf8(source: Path, work: Path, encoding: str) -> Path:
         return path
     except LookupError as error:
         raise PenchantError(f"{encoding} is not an encoding; try --encoding latin-1 or leave it out for UTF-8") from error
-    except FileNotFoundError as error:
-        raise PenchantError(f"{source}: no such file") from error
     except UnicodeError as error:
         raise PenchantError(f"{source}: is not {encoding}: {error}; try another --encoding") from error
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise PenchantError(f"{source}: the gzip data is damaged or cut short ({error}); fetch the file again") from error
     except OSError as error:
         if error.errno in NO_ROOM:
             raise  # it is the copy that can't be written
@@ -126,58 +220,91 @@ def _as_utf8(source: Path, work: Path, encoding: str) -> Path:
 
 
 def _refuse_binary(source: Path, head: bytes) -> None:
-    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise PenchantError(f"{source}: is UTF-16; read it with --encoding utf-16")
-    known = {b"PK\x03\x04": "a zip archive", b"\x28\xb5\x2f\xfd": "Zstandard", b"BZh": "bzip2", b"\xfd7zXZ": "xz"}
-    for magic, name in known.items():
+    for magic, words in FOREIGN.items():
         if head.startswith(magic):
-            raise PenchantError(f"{source}: is {name}; unpack it first (of compressions, gzip is read as it is)")
+            raise PenchantError(f"{source}: is {words}")
     if any(head[start:200:2].count(0) > len(head[:200]) / 3 for start in (0, 1)):
         raise PenchantError(f"{source}: looks like UTF-16; read it with --encoding utf-16-le, or utf-16-be")
-    if b"\x00" in head:
-        raise PenchantError(
-            f"{source}: is a binary file (a zero byte at byte {head.index(0)}); "
-            "CSV, TSV, Parquet, JSON lines and sequence files are read"
-        )
+    start = head[:1000]
+    torn = "\ufffd" in start.decode("utf-8", errors="replace")[:-1] and len(CONTROL.findall(start)) > len(start) / 50
+    if torn or b"\x00" in head:
+        what = f"a zero byte at byte {head.index(0)}" if 0 in head else "control characters, and no UTF-8"
+        raise PenchantError(f"{source}: is a binary file ({what}); CSV, TSV, Parquet, JSON lines and sequence files are read")
 
 
-def _examine_text(source: Path, path: Path, lines: list[str], eol: str, *, header: bool) -> EventFile:
-    first = lines[0]
-    if first.lstrip().startswith("{"):
-        keys = _json_keys(lines)
-        file = EventFile(source, path, "jsonl", columns=keys)
-        if not keys:
-            raise PenchantError(f"{source} {find_fault(file) or 'line 1: is an object without fields'}")
-        return file
+def _json_lines(file: EventFile, lines: list[str]) -> EventFile:
+    """The file with the keys of its objects, in the order they first occur."""
+    keys: dict[str, None] = {}
+    nested: set[str] = set()
+    for line in lines:
+        try:
+            value = json.loads(line)
+        except (ValueError, RecursionError):
+            continue  # the reader will stop here and find_fault will name the line
+        if isinstance(value, dict):
+            keys.update(dict.fromkeys(value))
+            nested |= {key for key, inner in value.items() if isinstance(inner, dict | list)}
+    if not keys:
+        raise PenchantError(f"{file.source} {find_fault(file) or 'line 1: is an object without fields'}")
+    return replace(file, columns=tuple(keys), nested=frozenset(nested))
+
+
+def _examine_text(file: EventFile, lines: list[str], *, header: bool, ordered: bool) -> EventFile:
+    source, first = file.source, lines[0]
     if first.lstrip().startswith("["):
-        raise PenchantError(f"{source}: is one JSON array; write one object a line (JSON lines) instead")
+        raise PenchantError(f"{source}: is one JSON array; write one object a line instead (JSON lines), as jq -c '.[]' does")
     if "::" in first:
-        return EventFile(source, path, "double_colon", "::", eol, _numbered(first.count("::") + 1))
+        columns = _numbered(first.count("::") + 1)
+        rows = [line.rstrip("\r").split("::") for line in lines[:SAMPLE]]
+        return replace(file, kind="double_colon", separator="::", columns=columns, moments=_moments(columns, rows))
     separator = max(DELIMITERS, key=lambda d: first.count(d))
     if first.count(separator) == 0:
         words = first.split()
-        if len(words) > 1 and not _is_header(words, lines[1:2]):
-            _refuse_prose(source, lines)
-            return EventFile(source, path, "sequences", eol=eol, columns=("user_id", "item_id"))
+        if len(words) > 1 and not _is_header(words, lines[1:2]) and not _is_table(lines):
+            if not ordered:
+                _refuse_prose(source, lines)
+            return replace(file, kind="sequences", columns=("user_id", "item_id"))
         separator = " " if len(words) > 1 else ","
     csv.field_size_limit(sys.maxsize)
-    fields = next(csv.reader([first.rstrip("\r")], delimiter=separator))
+    rows = list(islice(csv.reader((line.rstrip("\r") + "\n" for line in lines), delimiter=separator), SAMPLE))
+    fields = rows[0]
     has_header = header and (_is_column_name(fields) or not any(VALUE.fullmatch(field) for field in fields))
     columns = tuple(field.strip() for field in fields) if has_header else _numbered(len(fields))
     if has_header:
         for name, count in Counter(columns).items():
             if count > 1:
-                raise PenchantError(f"{source} line 1: two columns are called {shortened(name)!r}; rename one")
-    return EventFile(source, path, "delimited", separator, eol, columns, has_header)
+                what = f"two columns are called {shortened(name)!r}" if name else "two columns have no name"
+                raise PenchantError(f"{source} line 1: {what}; rename one")
+    padded = len(fields) > 1 and all(field.startswith(" ") for field in fields[1:])
+    moments = _moments(columns, rows[has_header:])
+    return replace(file, separator=separator, columns=columns, has_header=has_header, padded=padded, moments=moments)
+
+
+def _moments(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> tuple[str, ...]:
+    """Columns whose values look like times: dates first, then numbers, the last first, as ids come before times."""
+
+    def shaped(kind: re.Pattern[str], place: int) -> bool:
+        values = [row[place][:SAMPLE] for row in rows if len(row) > place and row[place].strip()]
+        return bool(values) and sum(map(bool, map(kind.fullmatch, values))) > len(values) / 2
+
+    places = range(len(columns) - 1, -1, -1)
+    return tuple(columns[place] for kind in (DATE, STAMP) for place in places if shaped(kind, place))
+
+
+def _is_table(lines: Sequence[str]) -> bool:
+    """Whether lines without a delimiter are fields between blanks, not people and their items: as many on each, one a time."""
+    rows = [line.split() for line in lines[:SAMPLE]]
+    width = len(rows[0])
+    return 2 < width <= WIDEST and all(len(row) == width for row in rows) and len(_moments(_numbered(width), rows)) == 1
 
 
 def _refuse_prose(source: Path, lines: Sequence[str]) -> None:
-    """Refuse what would be read as people and their items, though many of its words end as sentences and clauses do."""
-    words = [word for line in lines for word in line.split()]
-    if sum(word.endswith((".", ",", ";", ":", "!", "?")) for word in words) > len(words) * PUNCTUATION:
+    """Refuse what would be read as people and their items, though few of its words look like ids."""
+    words = list(islice(chain.from_iterable(line.split() for line in lines), 100 * SAMPLE))
+    if sum(IDENTIFIER.fullmatch(word) is not None for word in words) < len(words) * IDENTIFIERS:
         raise PenchantError(
-            f"{source}: reads like prose, not like an event log; CSV, TSV, Parquet, JSON lines and sequence files (a user and "
-            "their items on a line) are read"
+            f"{source}: reads like prose, not like an event log, since too few of its words hold a digit, as ids do; "
+            "if it is a sequence file (a user and their items on a line), add --ordered"
         )
 
 
@@ -208,18 +335,6 @@ def listed(names: Sequence[str], most: int = 20) -> str:
     """Names from a file, fit for a sentence."""
     more = f", … ({len(names)} in all)" if len(names) > most else ""
     return ", ".join(shortened(name) for name in names[:most]) + more
-
-
-def _json_keys(lines: list[str]) -> tuple[str, ...]:
-    keys: dict[str, None] = {}
-    for line in lines:
-        try:
-            value = json.loads(line)
-        except (ValueError, RecursionError):
-            continue  # the reader will stop here and find_fault will name the line
-        if isinstance(value, dict):
-            keys.update(dict.fromkeys(value))
-    return tuple(keys)
 
 
 def find_fault(file: EventFile) -> str | None:

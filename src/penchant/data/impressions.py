@@ -92,10 +92,8 @@ def read_candidates(
 
 def _read(path: Path, given: Mapping[str, str], encoding: str, *, ordered: bool) -> Source:
     """A file's rows as text. Where ``ordered``, a time is read if there is one, not asked for."""
-    if not path.exists():
-        raise PenchantError(f"{path}: no such file")
     with TemporaryDirectory() as work:
-        file = examine(path, Path(work), encoding)
+        file = examine(path, Path(work), encoding, ordered=True)
         if file.kind in ("sequences", "double_colon") or (file.has_fields and not file.has_header):
             raise PenchantError(f"{path}: has no header; the first line must name the columns")
         names, cells = read_cells(file)
@@ -140,7 +138,7 @@ def _moments(source: Source) -> Int:
     wrong = moments.is_null().to_numpy()
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])
-        raise PenchantError(f"{source.name} line {source.lines[row]}, field {name}: is no time; {times.NOTATIONS}")
+        raise PenchantError(f"{source.name} line {source.lines[row]}, field {name}: is no time; {times.KNOWN}")
     return moments.to_numpy()
 
 

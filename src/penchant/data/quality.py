@@ -14,6 +14,8 @@ from penchant.types import DAY, Clock, Int
 
 GAPS = {"same second": 1, "up to a minute": 60, "half an hour": 1800, "a day": 86_400, "a week": 604_800}
 """Upper bounds, in seconds, of the classes of time between a user's events."""
+NOBODY = ("nan", "NaN", "NAN", "NA", "N/A", "<NA>", "null", "NULL", "Null", "None", "none", "undefined", "\\N")
+"""Words that programs write for what is missing; as ids they are as good as others, but seldom meant."""
 QUANTILES = (0, 25, 50, 75, 95, 100)
 
 
@@ -23,6 +25,7 @@ class Quality:
     def __init__(self) -> None:
         self._user_counts: list[Int] = []
         self._item_counts: list[Table] = []
+        self._nobody: dict[str, int] = {}
         self._sums = dict.fromkeys(("ties", "repeats", "sessions", "dwell"), 0)
         self._gaps = dict.fromkeys((*GAPS, "longer"), 0)
         self._days: list[Int] = []
@@ -34,7 +37,8 @@ class Quality:
         """Count a piece of the cleaned log, in order, with its features and ``row``."""
         if len(events) == 0:
             return
-        users = events.group_by("_user").agg(nw.len().alias("events"), nw.col("session_number").max())
+        users = events.group_by("_user").agg(nw.len().alias("events"), nw.col("session_number").max(), nw.col("user_id").min())
+        self._nobody |= dict(users.filter(nw.col("user_id").is_in(NOBODY)).select("user_id", "events").iter_rows())
         self._user_counts.append(users["events"].to_numpy())
         self._item_counts.append(events.group_by("item_id").agg(nw.len().alias("events")))
         self._sums["repeats"] += len(engine.repeats(events, ["_user", "item_id"]))
@@ -59,6 +63,15 @@ class Quality:
         """Every item that occurs, with its ``events``, in the order of ids."""
         counts = nw.concat(self._item_counts).lazy().group_by("item_id").agg(nw.col("events").sum())
         return engine.collect(counts.sort("item_id"))
+
+    def notes(self) -> list[str]:
+        """What to look at: users and items called by a word for what is missing."""
+        items = self.item_counts().filter(nw.col("item_id").is_in(NOBODY)).select("item_id", "events").iter_rows()
+        found = [("user", *pair) for pair in sorted(self._nobody.items())] + [("item", *pair) for pair in items]
+        return [
+            f"the {what} {word!r} has {count:,} events; if that word stands for a missing {what}, add --missing {word}"
+            for what, word, count in found
+        ]
 
     def report(self, clock: Clock) -> dict[str, Any]:
         """The figures of the cleaned log, ready for JSON; shares are of all events that stayed."""
@@ -137,7 +150,7 @@ def describe(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
         ]
         if quality["dwell_known"]["events"]:
             lines.append(("dwell time known", _part(quality["dwell_known"])))
-    return lines
+    return lines + [("note", words) for words in manifest.get("notes", ())]
 
 
 def _spread(quantiles: Mapping[str, float]) -> str:

@@ -67,10 +67,8 @@ class Table:
 def read_table(source: str | Path, encoding: str = "utf-8") -> Table:
     """Read a table (CSV, TSV, Parquet, JSON lines). ``PenchantError`` names file, line and field of what can't be right."""
     source = Path(source)
-    if not source.exists():
-        raise PenchantError(f"{source}: no such file")
     with TemporaryDirectory() as work:
-        file = examine(source, Path(work), encoding)
+        file = examine(source, Path(work), encoding, ordered=True)
         if file.kind in ("sequences", "double_colon") or (file.has_fields and not file.has_header):
             raise PenchantError(f"{source}: has no header; the first line must name the columns, the label last")
         names, cells = read_cells(file)

@@ -1,22 +1,42 @@
-"""What a log's times mean: seconds, milliseconds, microseconds, nanoseconds, ISO 8601 or mere order.
+"""What a log's times mean: seconds, milliseconds, microseconds, nanoseconds, ISO 8601, another notation, or mere order.
 
 Told from the values; a log that mixes two is refused rather than guessed at.
 """
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 import narwhals as nw
 
 from penchant.data import engine
 from penchant.data.engine import Frame
+from penchant.data.files import shortened
 from penchant.types import PenchantError
 
-TimeUnit = Literal["s", "ms", "us", "ns", "iso", "ymd", "index"]
-UNITS: tuple[str, ...] = get_args(TimeUnit)
+UNITS = ("s", "ms", "us", "ns", "iso", "ymd", "index")
+"""Units by name. A unit may also be a notation of strptime, such as ``%d.%m.%Y %H:%M``."""
+NOTATIONS = (
+    "%a %b %d %H:%M:%S %z %Y",
+    "%a, %d %b %Y %H:%M:%S %z",
+    "%a, %d %b %Y %H:%M:%S GMT",
+    "%Y/%m/%d %H:%M:%S",
+    "%Y/%m/%d %H:%M",
+    "%Y/%m/%d",
+    "%Y%m%dT%H%M%SZ",
+)
+"""Notations read without asking: Twitter's and Foursquare's, that of e-mail (RFC 5322), and others with but one meaning."""
+DOUBTFUL = tuple(
+    day + clock
+    for day in (
+        *("%d.%m.%y", "%d.%m.%Y", "%m/%d/%y", "%m/%d/%Y", "%d/%m/%y", "%d/%m/%Y", "%m-%d-%Y", "%d-%m-%Y"),
+        *("%d-%b-%y", "%d-%b-%Y", "%d %b %Y", "%b %d, %Y"),
+    )
+    for clock in (" %H:%M:%S", " %H:%M", " %I:%M:%S %p", " %I:%M %p", "", ", %H:%M", ", %I:%M %p")
+)
+"""Notations that only whoever wrote the log can be sure of: suggested, never taken without asking."""
 
 # A number is taken for a moment of the unit in which it lies between 1990 and 2100 (seconds: from 1973 on, so that
 # the four ranges don't overlap). Smaller numbers throughout are positions in a sequence.
@@ -36,9 +56,23 @@ WORDS = {
     "index": "positions: order without times",
 }
 NAMES = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds", "iso": "dates"}
-NOTATIONS = "times are seconds or milliseconds since 1970, or ISO 8601 (2024-05-31T18:30:00Z)"
+KNOWN = "times are seconds or milliseconds since 1970, or ISO 8601 (2024-05-31T18:30:00Z)"
 # Numbers beyond this many microseconds either way are no time at all; cutting them here keeps them in 64 bits.
 FAR = 9e18
+
+
+def check_unit(unit: str) -> str:
+    """The unit, if it is one. Raises ``PenchantError`` for other words."""
+    if unit not in UNITS and "%" not in unit:
+        raise PenchantError(
+            f"{unit!r} is not a unit of time; the units are {', '.join(UNITS)}, and notations such as '%d.%m.%Y %H:%M'"
+        )
+    return unit
+
+
+def described(unit: str) -> str:
+    """A unit in words."""
+    return WORDS.get(unit, f"dates written {unit}, UTC unless they say otherwise")
 
 
 @dataclass(frozen=True)
@@ -47,7 +81,7 @@ class _Found:
     first_row: int
 
 
-def tell_unit(frame: Frame, name: str, where: Callable[[int], str]) -> TimeUnit:
+def tell_unit(frame: Frame, name: str, where: Callable[[int], str]) -> str:
     """The unit of the raw ``timestamp`` column of the log ``name``; ``where(row)`` names a row's file and line.
 
     Raises ``PenchantError`` where units are mixed, or most values are no time in any notation.
@@ -68,7 +102,7 @@ def tell_unit(frame: Frame, name: str, where: Callable[[int], str]) -> TimeUnit:
     if present == 0:
         return "index"
     if found["unreadable"].count > present / 2:
-        raise PenchantError(f"{where(found['unreadable'].first_row)}, field timestamp: is no time; {NOTATIONS}")
+        return _notation(frame, name, found["unreadable"].first_row, where)
     kinds = [u for u in (*RANGES, "iso") if found[u].count]
     if len(kinds) > 1:
         common, *_, rare = sorted(kinds, key=lambda unit: -found[unit].count)
@@ -77,10 +111,26 @@ def tell_unit(frame: Frame, name: str, where: Callable[[int], str]) -> TimeUnit:
             f"is in {NAMES[common]}; make them one, or say --time-unit {common} to drop the others"
         )
     if kinds:
-        return kinds[0]  # type: ignore[return-value]
+        return kinds[0]
     if found["ymd"].count > found["number"].count / 2:  # of positions, one in a hundred looks like a day
         return "ymd"
     return "index" if found["small"].count == found["number"].count else "s"
+
+
+def _notation(frame: Frame, name: str, row: int, where: Callable[[int], str]) -> str:
+    """The notation of the text in this row. Raises ``PenchantError`` where none is sure, suggesting one if it can."""
+    value = engine.row(frame.filter(nw.col("row") == row).select(nw.col("timestamp").cast(nw.String)), name)["timestamp"]
+    sure = next((notation for notation in NOTATIONS if _is_written(value, notation)), None)
+    if sure is not None:
+        return sure
+    perhaps = next((notation for notation in DOUBTFUL if _is_written(value, notation)), None)
+    cure = KNOWN if perhaps is None else f"if it is written so, say --time-unit {shlex.quote(perhaps)}"
+    raise PenchantError(f"{where(row)}, field timestamp: {shortened(value)!r} is no time; {cure}")
+
+
+def _is_written(value: str, notation: str) -> bool:
+    frame = engine.written_microseconds(engine.table({"t": [value]}).lazy(), "t", notation, into="us")
+    return engine.row(frame)["us"] is not None
 
 
 def _is_day(number: nw.Expr) -> nw.Expr:
@@ -107,7 +157,7 @@ def _count(frame: Frame, name: str, masks: dict[str, nw.Expr]) -> dict[str, _Fou
     return {mask: _Found(int(row[mask] or 0), row[f"{mask} first"] or 0) for mask in masks}
 
 
-def to_microseconds(frame: Frame, unit: TimeUnit) -> Frame:
+def to_microseconds(frame: Frame, unit: str) -> Frame:
     """Turn the raw ``timestamp`` into Int64 microseconds; ``unreadable`` tells which weren't times, and are null.
 
     A log without a ``timestamp`` gets its rows' order for one.
@@ -121,6 +171,9 @@ def to_microseconds(frame: Frame, unit: TimeUnit) -> Frame:
         moment = nw.col("timestamp").dt.timestamp("us")
     elif isinstance(dtype, nw.Date):
         moment = nw.col("timestamp").cast(nw.Datetime("us")).dt.timestamp("us")
+    elif unit not in UNITS:
+        frame = engine.written_microseconds(frame, "timestamp", unit, into="_moment")
+        moment = nw.col("_moment")
     elif dtype == nw.Int64 and unit in WHOLE:
         far = int(FAR) // WHOLE[unit]
         moment = nw.col("timestamp").clip(-far, far) * WHOLE[unit]
