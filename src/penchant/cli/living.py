@@ -68,7 +68,7 @@ def _serve_arguments(made: argparse.ArgumentParser) -> None:
     made.add_argument("--report", metavar="DIR", help="an evaluation to show on the page, as evaluate --out wrote it")
     made.add_argument("--host", default="127.0.0.1", help="address to listen at (default %(default)s: this machine only)")
     made.add_argument("--port", type=int, default=8080, help="0 takes a free one (default %(default)s)")
-    made.add_argument("--memory", type=int, default=256, metavar="MB", help="for states in memory (default %(default)s)")
+    made.add_argument("--memory", type=int, default=64, metavar="MB", help="for states in memory (default %(default)s)")
     made.add_argument("--ranker", metavar="MODEL", help="a folder of --model interest, to answer POST /api/rank")
     made.add_argument(
         "--update-every",
