@@ -1,5 +1,8 @@
 """The load: clients over kept-alive connections, in one process beside the server's. Prints one JSON value.
 
+It should leave the two cores to the server, so bodies are made ahead, 4,000 of them with 200,000 pairs of user and item; what
+is sent is whole JSON over HTTP all the same, and each event is a new one.
+
 python -m benchmarks.load.generator latency ADDRESS --user U --requests 500
 python -m benchmarks.load.generator sustained ADDRESS --seconds 60 --events 5000 --recommendations 500
 """
@@ -16,37 +19,57 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import uvloop
+
 BATCH = 50
+BODIES = 4000
+MARK = "@number@"
 USERS = 100_000
+SENDERS, ASKERS = 8, 24
+"""Connections that send batches, and that ask for lists."""
 BACKGROUND = 50
 """Events a second of others while one client is measured."""
 
 
-class Client:
-    """One connection; a request at a time."""
+class Client(asyncio.Protocol):
+    """One connection, kept alive; a request at a time."""
 
     def __init__(self, address: str) -> None:
         self._host, port = address.removeprefix("http://").split(":")
         self._port = int(port)
+        self._came = b""
 
     async def connect(self) -> Client:
         """Open the connection."""
-        self._reader, self._writer = await asyncio.open_connection(self._host, self._port)
+        made, _ = await asyncio.get_running_loop().create_connection(lambda: self, self._host, self._port)
+        self._transport = made
         return self
 
-    async def ask(self, method: str, path: str, body: Any = None) -> bytes:
+    async def ask(self, method: str, path: str, content: bytes = b"") -> bytes:
         """The answer's body. Ends the program on anything but 200."""
-        content = b"" if body is None else json.dumps(body).encode()
         head = (
             f"{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
         )
-        self._writer.write(head.encode() + content)
-        answer = await self._reader.readuntil(b"\r\n\r\n")
-        length = int(answer.lower().partition(b"content-length:")[2].split(b"\r\n", 1)[0])
-        found = await self._reader.readexactly(length)
-        if not answer.startswith(b"HTTP/1.1 200"):
-            sys.exit(f"{method} {path}: {found[:300]!r}")
-        return found
+        self._answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        self._transport.write(head.encode() + content)
+        return await self._answer
+
+    def data_received(self, data: bytes) -> None:
+        """Some of an answer has come."""
+        self._came += data
+        head, end, body = self._came.partition(b"\r\n\r\n")
+        if not end or len(body) < int(head.lower().partition(b"content-length:")[2].split(b"\r\n", 1)[0]):
+            return
+        if not head.startswith(b"HTTP/1.1 200"):
+            sys.exit(f"{head[:100]!r}: {body[:300]!r}")
+        self._came = b""
+        if not self._answer.done():  # nobody waits any more, at the end
+            self._answer.set_result(body)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The server has closed it."""
+        if not self._answer.done():
+            self._answer.set_exception(ConnectionError("the server closed the connection"))
 
 
 def quantiles(seconds: list[float]) -> dict[str, float]:
@@ -72,6 +95,20 @@ def event(chance: random.Random, items: list[str], user: str | None = None) -> d
     }
 
 
+class Batches:
+    """Bodies of a batch of events each, made ahead; in each turn only the ids of the events are new."""
+
+    def __init__(self, chance: random.Random, items: list[str]) -> None:
+        made = ([event(chance, items) | {"event_id": f"{MARK}{place}"} for place in range(BATCH)] for _ in range(BODIES))
+        self._bodies = [json.dumps(events).encode() for events in made]
+        self._sent = 0
+
+    def next(self) -> bytes:
+        """The next body."""
+        self._sent += 1
+        return self._bodies[self._sent % BODIES].replace(MARK.encode(), f"{self._sent:08x}-".encode())
+
+
 async def latency(address: str, items: list[str], user: str, requests: int) -> dict[str, Any]:
     """One client sends an event of one user and asks for that user's list; others send events meanwhile."""
     chance = random.Random(user)
@@ -82,12 +119,12 @@ async def latency(address: str, items: list[str], user: str, requests: int) -> d
     changed = 0
 
     async def background() -> None:
-        await others.ask("POST", "/api/feedback", [event(chance, items)])
+        await others.ask("POST", "/api/feedback", json.dumps([event(chance, items)]).encode())
 
     running = asyncio.create_task(paced(BACKGROUND, time.perf_counter() + 3600, background))
     before = b""
     for number in range(requests + 20):
-        happened = [event(chance, items, user)]
+        happened = json.dumps([event(chance, items, user)]).encode()
         started = time.perf_counter()
         await mine.ask("POST", "/api/feedback", happened)
         stored = time.perf_counter()
@@ -106,13 +143,14 @@ async def latency(address: str, items: list[str], user: str, requests: int) -> d
 async def sustained(address: str, items: list[str], seconds: float, events: float, lists: float) -> dict[str, Any]:
     """Batches of events and requests for lists at once, each at a rate that is aimed at; what came of it."""
     chance = random.Random(1)
+    batches = Batches(chance, items)
     until = time.perf_counter() + seconds
     posted: list[float] = []
     asked: list[float] = []
     workers = []
 
     async def sender(client: Client) -> None:
-        batch = [event(chance, items) for _ in range(BATCH)]
+        batch = batches.next()
         started = time.perf_counter()
         await client.ask("POST", "/api/feedback", batch)
         posted.append(time.perf_counter() - started)
@@ -122,7 +160,7 @@ async def sustained(address: str, items: list[str], seconds: float, events: floa
         await client.ask("GET", f"/api/recommend/user%20{chance.randrange(USERS)}?n=10")
         asked.append(time.perf_counter() - started)
 
-    for count, work, rate in ((4, sender, events / BATCH), (8, asker, lists)):
+    for count, work, rate in ((SENDERS, sender, events / BATCH), (ASKERS, asker, lists)):
         for _ in range(count):
             client = await Client(address).connect()
             workers.append(paced(rate / count, until, lambda work=work, client=client: work(client)))  # type: ignore[misc]
@@ -151,9 +189,9 @@ def main() -> None:
     options = parser.parse_args()
     items = Path(options.items).read_text(encoding="utf-8").split("\n")
     if options.what == "latency":
-        found = asyncio.run(latency(options.address, items, options.user, options.requests))
+        found = uvloop.run(latency(options.address, items, options.user, options.requests))
     else:
-        found = asyncio.run(sustained(options.address, items, options.seconds, options.events, options.lists))
+        found = uvloop.run(sustained(options.address, items, options.seconds, options.events, options.lists))
     print(json.dumps(found))
 
 

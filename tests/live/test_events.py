@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from penchant.live.events import AHEAD, LONGEST_ID, MOST_EVENTS, Event, check
@@ -22,13 +20,13 @@ def test_an_id_is_derived_from_all_an_event_says() -> None:
         ("value", 2.0),
         ("session_id", "s"),
     ]
-    ids = {replace(EVENT, **{field: value}).named().event_id for field, value in others}  # type: ignore[arg-type]
+    ids = {EVENT._replace(**{field: value}).named().event_id for field, value in others}  # type: ignore[arg-type]
     assert len(ids | {EVENT.named().event_id}) == len(others) + 1
 
 
 def test_a_given_id_stays_and_the_list_it_came_from_does_not_enter() -> None:
-    assert replace(EVENT, event_id="mine").named().event_id == "mine"
-    assert replace(EVENT, recommendation_id="r").named().event_id == EVENT.named().event_id
+    assert EVENT._replace(event_id="mine").named().event_id == "mine"
+    assert EVENT._replace(recommendation_id="r").named().event_id == EVENT.named().event_id
 
 
 @pytest.mark.parametrize(
@@ -47,7 +45,7 @@ def test_a_given_id_stays_and_the_list_it_came_from_does_not_enter() -> None:
 )
 def test_what_can_not_be_stored_is_named_by_event_and_field(field: str, value: object) -> None:
     with pytest.raises(PenchantError, match=f"^event 2, {field}: "):
-        check([EVENT, replace(EVENT, **{field: value})], now=1000)  # type: ignore[arg-type]
+        check([EVENT, EVENT._replace(**{field: value})], now=1000)  # type: ignore[arg-type]
 
 
 def test_requests_are_bounded() -> None:
@@ -57,4 +55,4 @@ def test_requests_are_bounded() -> None:
 
 
 def test_words_of_any_language_are_ids() -> None:
-    check([replace(EVENT, user_id="Łódź 茶 \n 🍵", item_id="é" * LONGEST_ID)], now=1000)
+    check([EVENT._replace(user_id="Łódź 茶 \n 🍵", item_id="é" * LONGEST_ID)], now=1000)

@@ -29,7 +29,7 @@ def test_an_event_is_stored_once_whoever_sends_it_again(ledger: Ledger, did: Did
     waiting = [ledger.append(events) for _ in range(20)]
     assert {future.result().accepted for future in waiting} == {0}
     assert ledger.counts()["events"] == 3
-    other = replace(events[0], item_id="item 9")  # the same id, another story: the first one stays
+    other = events[0]._replace(item_id="item 9")  # the same id, another story: the first one stays
     assert ledger.append([other]).result().duplicates == 1
     assert history(ledger, "ann") == ["item 1", "item 2"]
 

@@ -77,7 +77,7 @@ def _serve_arguments(made: argparse.ArgumentParser) -> None:
         "elsewhere all names, unless this names some",
     )
     made.add_argument("--port", type=int, default=8080, help="0 takes a free one (default %(default)s)")
-    made.add_argument("--memory", type=int, default=256, metavar="MB", help="for states in memory (default %(default)s)")
+    made.add_argument("--memory", type=int, default=64, metavar="MB", help="for states in memory (default %(default)s)")
     made.add_argument("--ranker", metavar="MODEL", help="a folder of --model interest, to answer POST /api/rank")
     made.add_argument(
         "--update-every",

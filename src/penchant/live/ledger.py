@@ -258,7 +258,7 @@ class Ledger:
                 "SELECT user_id, timestamp, event_id, item_id, event_type, seq FROM events WHERE seq > ? ORDER BY seq LIMIT ?",
                 [number, most],
             ).fetchall()
-        return [(row[0], Happened(*row[1:])) for row in rows]
+        return [(row[0], Happened._make(row[1:])) for row in rows]
 
     def who_did_something(self, since: int) -> list[str]:
         """Users with events whose numbers are above ``since``."""
@@ -459,8 +459,7 @@ def _put_items(connection: sqlite3.Connection, items: Sequence[Item]) -> int:
     return len(items)
 
 
-_COLUMNS = "user_id, item_id, timestamp, event_type, value, event_id, session_id, recommendation_id"
-"""Of an event, in the order of ``Event``."""
+_COLUMNS = ", ".join(Event._fields)
 
 
 def _clock(connection: sqlite3.Connection) -> int:
@@ -475,7 +474,7 @@ def _append(
     if not events:
         return [Appended(0, 0)] * len(requests), {}
     before = connection.total_changes
-    rows = json.dumps([_fields(event) for event in events])
+    rows = json.dumps(events)
     connection.execute(
         f"INSERT INTO events ({_COLUMNS}, seq) SELECT {_VALUES}, ?2 + key FROM json_each(?1) WHERE true "  # noqa: S608 - from here
         "ON CONFLICT (user_id, event_id) DO NOTHING",
@@ -507,7 +506,6 @@ def _append(
     return taken, by_user
 
 
-_fields = attrgetter(*_COLUMNS.split(", "))
 _VALUES = ", ".join(f"value ->> {field}" for field in range(8))
 
 
@@ -540,7 +538,7 @@ def _in_rows(found: str, rows: int) -> list[list[Happened]]:
     """Events as SQLite gave them, each with its row, as histories."""
     histories: list[list[Happened]] = [[] for _ in range(rows)]
     for place, *event in json.loads(found):
-        histories[place].append(Happened(*event))
+        histories[place].append(Happened._make(event))
     for history in histories:
         history.sort(key=_place)  # by code points where times are equal, as everywhere
     return histories

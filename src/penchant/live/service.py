@@ -264,7 +264,7 @@ class Service:
         figures, items = self.figures, self.living.model.items
         figures.events += stored.result().accepted
         figures.duplicates += stored.result().duplicates
-        figures.unknown_items += sum(items.code(event.item_id) == UNKNOWN for event in events)
+        figures.unknown_items += int((items.codes([event.item_id for event in events]) == UNKNOWN).sum())
         for event in events:
             if event.recommendation_id:
                 with self._lists_lock:

@@ -22,7 +22,7 @@ from penchant.live.records import Happened, StoredState
 from penchant.models.base import Model
 from penchant.types import NEVER, UNKNOWN, Int, PenchantError, Progress, Sequences, UserState, Vocabulary, quiet, text
 
-MEMORY = 256 << 20
+MEMORY = 64 << 20
 """Bytes of states and seen items that are kept in memory, by default."""
 OVERHEAD = 2048
 """What an entry takes beside its arrays, about (measured: 1.6 KB for an LSTM's)."""
@@ -196,9 +196,9 @@ class States:
         events = [sorted(entry.pending, key=_place) for entry in entries.values()]
         histories = sequences_of(self.model, list(entries), events)
         after = self.model.advance(before, seq.pad(histories, np.arange(len(entries))))
-        for row, ((user, entry), happened) in enumerate(zip(entries.items(), events, strict=True)):
-            seen = _with(entry.seen, self._codes(happened))
-            self._keep(user, Entry(after[row : row + 1], clock, seen))
+        for row, (user, entry) in enumerate(entries.items()):
+            codes = histories.item[histories.offsets[row] : histories.offsets[row + 1]]
+            self._keep(user, Entry(after[row : row + 1], clock, _with(entry.seen, codes)))
 
     def _keep(self, user: str, entry: Entry) -> None:
         old = self._entries.pop(user, None)
@@ -258,9 +258,11 @@ def sequences_of(model: Model, users: Sequence[str], histories: Sequence[Sequenc
 
 def _with(seen: Int, codes: Int) -> Int:
     """Ascending codes with some more, put in their places: a union would sort everything for the one that is new."""
-    places = np.searchsorted(seen, codes)
-    new = np.append(seen, np.int32(UNKNOWN))[places] != codes
-    return np.insert(seen, places[new], codes[new])
+    for code in codes.tolist():
+        place = int(seen.searchsorted(code))
+        if code != UNKNOWN and (place == len(seen) or seen[place] != code):
+            seen = np.concatenate([seen[:place], np.array([code], np.int32), seen[place:]])
+    return seen
 
 
 def _place(event: Happened) -> tuple[int, str]:

@@ -34,6 +34,8 @@ from fastapi.routing import APIRoute
 from prometheus_client import CollectorRegistry, generate_latest
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
+from starlette.middleware.errors import ServerErrorMiddleware
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from penchant.interests import pictures
 from penchant.interests.reasons import Reason
@@ -68,6 +70,22 @@ def now() -> int:
     return time.time_ns() // 1000
 
 
+class Application(FastAPI):
+    """FastAPI behind a ``front`` that answers what comes often itself: a framework's layers cost such a request more than all
+    else.
+    """
+
+    front: ASGIApp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        await self.front(scope, receive, send)
+
+    async def behind(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request that the front leaves to the framework."""
+        await super().__call__(scope, receive, send)
+
+
 def create_app(
     service: Service,
     clock: Callable[[], int] = now,
@@ -79,7 +97,7 @@ def create_app(
     """The application over a service, which stays the caller's to close. ``model`` is the folder its model came from, and
     ``report`` that of an evaluation: the page shows both. With ``names`` it answers to these only (``site.KnownNames``).
     """
-    app = FastAPI(
+    app = Application(
         title="Penchant",
         description="Recommendations that change with the next event. Requests with the header X-API-Key or X-API-Version "
         "are answered in Gorse's shapes.",
@@ -104,14 +122,11 @@ def create_app(
     latest = {path: deque[float](maxlen=LATEST_REQUESTS) for path in TIMED.values()}
     add_watching(app, Watch(service, clock, latest))
     add_page(app)
-    # The last added comes first.
-    app.add_middleware(
-        Hot, service=service, clock=clock, routes={route.path: route for route in app.routes if isinstance(route, APIRoute)}
-    )
-    app.add_middleware(SameOrigin)
+    routes = {route.path: route for route in app.routes if isinstance(route, APIRoute)}
+    front: ASGIApp = SameOrigin(Hot(app.behind, service=service, clock=clock, routes=routes))
     if names is not None:
-        app.add_middleware(KnownNames, names=names)
-    app.add_middleware(Observed, registry=registry, latest=latest)
+        front = KnownNames(front, names=names)
+    app.front = Observed(ServerErrorMiddleware(front, handler=_broken), registry=registry, latest=latest)
     return app
 
 
@@ -129,13 +144,16 @@ def _add_errors(app: FastAPI) -> None:
         place = ", ".join(str(word)[:80] for word in first["loc"])
         return answer(422, f"{place}: {first['msg'].removeprefix('Value error, ')}")
 
-    @app.exception_handler(Exception)
-    async def broken(_: Request, error: Exception) -> JSONResponse:
-        return answer(500, f"this is a defect of Penchant ({type(error).__name__}); the log says more by the request's id")
+    app.exception_handler(Exception)(_broken)
 
     @app.exception_handler(HTTPException)
     async def http(_: Request, error: HTTPException) -> JSONResponse:
         return JSONResponse({"error": str(error.detail)}, error.status_code, headers=error.headers)
+
+
+async def _broken(_: Request, error: Exception) -> JSONResponse:
+    sentence = f"this is a defect of Penchant ({type(error).__name__}); the log says more by the request's id"
+    return JSONResponse({"error": sentence}, 500)
 
 
 async def _speaks_gorse(
