@@ -324,10 +324,12 @@ def test_recommendations_into_a_csv_file(run: Any, tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["list.csv"]
 
 
-def test_a_csv_file_of_nobody_has_its_header_and_json_still_comes(run: Any, tmp_path: Path) -> None:
+def test_a_list_for_nobody_is_refused_and_writes_nothing(run: Any, tmp_path: Path) -> None:
     out = tmp_path / "list.csv"
-    assert value_of(run("recommend", "popular", "dataset", "--users", "", "--out", str(out), "--json")) == []
-    assert out.read_text() == "user_id,item_id,score,rank\n"
+    code, said, err = run("recommend", "popular", "dataset", "--users", "", "--out", str(out), "--json")
+    assert (code, said) == (2, "")
+    assert "names nobody" in err
+    assert not out.exists()
 
 
 def test_a_csv_file_that_cannot_be_written_ends_in_a_sentence(run: Any, tmp_path: Path) -> None:

@@ -76,19 +76,16 @@ def numbers(word: str) -> list[int]:
         raise argparse.ArgumentTypeError(f"{word!r} is not a list of whole numbers like 1,2,3") from error
 
 
-def ids(word: str) -> list[str]:
-    """Ids on one CSV line, so that an id with a comma can be quoted."""
+def _people(word: str) -> list[str] | None:
+    """Ids on one CSV line, so that an id with a comma can be quoted; ``None`` for ``all``, which quoted is an id."""
+    if word == "all":
+        return None
     if not word.strip():
-        raise argparse.ArgumentTypeError("no id is named")
+        raise argparse.ArgumentTypeError("names nobody; give ids, or all")
     try:
         return next(csv.reader([word], strict=True))
     except csv.Error as error:
         raise argparse.ArgumentTypeError(f"{word!r} is not a line of CSV: {error}") from error
-
-
-def _people(word: str) -> list[str] | None:
-    """``ids``, or ``None`` for ``all``; quoted, that is an id like others."""
-    return None if word == "all" else ids(word)
 
 
 class _Settings(argparse.Action):

@@ -12,7 +12,7 @@ from penchant.cli import arguments, terminal
 from penchant.cli.arguments import Command
 from penchant.data import dataset
 from penchant.interests import page, words
-from penchant.interests.people import check_users, profiles_of, topics_of
+from penchant.interests.people import profiles_of, topics_of
 from penchant.interests.profiles import Profile
 from penchant.interests.topics import Topics
 from penchant.live import deployment
@@ -35,7 +35,6 @@ def _interests(options: argparse.Namespace) -> None:
         return
     log = dataset.load(options.dataset)
     users = log.users.ids if options.users is None else tuple(options.users)
-    check_users(users)
     with terminal.watching() as progress:
         model = workflow.load_for(options.model, log, progress)
         topics = topics_of(

@@ -19,7 +19,7 @@ from penchant.interests.reasons import reasons
 from penchant.interests.topics import Topics
 from penchant.models.base import Model
 from penchant.models.validation import people_at_once
-from penchant.types import Array, Interactions, PenchantError, Progress, quiet
+from penchant.types import Array, Interactions, Progress, quiet
 
 
 def topics_of(
@@ -93,9 +93,3 @@ def explained(
         found = reasons(model, seq.of_users(everyone, [user]), codes, moment, lambda item: titles.get(item) or item)
         for row, reason in zip(mine, found, strict=True):
             yield row | {"reason": reason.words(language)}
-
-
-def check_users(users: Sequence[str]) -> None:
-    """Raise ``PenchantError`` where nobody is asked about."""
-    if not users:
-        raise PenchantError("--users names nobody; give ids, or all")
