@@ -17,6 +17,7 @@ from penchant import sequences as seq
 from penchant.evaluation import Evaluation, report
 from penchant.evaluation.ablation import ablated
 from penchant.evaluation.cost import Cost, cost
+from penchant.evaluation.drift import reference
 from penchant.evaluation.progressive import Live, stream
 from penchant.interests import topics
 from penchant.models import MODELS, create
@@ -80,6 +81,7 @@ def train(
         progress(f"{name} learns in one go: there are no epochs to write of", 0, 0)
     trained_on = TRAINED_ON["refit" if refit else "train-only"]
     lineage = {"dataset": log.content_hash, "split": cut.name, "trained_on": trained_on, "seconds": seconds, "trials": trials}
+    lineage["inputs"] = reference(model.items, cut.before_test if refit else cut.train)
     artifact.save(model, out, lineage)
     shutil.rmtree(unfinished, ignore_errors=True)
     return _figures(model, cut, seconds) | {"model": str(out), "valid": measured}

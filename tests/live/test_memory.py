@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,7 +15,7 @@ from penchant.live.events import Event
 from penchant.live.ledger import Ledger
 from penchant.live.memory import Memory, learned_before
 from penchant.live.states import sequences_of
-from penchant.models import create
+from penchant.models import create, item_to_item
 from penchant.models.base import Model
 from penchant.testing import log_of
 from penchant.types import NEVER, Growing
@@ -35,6 +36,14 @@ def learned_at_once(model: Any, ledger: Ledger) -> str:
     return str(model.id)
 
 
+@pytest.fixture(params=[0, 10**9], ids=["rows changed", "matrix made again"], scope="module")
+def either_way(request: pytest.FixtureRequest) -> Iterator[None]:
+    """How counts take events in: see ``ENTRIES_A_ROW``."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(item_to_item, "ENTRIES_A_ROW", request.param)
+        yield
+
+
 OPERATIONS = st.one_of(
     st.tuples(st.just("append"), st.sampled_from(PEOPLE), st.integers(5, 10), st.integers(0, 30)),
     st.tuples(st.just("erase"), st.sampled_from(PEOPLE)),
@@ -44,7 +53,8 @@ OPERATIONS = st.one_of(
 )
 
 
-@settings(max_examples=30)
+@pytest.mark.usefixtures("either_way")
+@settings(max_examples=20)
 @given(name=st.sampled_from(["transitions", "longshort"]), operations=st.lists(OPERATIONS, max_size=20))
 def test_what_was_learned_live_equals_the_log(name: str, operations: list[tuple[object, ...]]) -> None:
     """Late events, erasures and merges included: counts are exact, so equal ids mean equal counts."""

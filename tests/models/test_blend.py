@@ -7,7 +7,7 @@ import pytest
 from penchant import artifact, evaluation
 from penchant import sequences as seq
 from penchant.models import create
-from penchant.models.blend import _candidates, _some, learn_weights
+from penchant.models.blend import Blend, _candidates, _some, learn_weights
 from penchant.models.ensemble import ChosenBlend
 from penchant.models.item_to_item import Markov
 from penchant.models.popularity import Popularity
@@ -140,3 +140,21 @@ def test_cases_nobody_can_hit_leave_the_first_member() -> None:
     first = replace(had, **{name: getattr(had, name)[:1] for name in ("item", "timestamp", "event_type", "event_id")})
     none = Cases(had, np.zeros(1, np.int64), replace(first, offsets=np.array([0, 1])))
     assert learn_weights(members, none).tolist() == [1, 0]
+
+
+def test_a_blend_goes_on_with_its_network_and_learns_the_rest_anew() -> None:
+    cut = evaluation.leave_one_out(pairs_log())
+    learned = seq.until(cut.train, np.minimum(cut.train.lengths, 2))
+    network = {"width": 4, "epochs": 2, "content": False}
+    before = create("longshort", **network).fit(learned)
+    after = before.updated(cut.train, cut.valid, learned)
+    assert isinstance(before, Blend)
+    assert isinstance(after, Blend)
+    alone = before.members["network"].updated(cut.train, cut.valid, learned)
+    assert after.members["network"].id == alone.id
+    anew = create("longshort", **network | {"network": False}).fit(cut.train, cut.valid)
+    assert isinstance(anew, Blend)
+    assert {name: member.id for name, member in after.members.items() if name != "network"} == {
+        name: member.id for name, member in anew.members.items()
+    }
+    assert after.refitted(cut.before_test).members["network"].id == alone.refitted(cut.before_test).id

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
 from penchant import sequences as seq
-from penchant.models import create
+from penchant.models import create, item_to_item
 from penchant.models.item_to_item import ItemKNN, Markov, Transitions, nearest
 from penchant.testing import example_histories
 from penchant.types import PenchantError, Sequences, Vocabulary, text
@@ -159,9 +161,18 @@ def test_beats_popularity_where_order_decides() -> None:
 parts = st.text("abcdefx", max_size=8)
 
 
-@given(words, st.lists(st.tuples(parts, parts), min_size=1, max_size=4))
+@pytest.fixture(params=[0, 10**9], ids=["rows changed", "matrix made again"], scope="module")
+def either_way(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Few events change rows, many the whole matrix."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(item_to_item, "ENTRIES_A_ROW", request.param)
+        yield
+
+
+@pytest.mark.usefixtures("either_way")
+@given(words, st.lists(st.tuples(parts, parts), min_size=1, max_size=4), st.booleans())
 @settings(max_examples=50, deadline=None)
-def test_learning_event_by_event_is_learning_at_once(first: list[str], more: list[tuple[str, str]]) -> None:
+def test_learning_event_by_event_is_learning_at_once(first: list[str], more: list[tuple[str, str]], together: bool) -> None:
     at_once = Transitions(window=3).fit(histories("abcdef", *first))
     in_steps = Transitions(window=3).fit(histories("abcdef", *first))
 
@@ -171,7 +182,12 @@ def test_learning_event_by_event_is_learning_at_once(first: list[str], more: lis
 
     at_once.learn(coded(*(before + after for before, after in more)))
     in_steps.learn(coded(*(before for before, _ in more)))
-    in_steps.learn_next(coded(*(before for before, _ in more)), coded(*(after for _, after in more)))
+    if together:
+        in_steps.learn_next(coded(*(before for before, _ in more)), coded(*(after for _, after in more)))
+    else:
+        for before, after in more:
+            for place, event in enumerate(after):
+                in_steps.learn_next(coded(before + after[:place]), coded(event))
     for word in ("a", "fa", "abcdef"):
         assert scores_after(in_steps, word) == pytest.approx(scores_after(at_once, word), rel=1e-6)
     assert in_steps.id == at_once.id

@@ -13,6 +13,7 @@ import httpx
 import numpy as np
 import pytest
 
+from penchant.evaluation.drift import reference
 from penchant.live.ledger import Ledger
 from penchant.live.service import Service
 from penchant.models import create
@@ -64,6 +65,16 @@ def serving(service: Service) -> Iterator[Running]:
 def running(tmp_path: Path) -> Iterator[Running]:
     model = create("transitions", window=3).fit(example_histories(np.random.default_rng(1), users=30))
     with serving(Service(Ledger(tmp_path / "store.db", create=True), model, {})) as made:
+        yield made
+
+
+@pytest.fixture
+def informed(tmp_path: Path) -> Iterator[Running]:
+    """A server whose model says what it was trained on."""
+    train = example_histories(np.random.default_rng(1), users=30)
+    model = create("transitions", window=3).fit(train)
+    lineage = {"inputs": reference(model.items, train)}
+    with serving(Service(Ledger(tmp_path / "store.db", create=True), model, lineage)) as made:
         yield made
 
 

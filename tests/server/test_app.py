@@ -285,3 +285,21 @@ def test_a_model_that_ranks_no_candidates_says_so(running: Running) -> None:
     answer = running.client.post("/api/rank", json={"user_id": "ann", "items": ["item 3"]})
     assert answer.status_code == 400
     assert "--ranker MODEL" in answer.json()["error"]
+
+
+def test_metrics_tell_how_far_events_are_from_those_of_training(informed: Running) -> None:
+    """Once 500 came; of a model that says what it was trained on."""
+
+    def drift() -> dict[str, float]:
+        lines = informed.client.get("/metrics").text.splitlines()
+        return {line.split('"')[1]: float(line.split()[1]) for line in lines if line.startswith("penchant_input_drift{")}
+
+    happened = [{"user_id": f"u{n}", "item_id": "item 3", "event_type": "bought"} for n in range(600)]
+    informed.client.post("/api/feedback", json=happened[:400])
+    assert drift() == {}
+    informed.client.post("/api/feedback", json=happened[400:])
+    assert drift().keys() == {"items", "event_types"}  # of less than a day, hours tell nothing
+    assert min(drift().values()) > 1
+    old = [{"user_id": f"u{n}", "item_id": "item 3", "timestamp": 3600.0 * n} for n in range(600)]
+    informed.client.post("/api/feedback", json=old)
+    assert drift().keys() == {"items", "event_types", "hours"}

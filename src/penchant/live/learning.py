@@ -1,16 +1,18 @@
 """Learning from what the store has seen: a challenger is trained, compared on the newest events, promoted if it isn't worse.
 
-The model that serves (the champion) and one trained anew on everything before the newest events (the challenger) are both asked
-about these, each knowing of the time before them what it would have known live. A challenger that isn't worse, so far as people
-can tell from so many answers, learns the newest events too and takes the champion's place; the champion stays beside it, to
-go back to. Items that were unknown join the catalogue. A server that serves the folder notices (see ``deployment.Following``).
+The model that serves (the champion) and one that learned all before the newest events too (the challenger) are both asked about
+these, each knowing of the time before them what it would have known live. A challenger that isn't worse, so far as people can
+tell from so many answers, learns the newest events too and takes the champion's place; the champion stays beside it, to go
+back to. A challenger's network goes on from the champion's weights, on new events and a sample of old ones (see
+``Model.updated``). Items that were unknown join the catalogue. A server that serves the folder notices (see
+``deployment.Following``).
 """
 
 from __future__ import annotations
 
 import csv
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from shutil import rmtree
 from tempfile import TemporaryDirectory
@@ -22,10 +24,10 @@ from penchant import artifact, evaluation, folders
 from penchant import sequences as seq
 from penchant.data import dataset
 from penchant.data.clean import PrepareConfig
+from penchant.evaluation.drift import reference
 from penchant.live.events import FIRST_YEAR
 from penchant.live.ledger import Ledger
 from penchant.live.memory import learned_before
-from penchant.models import create
 from penchant.models.base import Model
 from penchant.types import Array, Int, Interactions, Learning, PenchantError, Progress, Sequences, Split, quiet
 
@@ -70,10 +72,10 @@ def update(model: str | Path, ledger: Ledger, *, k: int = 10, seed: int = 0, pro
         if new.sum() < FEWEST:
             raise PenchantError(f"the store has {new.sum():,} events that {folder} hasn't learned; an update needs {FEWEST:,}")
         cut = _cut(log, new)
-        challenger = create(champion.name, **asdict(champion.settings))
-        progress(f"training a challenger on {len(cut.train.item):,} events", 0, 0)
-        challenger.fit(cut.train, cut.valid, progress=progress)
-        _as_if_live(champion, seq.histories(log, ~new), cut.before_test)
+        known = seq.histories(log, ~new)
+        progress(f"training a challenger on {len(cut.train.item):,} events, of which {len(known.item):,} are known", 0, 0)
+        challenger = champion.updated(cut.train, cut.valid, known, progress=progress)
+        _as_if_live(champion, known, cut.before_test)
         _as_if_live(challenger, cut.train, cut.before_test)
         progress(f"asking both about {len(cut.test):,} of the newest events", 0, 0)
         result = evaluation.evaluate(
@@ -87,12 +89,14 @@ def update(model: str | Path, ledger: Ledger, *, k: int = 10, seed: int = 0, pro
         promoted, why = _judged(result)
         if promoted:
             progress("the challenger learns the newest events too", 0, 0)
-            histories = challenger.histories()
-            challenger = challenger.refitted(seq.histories(log), progress=progress)
-            challenger.set_histories(histories)
+            histories, everything = challenger.histories(), seq.histories(log)
+            challenger = challenger.refitted(everything, progress=progress)
+            challenger.set_histories(champion.histories())  # what a training from the beginning goes by
             comes_from = _lineage(folder, ledger, log, int(numbers.max())) | {
+                "inputs": reference(challenger.items, everything),
                 "promoted_because": why,
                 "compared": result.models,
+                "update_histories": histories,
             }
             _promote(challenger, folder, comes_from)
     return Update(

@@ -27,7 +27,7 @@ import numpy as np
 
 from penchant.live.database import Database, take
 from penchant.live.events import Event
-from penchant.live.records import Appended, Cursor, Happened, Item, News, Person, Receipt, StoredState, Tail, User
+from penchant.live.records import Appended, Cursor, Happened, Item, Last, News, Person, Receipt, StoredState, Tail, User
 from penchant.types import NEVER, Interactions, PenchantError, Progress, quiet
 
 ROWS_AT_ONCE = 50_000
@@ -239,26 +239,28 @@ class Ledger:
         with self.database.reading() as connection:
             return _histories(connection, cursors)
 
-    def last_events(self, users: Sequence[str], before: int, count: int) -> list[list[Happened]]:
-        """Of each user the last ``count`` events with numbers up to ``before``, in order."""
+    def last_events(self, users: Sequence[str], before: int, count: int) -> Last:
+        """Of each user the last ``count`` events with numbers up to ``before``."""
         with self.database.reading() as connection:
-            (found,) = connection.execute(
-                "SELECT json_group_array(json_array(place, timestamp, event_id, item_id, event_type, seq)) FROM ("
-                "SELECT j.key AS place, e.*, row_number() OVER "
+            columns = connection.execute(
+                "SELECT json_group_array(place), json_group_array(back), json_group_array(timestamp), "
+                "json_group_array(item_id), json_group_array(event_type) FROM ("
+                "SELECT j.key AS place, e.timestamp, e.item_id, e.event_type, row_number() OVER "
                 "(PARTITION BY j.key ORDER BY timestamp DESC, event_id DESC) AS back "
                 "FROM json_each(?1) j CROSS JOIN events e ON e.user_id = j.value AND e.seq <= ?2) WHERE back <= ?3",
                 [json.dumps(users), before, count],
             ).fetchone()
-        return _in_rows(found, len(users))
+        return Last(*map(json.loads, columns))
 
     def since(self, number: int, most: int) -> list[tuple[str, Happened]]:
         """User and event of up to ``most`` events with numbers above ``number``, in the order they arrived."""
         with self.database.reading() as connection:
-            rows = connection.execute(
-                "SELECT user_id, timestamp, event_id, item_id, event_type, seq FROM events WHERE seq > ? ORDER BY seq LIMIT ?",
+            (found,) = connection.execute(
+                "SELECT json_group_array(json_array(user_id, timestamp, event_id, item_id, event_type, seq)) FROM "
+                "(SELECT * FROM events WHERE seq > ? ORDER BY seq LIMIT ?)",
                 [number, most],
-            ).fetchall()
-        return [(row[0], Happened._make(row[1:])) for row in rows]
+            ).fetchone()
+        return sorted(((row[0], Happened._make(row[1:])) for row in json.loads(found)), key=_number)
 
     def who_did_something(self, since: int) -> list[str]:
         """Users with events whose numbers are above ``since``."""
@@ -392,6 +394,22 @@ class Ledger:
         """The times of the ``most`` events that arrived last."""
         with self.database.reading() as connection:
             return [row[0] for row in connection.execute("SELECT timestamp FROM events ORDER BY seq DESC LIMIT ?", [most])]
+
+    def sample(self, since: int, most: int, recent: int) -> tuple[list[str], list[str], list[int]]:
+        """Items, kinds and times of up to ``most`` events, evenly spread over those among the last ``recent`` numbers that are
+        above ``since``.
+        """
+        with self.database.reading() as connection:
+            last = self.last_number()
+            first = max(since, last - recent)
+            numbers = np.unique(np.linspace(first + 1, last, min(most, max(0, last - first))).astype(np.int64))
+            columns = connection.execute(
+                "SELECT json_group_array(item_id), json_group_array(event_type), json_group_array(timestamp) "
+                "FROM json_each(?) j CROSS JOIN events e ON e.seq = j.value",
+                [json.dumps(numbers.tolist())],
+            ).fetchone()
+        item, kind, moment = map(json.loads, columns)
+        return item, kind, moment
 
     def erasures(self, *, before: int | None = None, most: int = 20) -> list[dict[str, Any]]:
         """Receipts of erasures with their ``number``, the newest first: up to ``most`` of those below ``before``."""
@@ -545,6 +563,10 @@ def _in_rows(found: str, rows: int) -> list[list[Happened]]:
 
 
 _place = attrgetter("timestamp", "event_id")
+
+
+def _number(arrived: tuple[str, Happened]) -> int:
+    return arrived[1].seq
 
 
 def _rows(log: Interactions, rows: slice, number: int) -> Iterator[tuple[Any, ...]]:

@@ -11,14 +11,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
+import numpy as np
+
 from penchant.live.ledger import Ledger
 from penchant.live.records import Happened
 from penchant.live.states import PEOPLE_AT_ONCE, sequences_of
 from penchant.models.base import Model
-from penchant.types import NEVER, UNKNOWN, Growing, Learning, PenchantError, Sequences
+from penchant.types import NEVER, UNKNOWN, Growing, Learning, PenchantError, Sequences, Vocabulary
 
-AT_ONCE = 20_000
-"""Events learned in one go, at most."""
+AT_ONCE = 5_000
+"""Events learned in one go, at most: reading them keeps other threads waiting."""
 
 
 def learned_before(ledger: Ledger, lineage: Mapping[str, Any]) -> int:
@@ -68,19 +70,60 @@ class Memory:
             new: dict[str, list[Happened]] = {}
             for user, event in arrived:
                 new.setdefault(user, []).append(event)
-            last = self._ledger.last_events(list(new), self.learned, self.model.reach)
-            before = {user: self._before(user, new[user], some) for user, some in zip(new, last, strict=True)}
-            late = {user for user in new if before[user] and _place(before[user][-1]) > min(map(_place, new[user]))}
-            timely = {user: _in_order(events) for user, events in new.items() if user not in late}
-            if timely:
-                self.model.learn_next(self._sequences({user: before[user] for user in timely}), self._sequences(timely))
-            if late:
-                now = {user: _in_order([*before[user], *new[user]]) for user in late}
-                self._learn_people(now, {user: before[user] for user in now})
+            last, clear = self._last(new)
+            if clear:
+                self.model.learn_next(last, self._sequences({user: _in_order(new[user]) for user in clear}))
+            for user in clear:
+                del new[user]
+            self._learn_behind_whole({user: _in_order(events) for user, events in new.items()})
         if arrived:
             self._note(event for _, event in arrived)
             self.learned = arrived[-1][1].seq
         return len(arrived)
+
+    def _last(self, new: Mapping[str, Sequence[Happened]]) -> tuple[Sequences, list[str]]:
+        """The last learned events of those users to whom no more of the history matters, and who these are: those whose new
+        events all came after, and whose last items the model knows, so that it needn't look further back. Without event ids.
+        """
+        assert isinstance(self.model, Learning)
+        users = list(new)
+        found = self._ledger.last_events(users, self.learned, self.model.reach)
+        order = np.lexsort((-np.array(found.back, np.int64), np.array(found.place, np.int64)))
+        place = np.array(found.place, np.int64)[order]
+        moment = np.array(found.timestamp, np.int64)[order]
+        item = self.model.items.codes(found.item_id)[order]
+        kind = Vocabulary(self.model.event_types).codes(found.event_type)[order]
+        first = np.array([min(event.timestamp for event in events) for events in new.values()], np.int64)
+        unclear = np.zeros(len(users), bool)
+        unclear[place[(item == UNKNOWN) | (moment >= first[place])]] = True  # of one moment, ids would have to tell
+        keep = ~unclear[place]
+        clear = [user for user, doubt in zip(users, unclear.tolist(), strict=True) if not doubt]
+        counts = np.bincount(place, minlength=len(users))[~unclear]
+        return Sequences(
+            users=Vocabulary(tuple(clear)),
+            items=self.model.items,
+            event_types=self.model.event_types,
+            offsets=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+            item=item[keep],
+            timestamp=moment[keep],
+            event_type=kind[keep].astype(np.int16),
+            event_id=np.full(int(counts.sum()), "", np.dtypes.StringDType()),
+            clock="real",
+            content_hash="ledger",
+        ), clear
+
+    def _learn_behind_whole(self, new: Mapping[str, list[Happened]]) -> None:
+        """Learn new events of users of whom the whole history has to be looked at."""
+        assert isinstance(self.model, Learning)
+        whole = self._ledger.histories([(user, NEVER, "") for user in new])
+        before = {user: [e for e in history if e.seq <= self.learned] for user, history in zip(new, whole, strict=True)}
+        late = {user for user in new if before[user] and _place(before[user][-1]) > _place(new[user][0])}
+        timely = {user: events for user, events in new.items() if user not in late}
+        if timely:
+            self.model.learn_next(self._sequences({user: before[user] for user in timely}), self._sequences(timely))
+        if late:
+            now = {user: _in_order([*before[user], *new[user]]) for user in late}
+            self._learn_people(now, {user: before[user] for user in now})
 
     def _note(self, events: Iterable[Happened]) -> None:
         self.unknown.update(event.item_id for event in events if self.model.items.code(event.item_id) == UNKNOWN)
@@ -109,15 +152,6 @@ class Memory:
         }
         memory.refused += not memory._learn(memory._sequences(learned), self._sequences(learned))
         return model, memory
-
-    def _before(self, user: str, new: Sequence[Happened], last: list[Happened]) -> list[Happened]:
-        """The events learned already that new ones follow: the ``last`` ones, or all of the user's where one of the new came
-        late, or where unknown items among the last let the model look further back.
-        """
-        late = bool(last) and _place(last[-1]) > min(_place(event) for event in new)
-        if not late and all(self.model.items.code(event.item_id) != UNKNOWN for event in last):
-            return last
-        return [event for event in self._ledger.histories([(user, NEVER, "")])[0] if event.seq <= self.learned]
 
     def revise(self, before: Sequence[Sequence[Happened]], after: Sequence[Sequence[Happened]]) -> None:
         """Some histories were changed other than by new events: take back what was learned of them, learn what they are now.
@@ -161,4 +195,4 @@ def _place(event: Happened) -> tuple[int, str]:
 
 
 def _in_order(events: list[Happened]) -> list[Happened]:
-    return sorted(events, key=_place)
+    return sorted(events, key=_place) if len(events) > 1 else events

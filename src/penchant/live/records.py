@@ -26,6 +26,18 @@ class Happened(NamedTuple):
     seq: int
 
 
+class Last(NamedTuple):
+    """The last events of some users, in columns: whose (the user's place among those asked for), how many back (1: the last),
+    when, of what item and kind.
+    """
+
+    place: list[int]
+    back: list[int]
+    timestamp: list[int]
+    item_id: list[str]
+    event_type: list[str]
+
+
 @dataclass(frozen=True)
 class News:
     """What a commit of this process did: all changes with numbers above ``before`` up to ``after``. They were these events of

@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from penchant import sequences as seq
+from penchant.evaluation.drift import drift
 from penchant.interests.profiles import Profile, profile, shares_of_memories
 from penchant.interests.reasons import RECENT, Reason, reasons
 from penchant.live import events as checks
@@ -54,6 +55,9 @@ PEOPLE_WARM = 5_000
 """So many people's states, those who asked last, are ready when another model takes over; others' are made when they ask."""
 MEMORY_PAUSE = 0.25
 """Seconds between two looks at the log for events to learn."""
+
+DRIFT_EVENTS, DRIFT_SAMPLE, DRIFT_FEWEST = 100_000, 5_000, 500
+"""Drift is told from so many events of so many that came last, if there are at least so few: fewer differ by chance."""
 
 
 @dataclass(frozen=True)
@@ -477,6 +481,19 @@ class Service:
     def lag(self) -> int:
         """How many events of the log the model's memory is behind."""
         return self.ledger.count_since(self.living.memory.learned)
+
+    @property
+    def drift(self) -> dict[str, float]:
+        """How far what came since the model was trained is from what it was trained on, by input: see ``evaluation.drift``.
+
+        Nothing where too little came, or the model doesn't say what it was trained on.
+        """
+        living = self.living
+        known = living.lineage.get("inputs")
+        sample = self.ledger.sample(living.memory.since, DRIFT_SAMPLE, DRIFT_EVENTS) if known else ((), (), ())
+        if known is None or len(sample[0]) < DRIFT_FEWEST:
+            return {}
+        return drift(known, living.model.items, *sample)
 
     # People and items.
 

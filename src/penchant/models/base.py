@@ -162,6 +162,12 @@ class Model(ABC):
         """A model like this one that learned from ``train``, keeping what validation chose for this one."""
         return type(self)(self.settings).fit(train, progress=progress, checkpoint=checkpoint)
 
+    def updated(self, train: Sequences, valid: Cases | None, learned: Sequences, *, progress: Progress = quiet) -> Self:
+        """A model like this one that has learned ``train``, of which this one knows ``learned``, the first events of the same
+        people: going on from what this one learned where that saves training, which here it doesn't.
+        """
+        return type(self)(self.settings).fit(train, valid, progress=progress)
+
     def histories(self) -> dict[str, list[dict[str, float]]]:
         """What training measured of each part that trains in epochs, by its name (empty: the model itself)."""
         return {"": self.history} if self.history else {}

@@ -57,6 +57,7 @@ class Blend(Model):
         self.members: dict[str, Model] = {}
         self.coefficients: Float = np.zeros(0, np.float32)
         self._given: Mapping[str, Model] = {}
+        self._earlier: tuple[Mapping[str, Model], Sequences] | None = None
 
     @abstractmethod
     def _make_members(self) -> dict[str, Model]:
@@ -79,15 +80,7 @@ class Blend(Model):
                 self.members[name] = deepcopy(given)
             elif self._usable(name, train):
                 monitor.progress(f"training {name}", 0, 0)
-                member.fit(
-                    train,
-                    valid,
-                    progress=monitor.progress,
-                    checkpoint=monitor.checkpoint and monitor.checkpoint / name,
-                    observe=monitor.observe,
-                    profile=monitor.profile,
-                )
-                self.members[name] = member
+                self.members[name] = self._trained(name, member, train, valid, monitor)
         self.set_histories(self.histories())
         if valid is None:
             self.coefficients = np.ones(len(self.members), np.float32)
@@ -95,6 +88,20 @@ class Blend(Model):
             self.coefficients = learn_weights(list(self.members.values()), valid, exclude_seen=self._exclude_seen)
         chosen = zip(self.members, self.coefficients, strict=True)
         monitor.progress("weights: " + ", ".join(f"{name} {weight:.3g}" for name, weight in chosen), 0, 0)
+
+    def _trained(self, name: str, member: Model, train: Sequences, valid: Cases | None, monitor: Monitor) -> Model:
+        """A member, trained: from what one of its name learned earlier, where there is one."""
+        if self._earlier is not None and name in self._earlier[0]:
+            members, learned = self._earlier
+            return members[name].updated(train, valid, learned, progress=monitor.progress)
+        return member.fit(
+            train,
+            valid,
+            progress=monitor.progress,
+            checkpoint=monitor.checkpoint and monitor.checkpoint / name,
+            observe=monitor.observe,
+            profile=monitor.profile,
+        )
 
     def varied(self, train: Sequences, valid: Cases | None, *, progress: Progress = quiet, **settings: object) -> Self:
         """A model like this one, fit to the same data, of which some settings differ; the weights are chosen anew.
@@ -105,6 +112,14 @@ class Blend(Model):
         again._given = self.members
         again.fit(train, valid, progress=progress)
         again._given = {}
+        return again
+
+    def updated(self, train: Sequences, valid: Cases | None, learned: Sequences, *, progress: Progress = quiet) -> Self:
+        """See ``Model``: each member goes on from what it learned; the weights are chosen anew."""
+        again = type(self)(self.settings)
+        again._earlier = self.members, learned
+        again.fit(train, valid, progress=progress)
+        again._earlier = None
         return again
 
     def refitted(self, train: Sequences, *, progress: Progress = quiet, checkpoint: Path | None = None) -> Self:

@@ -35,6 +35,8 @@ FEW = 8
 """People at a time whose scores are summed row by row,"""
 FEW_AFTER_EVENTS = 256
 """and while rows have changed, so many: to make one matrix of them again takes as long."""
+ENTRIES_A_ROW = 500
+"""To change a row takes as long as to make so many entries again: where that is less, the matrix is made again."""
 FIXED_POINT = 1 << 16
 """Counts are whole multiples of 1/65536, so that what was added can be taken away exactly."""
 CHUNK_BYTES = 1 << 26
@@ -234,30 +236,62 @@ class Transitions(ItemToItem):
         self._add(histories, -1)
 
     def learn_next(self, before: Sequences, events: Sequences) -> None:
-        """Add what ``events`` add behind ``before``, in time that depends on the window alone."""
+        """Add what ``events`` add behind ``before``, in time that depends on the window alone; of many events together in much
+        less than of one after another.
+        """
         before, events = (seq.known_only(seq.recode(part, self.items)) for part in (before, events))
-        discounts = [self._discount(distance) for distance in range(1, self.settings.window + 1)]
-        for row in range(len(events)):
-            start, end = before.offsets[row], before.offsets[row + 1]
-            recent = before.item[max(start, end - self.settings.window) : end].tolist()
-            for item in events.item[events.offsets[row] : events.offsets[row + 1]].tolist():
-                for earlier, weight in zip(reversed(recent), discounts, strict=False):
-                    self._count(earlier, item, weight)
-                recent.append(item)
-                self._events[item] += 1
-                self._prior[item] = self._prior_of(self._events[item])
+        self._count(*self._pairs_behind(before, events))
+        self._events += np.bincount(events.item, minlength=len(self.items))
+        self._prior[events.item] = self._prior_of(self._events[events.item])
         self._has_learned()
 
-    def _count(self, before: int, after: int, weight: int) -> None:
-        columns, counts = self._counted.get(before) or _row(self._counts, before)
-        place = int(np.searchsorted(columns, after))
-        if place < len(columns) and columns[place] == after:
-            counts = counts.copy()
-            counts[place] += weight
-        else:
-            columns, counts = np.insert(columns, place, after), np.insert(counts, place, weight)
-        self._counted[before] = columns, counts
-        self._changed[before] = columns, self._evidence(counts)
+    def _pairs_behind(self, before: Sequences, events: Sequences) -> tuple[Int, Int]:
+        """What ``events`` follow, as ``row * V + column`` of the counts, ascending, and how much is to be added to each."""
+        window, size = self.settings.window, len(self.items)
+        last = np.minimum(before.lengths, window)
+        ends = np.cumsum(last + events.lengths)
+        new = seq.ragged_range(ends - events.lengths, events.lengths)
+        item = np.empty(len(events.item) + last.sum(), np.int64)
+        item[new] = events.item
+        item[seq.ragged_range(ends - events.lengths - last, last)] = before.item[
+            seq.ragged_range(before.offsets[1:] - last, last)
+        ]
+        room = new - np.repeat(ends - events.lengths - last, events.lengths)
+        places, weights = [new[:0]], [new[:0]]
+        for distance in range(1, min(window, int(room.max(initial=0))) + 1):
+            after = new[room >= distance]
+            places.append(item[after - distance] * size + item[after])
+            weights.append(np.full(len(after), self._discount(distance), np.int64))
+        return _summed(np.concatenate(places), np.concatenate(weights))
+
+    def _count(self, place: Int, weight: Int) -> None:
+        """Add to the counts at ``row * V + column``, ascending: in the rows concerned, or in a matrix made anew where those are
+        many.
+        """
+        size = len(self.items)
+        rows, first = np.unique(place // size, return_index=True)
+        if ENTRIES_A_ROW * len(rows) > self._counts.nnz:
+            more = csr_array((weight, place % size, np.searchsorted(place, size * np.arange(size + 1))), shape=(size, size))
+            self._counts = csr_array(self._settled() + more)
+            self._refresh()
+            return
+        old = [self._counted.get(row) or _row(self._counts, row) for row in rows.tolist()]
+        lengths = np.array([len(columns) for columns, _ in old], np.int64)
+        columns, counts = (np.concatenate(parts) for parts in zip(*old, strict=True)) if old else (place, weight)
+        there = np.repeat(rows, lengths) * size + columns
+        at = np.searchsorted(there, place)
+        found = np.append(there, -1)[at] == place
+        counts[at[found]] += weight[found]
+        columns = np.insert(columns, at[~found], place[~found] % size)
+        counts = np.insert(counts, at[~found], weight[~found])
+        values = self._evidence(counts)
+        ends = np.cumsum(lengths + np.add.reduceat((~found).astype(np.int64), first)) if old else lengths
+        start = 0
+        for row, end in zip(rows.tolist(), ends.tolist(), strict=True):
+            # Copies: as a view, each would keep all of them in memory.
+            mine = columns[start:end].copy()
+            self._counted[row], self._changed[row] = (mine, counts[start:end].copy()), (mine, values[start:end].copy())
+            start = end
 
     def _discount(self, distance: int) -> int:
         weight: float = FIXED_POINT * distance**-self.settings.distance_power
@@ -413,6 +447,14 @@ def pairs(histories: Sequences, window: int) -> Iterator[tuple[int, Int, Int]]:
         if not same.any():
             return
         yield distance, histories.item[:-distance][same], histories.item[distance:][same]
+
+
+def _summed(place: Int, weight: Int) -> tuple[Int, Int]:
+    """The distinct places, ascending, and the sum of the weights at each."""
+    order = np.argsort(place, kind="stable")
+    place, weight = place[order], weight[order]
+    first = np.flatnonzero(np.diff(place, prepend=-1))
+    return place[first], np.add.reduceat(weight, first) if len(first) else weight
 
 
 def _row(matrix: csr_array, row: int) -> tuple[Array, Array]:

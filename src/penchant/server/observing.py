@@ -82,6 +82,14 @@ class ServiceFigures(Collector):
         for what, count in service.waiting.items():
             waiting.add_metric([what], count)
         yield waiting
+        drift = GaugeMetricFamily(
+            "penchant_input_drift",
+            "Population stability index of recent events beside those the model was trained on: above 0.25 is a shift",
+            labels=["input"],
+        )
+        for what, index in service.drift.items():
+            drift.add_metric([what], index)
+        yield drift
         gauges = {
             "states_in_memory": (len(living.states), "States kept in memory"),
             "states_bytes": (living.states.bytes, "What they take"),

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penchant.models.neural.examples import LEFT_OUT, Negatives, Piece, pieces, steps
+from penchant.models.neural.examples import LEFT_OUT, Negatives, Piece, pieces, steps, with_replay
 from penchant.models.neural.settings import NeuralSettings
 from penchant.testing import example_histories
-from penchant.types import MICROSECONDS, Int, Sequences, Vocabulary
+from penchant.types import MICROSECONDS, Int, Sequences, Vocabulary, text
 
 LENGTHS = st.lists(st.integers(0, 12), max_size=8)
 
@@ -30,6 +30,7 @@ def histories(lengths: list[int], seed: int = 0) -> Sequences:
         item=np.arange(total, dtype=np.int32),
         timestamp=np.cumsum(chance.integers(0, 3, total)) * MICROSECONDS,
         event_type=chance.integers(0, 2, total).astype(np.int16),
+        event_id=text([str(number) for number in range(total)]),
     )
 
 
@@ -221,3 +222,25 @@ def test_a_step_has_its_targets_but_never_too_few_histories(length: int, users: 
     settings = NeuralSettings(batch_events=100, batch_histories=8)
     groups = steps(histories([length] * 200), settings, np.random.default_rng(0))
     assert {len(group) for group in groups} == {users}
+
+
+@given(st.lists(st.integers(0, 12), min_size=1, max_size=8), st.integers(2, 5), st.integers(0, 5))
+def test_what_is_new_is_trained_on_and_about_as_much_that_is_not(lengths: list[int], longest: int, seed: int) -> None:
+    chance = np.random.default_rng(seed)
+    train = histories(lengths)
+    learned = np.array([chance.integers(0, length + 1) for length in lengths], np.int64)
+    fresh = np.array(lengths, np.int64) > learned
+    chosen = with_replay(train, learned, longest, chance)
+    row = np.repeat(np.arange(len(lengths)), lengths)
+    new = np.arange(sum(lengths)) - train.offsets[row] >= learned[row]
+    assert set(np.flatnonzero(new)) <= set(chosen.item.tolist())  # each event has an item of its own: its place
+    old = np.setdiff1d(chosen.item, np.flatnonzero(new))
+    behind = np.minimum(learned, longest)[fresh].sum()
+    assert behind <= len(old) <= max(behind, new.sum()) + longest
+    others = sum(min(length, longest) for length, mine in zip(lengths, fresh, strict=True) if not mine and length > 1)
+    assert len(old) >= min(new.sum(), behind + others)
+    for user, start, end in zip(chosen.users.ids, chosen.offsets[:-1], chosen.offsets[1:], strict=True):
+        mine, stretch = int(user[1:]), chosen.item[start:end]
+        assert (np.diff(stretch) == 1).all()  # one stretch
+        assert (row[stretch] == mine).all()
+        assert len(stretch) <= longest + (lengths[mine] - learned[mine])

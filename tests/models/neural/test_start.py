@@ -1,5 +1,8 @@
 """Where embeddings begin: near each other where items stand near each other."""
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -7,7 +10,7 @@ from penchant import sequences as seq
 from penchant.models import create
 from penchant.models.neural import start
 from penchant.testing import log_of
-from penchant.types import Float, Sequences
+from penchant.types import Float, Sequences, Vocabulary
 
 WORLDS = ("abcdef", "uvwxyz")
 
@@ -69,3 +72,26 @@ def test_a_network_that_begins_there_knows_more_after_an_epoch() -> None:
     settings = {"width": 8, "epochs": 1, "batch_histories": 8, "dropout": 0.0, "loss": "softmax"}
     losses = {where: create("lstm", **settings, start=where).fit(train).history[0]["loss"] for where in ("factors", "random")}
     assert losses["factors"] < losses["random"] - 0.1
+
+
+def floats(values: Any) -> Float:
+    return np.array(values, np.float32)
+
+
+def test_earlier_weights_are_carried_over_to_a_larger_catalogue() -> None:
+    """``new`` stands between a and b, ``alone`` near nothing; ``buy`` is a kind that wasn't known."""
+    rows = [("p", "a", 0.0), ("p", "new", 1.0), ("p", "b", 2.0), ("q", "alone", 0.0), ("r", "c", 0.0)]
+    train = replace(seq.histories(log_of(rows)), event_types=("buy", "view"))
+    assert train.items.ids == ("a", "alone", "b", "c", "new")
+    known = {"embedding": floats([[0, 8], [3, 3], [2, 0]]), "bias": floats([4, 7, 2]), "kind": floats([[5, 5]])}
+    old = known | {"unit": floats(3), "of another shape": floats([0, 0])}
+    new = {"embedding": np.ones((5, 2), np.float32), "bias": floats([0] * 5), "kind": np.zeros((2, 2), np.float32)}
+    new |= {"unit": floats(1), "of another shape": floats([1, 1, 1]), "not there": floats([1, 1])}
+    earlier = start.Earlier(old, Vocabulary(("b", "c", "a")), ("view",), np.zeros(3, np.int64))
+    found = start.carried_over(earlier, new, train)
+    assert found["embedding"].tolist() == [[2, 0], [pytest.approx(5 / 3), pytest.approx(11 / 3)], [0, 8], [3, 3], [1, 4]]
+    assert found["bias"].tolist() == [2, pytest.approx(13 / 3), 4, 7, 3]
+    assert found["kind"].tolist() == [[0, 0], [5, 5]]
+    assert found["unit"] == 3
+    assert found["of another shape"].tolist() == [1, 1, 1]
+    assert found["not there"].tolist() == [1, 1]

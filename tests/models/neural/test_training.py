@@ -18,10 +18,11 @@ from penchant.evaluation import leave_one_out
 from penchant.models import create
 from penchant.models.base import Model
 from penchant.models.neural import training
+from penchant.models.neural.examples import steps
 from penchant.models.neural.settings import NeuralSettings
 from penchant.models.validation import validate
 from penchant.testing import example_histories, log_of
-from penchant.types import Cases, PenchantError, Sequences, Split
+from penchant.types import Cases, PenchantError, Sequences, Split, Vocabulary
 
 SMALL = {"width": 6, "batch_events": 40, "batch_histories": 1, "max_length": 6, "patience": 50}
 
@@ -455,3 +456,54 @@ def test_the_clock_of_a_log() -> None:
     assert (shape.unit, shape.span) == (20.0, 5.0)
     no_times = training.shape_of(replace(train, clock="index"))
     assert not no_times.timed
+
+
+@pytest.fixture(scope="module")
+def earlier(split: Split) -> tuple[Model, Sequences]:
+    """A network that has learned people's first three events, and those."""
+    learned = seq.until(split.train, np.minimum(split.train.lengths, 3))
+    return create("lstm", **SMALL, epochs=5).fit(learned), learned
+
+
+def test_a_network_goes_on_from_what_it_learned(
+    split: Split, earlier: tuple[Model, Sequences], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As long as validation gets better, twice; what it began with stays where no epoch is better."""
+    network, learned = earlier
+    scripted(monkeypatch, [0.5, 0.6, 0.7, 0.6, 0.6])
+    better = network.updated(split.train, split.valid, learned)
+    assert len(better.history) == 4
+    begun = network.weights()["embedding"]
+    known = better.items.translation(network.items)[:-1]
+    moved = better.weights()["embedding"][known >= 0] - begun[known[known >= 0]]
+    assert 0 < np.abs(moved).max() < 0.1
+    scripted(monkeypatch, [0.5, 0.6, 0.7, 0.6, 0.6])
+    assert network.updated(split.train, split.valid, learned).id == better.id
+    again = better.refitted(split.before_test)
+    assert len(again.history) == 2  # from where it began, as long as was best
+    scripted(monkeypatch, [0.5, 0.4, 0.5])
+    as_it_was = network.updated(split.train, split.valid, learned)
+    assert as_it_was.weights()["embedding"][known >= 0].tolist() == begun[known[known >= 0]].tolist()
+    assert as_it_was.refitted(split.before_test).history == []
+
+
+def test_a_network_that_goes_on_is_trained_on_less(
+    split: Split, earlier: tuple[Model, Sequences], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network, learned = earlier
+    trained: list[int] = []
+
+    def noted(train: Sequences, *more: Any) -> Any:
+        trained.append(len(train.item))
+        return steps(train, *more)
+
+    monkeypatch.setattr(training, "steps", noted)
+    few = seq.until(split.train, np.where(np.arange(len(learned)) < 30, split.train.lengths, learned.lengths))
+    network.updated(split.train, split.valid, few)
+    assert max(trained) < len(split.train.item) / 2
+
+
+def test_a_network_that_knows_none_of_the_items_begins_anew(split: Split, earlier: tuple[Model, Sequences]) -> None:
+    others = replace(split.train, items=Vocabulary(tuple(f"other {item}" for item in split.train.items.ids)))
+    network, learned = earlier
+    assert network.updated(others, None, learned).id == create("lstm", **SMALL, epochs=5).fit(others).id

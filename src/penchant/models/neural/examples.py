@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from penchant.models.neural.settings import NeuralSettings
-from penchant.sequences import ragged_range
+from penchant.sequences import ragged_range, select, until
 from penchant.types import MICROSECONDS, Array, Float, Int, Sequences
 
 LEFT_OUT = -1
@@ -51,6 +51,23 @@ class Ragged:
         """Other events in the place of these, ``counts`` of each row."""
         offsets = np.concatenate([[0], np.cumsum(counts)])
         return Ragged(offsets, self.item[events], self.kind[events], self.time[events])
+
+
+def with_replay(train: Sequences, learned: Int, longest: int, chance: np.random.Generator) -> Sequences:
+    """What is new in some histories, behind up to ``longest`` events before it, and as many events that aren't, of people drawn
+    at random, a random stretch of up to ``longest`` of each: what is learned anew shouldn't be all that is remembered.
+
+    ``learned[n]`` events at the beginning of each history are known.
+    """
+    lengths = train.lengths
+    fresh = lengths > learned
+    begin = np.where(fresh, np.maximum(learned - longest, 0), _below(lengths - longest + 1, chance))
+    end = np.where(fresh, lengths, np.minimum(begin + longest, lengths))
+    others = chance.permutation(np.flatnonzero(~fresh & (lengths > 1)))
+    wanted = (lengths - learned)[fresh].sum() - (learned - begin)[fresh].sum()
+    enough = np.searchsorted(np.cumsum((end - begin)[others]), wanted) + 1
+    rows = np.sort(np.concatenate([np.flatnonzero(fresh), others[:enough]]))
+    return until(select(train, rows), end[rows], begin[rows])
 
 
 def steps(train: Sequences, settings: NeuralSettings, chance: np.random.Generator) -> list[Int]:

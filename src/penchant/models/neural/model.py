@@ -6,10 +6,27 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
+import numpy as np
+
+from penchant import sequences as seq
 from penchant.models.base import Model, expect
 from penchant.models.neural.runtime import RUNTIMES, common_shapes
 from penchant.models.neural.settings import LongShortNetworkSettings, NeuralSettings, RingSettings
-from penchant.types import Arrays, Batch, Cases, Float, Int, Monitor, PenchantError, Progress, Sequences, UserState, quiet
+from penchant.models.neural.start import Earlier
+from penchant.types import (
+    UNKNOWN,
+    Arrays,
+    Batch,
+    Cases,
+    Float,
+    Int,
+    Monitor,
+    PenchantError,
+    Progress,
+    Sequences,
+    UserState,
+    quiet,
+)
 
 
 class NeuralModel(Model):
@@ -21,6 +38,8 @@ class NeuralModel(Model):
 
     settings_type = NeuralSettings
     settings: NeuralSettings
+    earlier: Earlier | None = None
+    """What training goes on from, where it doesn't begin anew."""
 
     def _fit(self, train: Sequences, valid: Cases | None, monitor: Monitor) -> None:
         try:
@@ -36,11 +55,29 @@ class NeuralModel(Model):
         train_network(self, BODIES[self.name], train, valid, monitor)
 
     def refitted(self, train: Sequences, *, progress: Progress = quiet, checkpoint: Path | None = None) -> Self:
-        """See ``Model``: trained for as many epochs as were best. ``PenchantError`` where that isn't known any more."""
+        """See ``Model``: trained for as many epochs as were best, from where this one began. ``PenchantError`` where that isn't
+        known any more.
+        """
+        if self.earlier is not None:
+            return self._going_on(self.earlier).fit(train, progress=progress)
         if not self.history:
             raise PenchantError(f"what validation chose for this {self.name} wasn't kept; fit a new one before refitting it")
         best = max(range(len(self.history)), key=lambda epoch: self.history[epoch].get("ndcg@10", epoch))
         return type(self)(replace(self.settings, epochs=best + 1)).fit(train, progress=progress, checkpoint=checkpoint)
+
+    def updated(self, train: Sequences, valid: Cases | None, learned: Sequences, *, progress: Progress = quiet) -> Self:
+        """See ``Model``: trained from what this one learned, on what is new and as much that isn't; anew where it knows none of
+        the items.
+        """
+        if (train.items.translation(self.items)[train.item] == UNKNOWN).all():
+            return super().updated(train, valid, learned, progress=progress)
+        known = np.minimum(seq.known_only(learned).lengths, seq.known_only(train).lengths)
+        return self._going_on(Earlier(self.weights(), self.items, self.event_types, known)).fit(train, valid, progress=progress)
+
+    def _going_on(self, earlier: Earlier) -> Self:
+        made = type(self)(self.settings)
+        made.earlier = earlier
+        return made
 
     def _initial(self, n: int) -> Arrays:
         return self._runtime.start(n)

@@ -1,13 +1,18 @@
-"""Where embeddings begin: factors of what stands near what in histories, found in seconds. NumPy only."""
+"""Where a training begins: embeddings as factors of what stands near what in histories, or all that an earlier one learned.
+
+NumPy only.
+"""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.sparse import coo_array, csr_array
 from scipy.sparse.linalg import svds
 
 from penchant.models.item_to_item import pairs
-from penchant.types import Float, Sequences
+from penchant.types import UNKNOWN, Array, Arrays, Float, Int, Sequences, Vocabulary
 
 WINDOW = 5
 """Events further apart don't stand near each other."""
@@ -16,6 +21,43 @@ SMOOTHING = 0.75
 
 DENSE = 1024
 """Catalogues up to so many items are factored whole."""
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """What a training goes on from: a network's ``weights``, and the items and kinds of events they are of.
+
+    Of the histories trained on now, ``learned[n]`` events at the beginning of each are known to it. It goes on for so many
+    ``epochs``; ``None``: as many as validation says.
+    """
+
+    weights: Arrays
+    items: Vocabulary
+    event_types: tuple[str, ...]
+    learned: Int
+    epochs: int | None = None
+
+
+def carried_over(earlier: Earlier, new: Arrays, train: Sequences) -> dict[str, Array]:
+    """The earlier weights for the items and kinds of events of ``train``, in the shapes of ``new``.
+
+    An item that wasn't known begins as the mean of the known ones that stand near it in histories (of all, where none does); a
+    kind that wasn't, and what is of another shape, as in ``new``.
+    """
+    old = earlier.weights
+    weights = {name: old[name] if name in old and old[name].shape == array.shape else array for name, array in new.items()}
+    item = train.items.translation(earlier.items)[:-1]
+    known = item != UNKNOWN
+    table = np.empty((len(item), old["embedding"].shape[1] + 1), np.float32)
+    table[known] = np.column_stack([old["embedding"], old["bias"]])[item[known]]
+    near = csr_array(_near(train)[~known][:, known])
+    total = near.sum(axis=1)[:, None]
+    table[~known] = np.where(total > 0, near @ table[known] / np.maximum(total, 1e-12), table[known].mean(axis=0))
+    weights |= {"embedding": np.ascontiguousarray(table[:, :-1]), "bias": np.ascontiguousarray(table[:, -1])}
+    if "kind" in new and "kind" in old:
+        kind = Vocabulary(train.event_types).translation(Vocabulary(earlier.event_types))[:-1]
+        weights["kind"] = np.where((kind != UNKNOWN)[:, None], old["kind"][kind], new["kind"])
+    return weights
 
 
 def factors(train: Sequences, width: int, random: Float) -> Float:

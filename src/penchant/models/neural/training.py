@@ -12,7 +12,7 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -23,12 +23,12 @@ from torch.nn import functional
 
 from penchant.models.neural import checkpoint, losses
 from penchant.models.neural.checkpoint import Run
-from penchant.models.neural.examples import LEFT_OUT, Negatives, Piece, pieces, steps
+from penchant.models.neural.examples import LEFT_OUT, Negatives, Piece, pieces, steps, with_replay
 from penchant.models.neural.network import Body, Moments, Network, Shape, State
 from penchant.models.neural.settings import NeuralSettings
-from penchant.models.neural.start import factors
+from penchant.models.neural.start import Earlier, carried_over, factors
 from penchant.models.validation import validate
-from penchant.types import MICROSECONDS, Arrays, Cases, Monitor, PenchantError, Sequences
+from penchant.types import MICROSECONDS, Arrays, Cases, Int, Monitor, PenchantError, Sequences
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,6 +39,10 @@ METRIC = "ndcg@10"
 FULL_SOFTMAX_UP_TO = 5_000
 """Items of a catalogue up to which ``loss=auto`` takes the whole softmax: it costs about twice the default sample there."""
 PROFILED_STEPS = 20
+GENTLY = 0.3
+"""What an earlier network learned is moved by this much of the rates: by more, it unlearns at first more than it learns."""
+PATIENCE = 2
+"""Going on ends sooner than beginning anew: the first epochs do most."""
 
 
 def train_network(
@@ -46,7 +50,7 @@ def train_network(
 ) -> None:
     """Fit ``model`` in place; its ``history`` holds each epoch's loss, seconds, targets per second and validation.
 
-    The weights of the best epoch by validation ndcg@10 stay; without ``valid``, those of the last.
+    The weights of the best epoch by validation ndcg@10 stay, or those it went on from; without ``valid``, those of the last.
     """
     settings = model.settings
     if not (train.lengths > 1).any():
@@ -55,11 +59,21 @@ def train_network(
     trainer = Trainer(network, settings, train)
     identity = _identity(model, train, valid)
     run = checkpoint.load(monitor.checkpoint, identity)
+    begun: list[dict[str, float]] = []
+    epochs, patience = settings.epochs, settings.patience
     if run.epoch:
         trainer.restore(run)
+    elif model.earlier is not None:
+        trainer.go_on_from(model.earlier)
+        epochs, patience = epochs if model.earlier.epochs is None else model.earlier.epochs, min(patience, PATIENCE)
+        run.best = run.averaged = _export(network)
+        if valid is not None:
+            model.set_weights(run.best)
+            begun = [validate(model, valid)]
+            monitor.progress(f"before the first epoch: valid {METRIC} {begun[0][METRIC]:.4f}", 0, 0)
     elif settings.start == "factors":
         trainer.begin_near()
-    while run.epoch < settings.epochs and not _enough(run, settings):
+    while run.epoch < epochs and not _enough(run, patience):
         with _profiling(monitor, run.epoch) as profiler:
             measured = trainer.epoch(run, monitor, profiler)
         run.weights = _export(network)
@@ -69,7 +83,7 @@ def train_network(
             measured |= validate(model, valid)
         run.history.append(measured)
         run.epoch += 1
-        if valid is None or _is_best(run.history):
+        if valid is None or _is_best([*begun, *run.history]):
             run.best, run.best_epoch = run.averaged, run.epoch
         if monitor.checkpoint is not None:
             run.optimiser = trainer.memory()
@@ -78,6 +92,8 @@ def train_network(
         if monitor.observe is not None:
             monitor.observe(run.epoch, measured)
     model.history = run.history
+    if model.earlier is not None:
+        model.earlier = replace(model.earlier, epochs=run.best_epoch)
     model.set_weights(run.best)
 
 
@@ -131,6 +147,13 @@ class Trainer:
             "gbce": losses.gbce(min(1.0, count / max(1, len(train.items) - 1)), settings.calibration),
         }
         self.step = 0
+        self.learned: Int | None = None
+
+    def go_on_from(self, earlier: Earlier) -> None:
+        """Begin with what another network learned, and train on what it doesn't know."""
+        weights = carried_over(earlier, _export(self.network), self.train)
+        self.network.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in weights.items()})
+        self.learned = earlier.learned
 
     def begin_near(self) -> None:
         """Begin with embeddings that say what stands near what."""
@@ -142,11 +165,14 @@ class Trainer:
         started = time.perf_counter()
         chance = np.random.default_rng([self.settings.seed, run.epoch])
         dropout = np.random.Generator(np.random.SFC64([self.settings.seed, run.epoch, 1]))
-        plan = steps(self.train, self.settings, chance)
+        train = self.train
+        if self.learned is not None:
+            train = with_replay(train, self.learned, self.settings.max_length, chance)
+        plan = steps(train, self.settings, chance)
         total, targets = 0.0, 0
         for number, users in enumerate(plan):
             state: State | None = None
-            for piece in pieces(self.train, users, self.settings, chance):
+            for piece in pieces(train, users, self.settings, chance):
                 state = None if piece.first or state is None else tuple(s.detach() for s in state)
                 progress = (run.epoch + number / len(plan)) / self.settings.epochs
                 loss, state = self._step(piece, state, progress, chance, dropout)
@@ -171,7 +197,7 @@ class Trainer:
         self, piece: Piece, state: State | None, progress: float, chance: np.random.Generator, dropout: np.random.Generator
     ) -> tuple[float, State]:
         settings, network = self.settings, self.network
-        rate = _rate(settings, self.step, progress)
+        rate = _rate(settings, self.step, progress) * (1.0 if self.learned is None else GENTLY)
         self.step += 1
         inside = torch.from_numpy(piece.inside)
         if self.sampled:
@@ -297,8 +323,8 @@ def _is_best(history: list[dict[str, float]]) -> bool:
     return all(history[-1][METRIC] > earlier[METRIC] for earlier in history[:-1])
 
 
-def _enough(run: Run, settings: NeuralSettings) -> bool:
-    return bool(run.history) and METRIC in run.history[-1] and run.epoch - run.best_epoch >= settings.patience
+def _enough(run: Run, patience: int) -> bool:
+    return bool(run.history) and METRIC in run.history[-1] and run.epoch - run.best_epoch >= patience
 
 
 def _words(run: Run) -> str:
