@@ -127,7 +127,8 @@ def test_a_sampled_loss_holds_in_lower_precision(name: str) -> None:
     inputs = tuple(t.detach().float().requires_grad_() for t in some())
     target, negative, handicap = drawn(N, 3), drawn(NEGATIVES, 4), random(NEGATIVES, seed=5).float()
     exact, rough = (
-        sampled_loss(*inputs, target, negative, handicap, PAIRS[name][0], dtype=dtype) for dtype in (torch.float32, torch.bfloat16)
+        sampled_loss(*inputs, target, negative, handicap, PAIRS[name][0], dtype=dtype)
+        for dtype in (torch.float32, torch.bfloat16)
     )
     assert rough.dtype == torch.float32
     assert torch.allclose(rough, exact, atol=0.05)
