@@ -124,10 +124,10 @@ def test_the_softmax_loss_holds_in_lower_precision(dtype: torch.dtype, tolerance
 
 @pytest.mark.parametrize("name", PAIRS)
 def test_a_sampled_loss_holds_in_lower_precision(name: str) -> None:
-    inputs = tuple(t.detach().float().requires_grad_() for t in some())
+    inputs = x, weight, bias = tuple(t.detach().float().requires_grad_() for t in some())
     target, negative, handicap = drawn(N, 3), drawn(NEGATIVES, 4), random(NEGATIVES, seed=5).float()
     exact, rough = (
-        sampled_loss(*inputs, target, negative, handicap, PAIRS[name][0], dtype=dtype)
+        sampled_loss(x, weight, bias, target, negative, handicap, PAIRS[name][0], dtype=dtype)
         for dtype in (torch.float32, torch.bfloat16)
     )
     assert rough.dtype == torch.float32
