@@ -52,6 +52,7 @@ def test_training_writes_a_model_and_tells_what_it_measured(log: Interactions, t
     assert measured["valid"] == validate(model, leave_one_out(log).valid)
     lineage = artifact.read_lineage(out)
     assert (lineage["dataset"], lineage["split"]) == (log.content_hash, "leave-one-out")
+    assert sum(lineage["inputs"]["items"]) == len(leave_one_out(log).train.item)
     assert "epoch 4" in told
     json.dumps(measured, allow_nan=False)
 

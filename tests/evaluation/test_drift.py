@@ -58,7 +58,7 @@ def test_what_moves_is_told(what: str, items: str, kinds: list[str], hours: list
     assert all(found[other] < 0.05 for other in still)
 
 
-def test_unknown_items_are_not_counted_and_part_of_a_day_is_no_day() -> None:
+def test_unknown_items_are_not_counted_and_hours_need_a_week() -> None:
     catalogue, before = known()
     grown = Vocabulary((*catalogue.ids, "new"))
     found = drift(before, grown, ["a", "a", "b", "new", "never seen"], ["event"] * 5, [0, 1, 2, 3, 4])

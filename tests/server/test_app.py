@@ -298,7 +298,7 @@ def test_metrics_tell_how_far_events_are_from_those_of_training(informed: Runnin
     informed.client.post("/api/feedback", json=happened[:400])
     assert drift() == {}
     informed.client.post("/api/feedback", json=happened[400:])
-    assert drift().keys() == {"items", "event_types"}  # of less than a day, hours tell nothing
+    assert drift().keys() == {"items", "event_types"}  # of less than a week, hours tell little
     assert min(drift().values()) > 1
     old = [{"user_id": f"u{n}", "item_id": "item 3", "timestamp": 3600.0 * n} for n in range(600)]
     informed.client.post("/api/feedback", json=old)

@@ -39,7 +39,7 @@ def drift(
     """How far some events' ``items``, ``event_types`` and ``hours`` are from a ``reference``: population stability indices.
 
     ``items`` is the catalogue the reference was made of, perhaps with more at its end. Events of items that weren't in training
-    aren't counted among items. Hours are left out of events that span less than a day.
+    aren't counted among items. Hours are left out of events that span less than a week: days differ.
     """
     group = np.array(list(known["group"]), np.int64)
     code = items.codes(item_ids)
@@ -49,7 +49,7 @@ def drift(
     before = np.array([known["event_types"].get(kind, 0) for kind in kinds.ids])
     found["event_types"] = stability(before, np.bincount(kinds.codes(event_types), minlength=len(kinds)))
     moments = np.array(timestamps, np.int64)
-    if "hours" in known and len(moments) and np.ptp(moments) >= DAY:
+    if "hours" in known and len(moments) and np.ptp(moments) >= 7 * DAY:
         found["hours"] = stability(np.array(known["hours"]), _hours(moments))
     return found
 

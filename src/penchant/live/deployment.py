@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ from penchant import artifact, evaluation
 from penchant.candidates import load_ranker
 from penchant.data import catalog, dataset
 from penchant.interests.topics import Topics
+from penchant.live import beside
 from penchant.live.interests import topics_of_store
 from penchant.live.learning import Update, update
 from penchant.live.ledger import Ledger
@@ -134,9 +134,8 @@ class Following:
         """Look no more; a learning that goes on is stopped, and leaves nothing."""
         self._stopping.set()
         self._thread.join()
-        if self._learning is not None and self._learning.poll() is None:
-            self._learning.terminate()
-            self._learning.wait()
+        if self._learning is not None:
+            beside.stop(self._learning)
 
     def _run(self) -> None:
         looks = 0
@@ -154,7 +153,7 @@ class Following:
     def _learn(self) -> None:
         if self._learning is None or self._learning.poll() is not None:
             words = ["update", str(self._model), "--store", self._store, "--json"]
-            self._learning = subprocess.Popen([sys.executable, "-m", "penchant", *words])  # noqa: S603 - our own words
+            self._learning = beside.start(words)
 
     def _find_topics(self) -> None:
         self._service.insight.begin(self._service.living.model, self._model)

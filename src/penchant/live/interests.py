@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,6 +19,7 @@ from penchant.interests import topics as kept
 from penchant.interests.finding import find_topics
 from penchant.interests.profiles import SESSION_GAP, Past
 from penchant.interests.topics import Topics
+from penchant.live import beside
 from penchant.live.events import FIRST_YEAR
 from penchant.live.learning import labels_text, read_store
 from penchant.live.ledger import Ledger
@@ -32,7 +31,6 @@ log = logging.getLogger(__name__)
 MOST_READ = 2_000_000
 """Events of a store from which topics are made."""
 LEAST_PRIORITY = 19
-PATIENCE_SECONDS = 3.0
 
 
 class NotYetError(PenchantError):
@@ -80,12 +78,10 @@ class Insight:
         """Begin nothing more, and give up what isn't done."""
         with self._lock:
             self._closed = True
-            if self._finding is not None and self._finding.poll() is None:
-                self._finding.send_signal(signal.SIGINT)  # so that it leaves nothing behind
-        if self._making is not None:
-            self._making.join(PATIENCE_SECONDS)
         if self._finding is not None:
-            self._finding.kill()
+            beside.stop(self._finding)
+        if self._making is not None:
+            self._making.join(beside.PATIENCE_SECONDS)
 
     def _make(self, model: Model, folder: Path) -> None:
         place = kept.beside(folder)
@@ -109,9 +105,7 @@ class Insight:
         with self._lock:
             if self._closed:
                 return "the server stops"
-            self._finding = subprocess.Popen(  # noqa: S603 - our own words
-                [sys.executable, "-m", "penchant", *words], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-            )
+            self._finding = beside.start(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         if hasattr(os, "setpriority"):
             os.setpriority(os.PRIO_PROCESS, self._finding.pid, LEAST_PRIORITY)
         _, complaint = self._finding.communicate()
