@@ -78,7 +78,8 @@ class Als(LastItems):
         self._set_weights({"factors": trainer.item_factors, "events": np.bincount(train.item, minlength=len(train.items))})
 
     @property
-    def _window(self) -> int:
+    def window(self) -> int:
+        """See ``LastItems``."""
         return self.settings.window
 
     def weights(self) -> Arrays:

@@ -55,7 +55,8 @@ class Ease(LastItems):
         self._set_weights({"matrix": _regression(gram), "events": np.bincount(train.item, minlength=size)})
 
     @property
-    def _window(self) -> int:
+    def window(self) -> int:
+        """See ``LastItems``."""
         return self.settings.window
 
     def weights(self) -> Arrays:
