@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -360,18 +360,35 @@ class TransformerRuntime(Runtime):
         return {"short_term": np.take_along_axis(x, (seen - 1)[:, None, None], axis=1)[:, 0]}
 
 
+class Bank(NamedTuple):
+    """What follows from the weights of a bank of recurrences, each ``[width]``: the logarithm of what its sums keep over a
+    second, the turn they take with an event (complex), and how loud an event is.
+    """
+
+    name: str
+    fading: Float
+    turned: Array
+    loudness: Float
+
+    @classmethod
+    def of(cls, weights: Arrays, name: str) -> Bank:
+        """That of the weights with this name."""
+        rate = np.logaddexp(np.float32(0), weights[f"{name}.rate"])
+        turned = np.exp(np.complex64(1j) * weights[f"{name}.angle"])
+        return cls(name, -rate / weights["body.unit"], turned, np.sqrt(-np.expm1(-2 * rate)))
+
+
 class LongShortRuntime(LSTMRuntime):
-    """An LSTM's memory (short-term), the sums of a bank of linear recurrences ``[n, layers, width]`` (long-term), and the
-    interest that each leaves; the gate between them is set when a score is asked.
+    """An LSTM's memory (short-term), the sums of a bank of linear recurrences ``[n, layers, 2 · width]`` (long-term: complex
+    numbers as pairs), and the interest that each leaves; the gate between them is set when a score is asked.
     """
 
     settings: LongShortNetworkSettings
 
     def __init__(self, weights: Arrays, settings: LongShortNetworkSettings) -> None:
         super().__init__(weights, settings)
-        rates = [weights[f"body.bank.{layer}.rate"] for layer in range(settings.long_layers if settings.long else 0)]
-        self._fading = [-np.logaddexp(0, rate) / weights["body.unit"] for rate in rates]
-        """Of each bank the logarithms of what its sums keep over a second, ``[width]``."""
+        banks = range(settings.long_layers if settings.long else 0)
+        self._banks = [Bank.of(weights, f"body.bank.{layer}") for layer in banks]
 
     @staticmethod
     def shapes(settings: Any, *, timed: bool) -> Shapes:
@@ -383,9 +400,10 @@ class LongShortRuntime(LSTMRuntime):
             shapes["body.unit"] = ()
         for layer in range(settings.long_layers if settings.long else 0):
             name = f"body.bank.{layer}"
-            shapes |= {f"{name}.rate": (width,)} | _norm(f"{name}.norm", width) | _feed_forward(f"{name}.feed", width)
-            for part in ("value", "gate", "out"):
-                shapes |= _linear(f"{name}.{part}", width, width)
+            shapes |= {f"{name}.rate": (width,), f"{name}.angle": (width,)}
+            shapes |= _linear(f"{name}.value", width, 2 * width) | _linear(f"{name}.out", 2 * width, width)
+            shapes |= _linear(f"{name}.gate", width, width) | _norm(f"{name}.norm", width)
+            shapes |= _feed_forward(f"{name}.feed", width)
         if settings.short and settings.long:
             shapes |= _linear("body.fusion", 2 * width + GAP_SCALES * timed, 1)
         return shapes
@@ -398,7 +416,7 @@ class LongShortRuntime(LSTMRuntime):
             memory = (n, self.settings.layers, self.width)
             state |= {"h": np.zeros(memory, np.float32), "c": np.zeros(memory, np.float32), "short": nothing}
         if self.settings.long:
-            state |= {"sums": np.zeros((n, self.settings.long_layers, self.width), np.float32), "long": nothing.copy()}
+            state |= {"sums": np.zeros((n, self.settings.long_layers, 2 * self.width), np.float32), "long": nothing.copy()}
         return state
 
     def step(self, state: dict[str, Array], x: Float, gap: Float) -> dict[str, Array]:
@@ -409,16 +427,21 @@ class LongShortRuntime(LSTMRuntime):
             after |= {"h": h, "c": c, "short": self.norm(h[:, -1] + x, "body.recent.norm")}
         if self.settings.long:
             sums, long, elapsed = np.empty_like(state["sums"]), x, np.maximum(gap, 0)[:, None]
-            for layer in range(self.settings.long_layers):
-                name = f"body.bank.{layer}"
-                gate_and_value = self.linear(long, f"{name}.gate", f"{name}.value")
-                new = cells.sigmoid(gate_and_value[:, : self.width]) * gate_and_value[:, self.width :]
-                sum_ = np.exp(self._fading[layer] * elapsed) * state["sums"][:, layer] + new
-                sums[:, layer] = sum_
-                long = self.norm(long + self.linear(sum_, f"{name}.out"), f"{name}.norm")
-                long = self.feed_forward(long, f"{name}.feed")
+            for layer, bank in enumerate(self._banks):
+                sums[:, layer], long = self._bank(bank, long, state["sums"][:, layer], elapsed)
             after |= {"sums": sums, "long": long}
         return after
+
+    def _bank(self, bank: Bank, x: Float, sums: Float, elapsed: Float) -> tuple[Float, Float]:
+        """One layer of the bank: its sums (complex numbers as pairs) and what it hands on."""
+        name = bank.name
+        value_and_gate = self.linear(x, f"{name}.value", f"{name}.gate")
+        new = value_and_gate[:, : 2 * self.width].view(np.complex64)
+        new *= bank.loudness * cells.sigmoid(value_and_gate[:, 2 * self.width :])
+        new += np.exp(bank.fading * elapsed) * bank.turned * sums.view(np.complex64)
+        sums = np.ascontiguousarray(new).view(np.float32)
+        long = self.norm(x + self.linear(sums, f"{name}.out"), f"{name}.norm")
+        return sums, self.feed_forward(long, f"{name}.feed")
 
     def interests(self, state: Arrays, until: Float) -> dict[str, Float]:
         """See ``Runtime``."""
