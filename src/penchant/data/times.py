@@ -26,8 +26,12 @@ NOTATIONS = (
     "%Y/%m/%d %H:%M",
     "%Y/%m/%d",
     "%Y%m%dT%H%M%SZ",
+    "%Y%m%dT%H%M%S",
+    "%Y-%m-%d %H:%M:%S%.f %z UTC",
 )
-"""Notations read without asking: Twitter's and Foursquare's, that of e-mail (RFC 5322), and others with but one meaning."""
+"""Notations read without asking: Twitter's and Foursquare's, that of e-mail (RFC 5322), Go's, and others that have but one
+meaning.
+"""
 DOUBTFUL = tuple(
     day + clock
     for day in (
@@ -42,6 +46,8 @@ DOUBTFUL = tuple(
 # the four ranges don't overlap). Smaller numbers throughout are positions in a sequence.
 RANGES = {"s": (1e8, 4.1e9), "ms": (6.3e11, 4.1e12), "us": (6.3e14, 4.1e15), "ns": (6.3e17, 4.1e18)}
 SMALL = 1e8
+SHEET_DAYS = (25_569, 73_050)
+"""Days since 1900 of the years 1970 to 2099: what a spreadsheet counts instead of dates."""
 TO_MICROSECONDS = {"s": 1e6, "ms": 1e3, "us": 1.0, "ns": 1e-3, "index": 1e6}
 WHOLE = {unit: int(factor) for unit, factor in TO_MICROSECONDS.items() if factor >= 1}
 """Units in which whole numbers stay whole."""
@@ -94,6 +100,7 @@ def tell_unit(frame: Frame, name: str, where: Callable[[int], str]) -> str:
     masks = {unit: number.is_between(low, high, closed="left") for unit, (low, high) in RANGES.items()}
     masks["small"] = (number >= 0) & (number < SMALL)
     masks["ymd"] = _is_day(number)
+    masks["sheet"] = number.is_between(*SHEET_DAYS) & (number != number.round(0))
     masks["number"] = ~number.is_null()
     masks["iso"] = ~nw.col("_moment").is_null()
     masks["unreadable"] = ~nw.col("timestamp").is_null() & number.is_null() & nw.col("_moment").is_null()
@@ -114,6 +121,11 @@ def tell_unit(frame: Frame, name: str, where: Callable[[int], str]) -> str:
         return kinds[0]
     if found["ymd"].count > found["number"].count / 2:  # of positions, one in a hundred looks like a day
         return "ymd"
+    if found["sheet"].count > found["number"].count / 2:
+        raise PenchantError(
+            f"{where(found['sheet'].first_row)}, field timestamp: is a spreadsheet's count of days; write it as a date "
+            "(2024-05-31 18:30:00), or say --time-unit index if such numbers are but an order"
+        )
     return "index" if found["small"].count == found["number"].count else "s"
 
 
