@@ -91,6 +91,8 @@ def tune(
     fixed, space = _space(name, settings or {})
     if not minutes > 0 or (trials is not None and trials < 1):
         raise PenchantError("minutes must be above 0 and trials at least 1")
+    if not 0 <= seed < 1 << 31:
+        raise PenchantError(f"the seed must lie between 0 and {(1 << 31) - 1}")
     cut = evaluation.split(log, split)
     study = Path(study)
     with _opened(study, _study_name(log, cut, name, fixed, space), seed) as opened:

@@ -55,6 +55,8 @@ def train(
     """
     out = Path(out)
     folders.check_replaceable(out, artifact.FILES)
+    if trials < 0:
+        raise PenchantError(f"there can't have been {trials} trials")
     model = create(name, **(settings or {}))
     unfinished = _unfinished(out, resume)
     cut = evaluation.split(log, split)
@@ -63,6 +65,8 @@ def train(
     try:
         with nullcontext() if scalars is None else tensorboard.writing(scalars) as observe:
             trace = None if profile is None else Path(profile)
+            if trace is not None:
+                folders.make_parent(trace)
             model.fit(cut.train, cut.valid, progress=progress, checkpoint=unfinished / "fit", observe=observe, profile=trace)
         measured, histories = validate(model, cut.valid), model.histories()
         if refit:
@@ -150,6 +154,8 @@ def compare(
     may know the answers), or chosen in more trials than others.
     """
     reading = _reading(reading, live)
+    if len(set(seeds)) < len(seeds):
+        raise PenchantError(f"seed {max(seeds, key=list(seeds).count)} is named twice; the same seed trains the same model")
     cuts = evaluation.rolling_origin(log, folds) if split == evaluation.ROLLING else [evaluation.split(log, split)]
     candidates = _candidates(models, log, cuts[0], reading, ablate)
     # All that can be refused is refused before the first model trains.

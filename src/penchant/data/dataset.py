@@ -151,11 +151,12 @@ def write_dataset(
     with folders.writing(Path(out), FILES) as target:
         work = target / "work"
         work.mkdir()
-        progress("reading", 0, 0)
+        progress("reading", 0, 1)
         described = None
         if log.items is not None:
             described = catalog.read_items(log.items, log.item_columns, work, log.encoding, log.columns.get("item_id"))
         sources = _open(log, work)
+        progress("reading", 1, 1)
         clock: Clock = "index" if all(s.unit == "index" for s in sources) else "real"
         total = sum(s.rows for s in sources)
         pieces = engine.partition(_one_log(sources), total, "user_id", work / "pieces", config.rows_at_once)
@@ -164,7 +165,8 @@ def write_dataset(
         engine.write_pieces(_finish(kept, quality, config, positions=clock == "index"), target / INTERACTIONS)
         if not quality.events:
             reasons = ", ".join(f"{count} {step}" for step, count in cleaner.dropped.items() if count)
-            cure = "; see --time-unit, --earliest and --latest" if cleaner.dropped.get("impossible_times") else ""
+            untimely = any(cleaner.dropped.get(step) for step in ("impossible_times", "unreadable_times"))
+            cure = "; see --time-unit, --earliest and --latest" if untimely else ""
             raise PenchantError(f"{sources[0].name}: no event is left after cleaning ({reasons} of {cleaner.rows_in}){cure}")
         if len(quality.event_types) > MOST_EVENT_TYPES:
             raise PenchantError(f"{sources[0].name}: has {len(quality.event_types):,} event types; that column holds ids")
