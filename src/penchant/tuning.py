@@ -228,7 +228,8 @@ def _opened(path: Path, name: str, seed: int) -> Iterator[optuna.Study]:
             storage = optuna.storages.RDBStorage(f"sqlite:///{path}")
             study = optuna.create_study(study_name=name, storage=storage, direction="maximize", load_if_exists=True)
         except (SQLAlchemyError, RuntimeError) as error:
-            raise PenchantError(f"{path}: can't be opened as a study; name another file with --study") from error
+            reason = str(getattr(error, "orig", error)).splitlines()[0]
+            raise PenchantError(f"{path}: can't be opened as a study ({reason}); name another file with --study") from error
         # Going on with the first seed would try the first settings again.
         study.sampler = optuna.samplers.TPESampler(seed=seed + len(study.trials))
         study.pruner = optuna.pruners.MedianPruner()
