@@ -459,7 +459,7 @@ def test_ctrl_c_in_train_leaves_a_checkpoint_to_go_on_from_and_no_model(run: Any
     endless = ["epochs=100000", "patience=100000"]
     with process(*words, *endless) as training:
         for _ in range(1200):
-            if checkpoint.exists() or training.poll() is not None:
+            if (checkpoint / "fit").exists() or training.poll() is not None:
                 break
             time.sleep(0.05)
         training.send_signal(signal.SIGINT)
