@@ -633,6 +633,12 @@ def test_a_manifest_that_lacks_its_parts_is_damaged(tmp_path: Path) -> None:
         load(tmp_path)
 
 
+def test_a_manifest_that_cant_be_read_is_not_called_damaged(tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").mkdir()
+    with pytest.raises(PenchantError, match=r"manifest\.json: can't be read: Is a directory"):
+        read_manifest(tmp_path)
+
+
 def test_times_that_are_positions_become_the_index_in_the_history(write: Write, tmp_path: Path) -> None:
     log = prepare(read(write("log.csv", HEADER + "a,x,500\na,y,900\na,z,7\n")), tmp_path / "out")
     assert log.clock == "index"

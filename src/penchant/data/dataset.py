@@ -487,7 +487,9 @@ def read_manifest(folder: str | Path) -> dict[str, Any]:
             raise KeyError("sha256, quality or clock")
     except (FileNotFoundError, NotADirectoryError) as error:
         raise PenchantError(f"{folder}: is not a dataset (no {MANIFEST}); make one with penchant prepare") from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except OSError as error:
+        raise PenchantError(f"{path}: can't be read: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError) as error:
         raise PenchantError(f"{path}: is damaged; prepare the dataset again") from error
     if version > FORMAT:
         raise PenchantError(f"{folder}: has format {version}, this Penchant reads up to {FORMAT}; update Penchant")
