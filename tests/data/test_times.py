@@ -199,6 +199,17 @@ def test_doubtful_notations_are_suggested_and_work_when_said(text: str, notation
     assert found // 86_400_000_000 == (datetime(2024, 5, 31) - datetime(1970, 1, 1)).days
 
 
+def test_of_days_and_months_the_rest_of_the_log_tells_which_is_which() -> None:
+    for others, notations in (
+        (["31/05/2024"], ["%d/%m/%Y"]),
+        (["05/31/2024"], ["%m/%d/%Y"]),
+        (["07/08/2024"], ["%m/%d/%Y", "or", "%d/%m/%Y"]),
+    ):
+        with pytest.raises(PenchantError, match="'05/06/2024' is no time") as raised:
+            read(["05/06/2024", *others])
+        assert shlex.split(str(raised.value).rpartition("--time-unit ")[2]) == notations
+
+
 def test_a_spreadsheets_days_are_no_places_in_an_order() -> None:
     with pytest.raises(PenchantError, match="line 1, field timestamp: is a spreadsheet's count of days"):
         read([45442.7708, 45443.5, 45444.0])
