@@ -128,6 +128,22 @@ def test_an_unfinished_training_is_not_thrown_away(log: Interactions, tmp_path: 
     assert names(tmp_path) == ["m.checkpoint"]
 
 
+def test_one_training_at_a_time_writes_a_model(log: Interactions, tmp_path: Path) -> None:
+    def meanwhile(what: str, done: int, total: int) -> None:
+        if what == "epoch 1":
+            for resume in (True, False):
+                with pytest.raises(PenchantError, match="a training already goes on in another process"):
+                    workflow.train(log, "popularity", tmp_path / "m", split="leave-one-out", resume=resume)
+
+    workflow.train(log, "lstm", tmp_path / "m", settings=SETTINGS, split="leave-one-out", progress=meanwhile)
+    assert names(tmp_path) == ["m"]
+    (tmp_path / "n.checkpoint").mkdir()  # killed before its first epoch ended: there is nothing to go on with
+    with pytest.raises(PenchantError, match="nothing to resume"):
+        workflow.train(log, "popularity", tmp_path / "n", split="leave-one-out", resume=True)
+    workflow.train(log, "popularity", tmp_path / "n", split="leave-one-out")
+    assert names(tmp_path) == ["m", "n"]
+
+
 def test_what_cannot_be_resumed_is_refused(log: Interactions, tmp_path: Path) -> None:
     with pytest.raises(PenchantError, match="nothing to resume; train without --resume"):
         workflow.train(log, "lstm", tmp_path / "m", resume=True)

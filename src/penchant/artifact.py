@@ -113,7 +113,9 @@ def _read(folder: Path, name: str) -> dict[str, Any]:
         value = json.loads((folder / name).read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError) as error:
         raise PenchantError(f"{folder}: is not a model (no {name}); make one with penchant train") from error
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise PenchantError(f"{folder / name}: can't be read: {error.strerror}") from error
+    except ValueError as error:
         raise PenchantError(f"{folder / name}: is damaged; copy the whole folder or train again") from error
     if not isinstance(value, dict):
         raise PenchantError(f"{folder / name}: is damaged; copy the whole folder or train again")

@@ -7,7 +7,7 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -55,46 +55,71 @@ def train(
     """
     out = Path(out)
     folders.check_replaceable(out, artifact.FILES)
+    if trials < 0:
+        raise PenchantError(f"there can't have been {trials} trials")
     model = create(name, **(settings or {}))
-    unfinished = _unfinished(out, resume)
-    cut = evaluation.split(log, split)
-    folders.make_parent(out)
-    started = time.perf_counter()
-    try:
-        with nullcontext() if scalars is None else tensorboard.writing(scalars) as observe:
-            trace = None if profile is None else Path(profile)
-            model.fit(cut.train, cut.valid, progress=progress, checkpoint=unfinished / "fit", observe=observe, profile=trace)
-        measured, histories = validate(model, cut.valid), model.histories()
-        if refit:
-            progress("training again, on the training and validation parts", 0, 0)
-            model = model.refitted(cut.before_test, progress=progress, checkpoint=unfinished / "refit")
-            model.set_histories(histories)
-    except KeyboardInterrupt as interrupt:
-        if unfinished.exists():
-            raise KeyboardInterrupt(
-                f"interrupted; {unfinished} has the finished epochs, and --resume goes on from there"
-            ) from interrupt
-        raise
-    seconds = time.perf_counter() - started
-    if not histories and (scalars or profile):
-        progress(f"{name} learns in one go: there are no epochs to write of", 0, 0)
-    trained_on = TRAINED_ON["refit" if refit else "train-only"]
-    lineage = {"dataset": log.content_hash, "split": cut.name, "trained_on": trained_on, "seconds": seconds, "trials": trials}
-    artifact.save(model, out, lineage)
-    shutil.rmtree(unfinished, ignore_errors=True)
+    with _unfinished(out, resume) as unfinished:
+        cut = evaluation.split(log, split)
+        started = time.perf_counter()
+        try:
+            with nullcontext() if scalars is None else tensorboard.writing(scalars) as observe:
+                trace = None if profile is None else Path(profile)
+                if trace is not None:
+                    folders.make_parent(trace)
+                model.fit(
+                    cut.train, cut.valid, progress=progress, checkpoint=unfinished / "fit", observe=observe, profile=trace
+                )
+            measured, histories = validate(model, cut.valid), model.histories()
+            if refit:
+                progress("training again, on the training and validation parts", 0, 0)
+                model = model.refitted(cut.before_test, progress=progress, checkpoint=unfinished / "refit")
+                model.set_histories(histories)
+        except KeyboardInterrupt as interrupt:
+            if any(unfinished.iterdir()):
+                raise KeyboardInterrupt(
+                    f"interrupted; {unfinished} has the finished epochs, and --resume goes on from there"
+                ) from interrupt
+            raise
+        seconds = time.perf_counter() - started
+        if not histories and (scalars or profile):
+            progress(f"{name} learns in one go: there are no epochs to write of", 0, 0)
+        lineage = {
+            "dataset": log.content_hash,
+            "split": cut.name,
+            "trained_on": TRAINED_ON["refit" if refit else "train-only"],
+            "seconds": seconds,
+            "trials": trials,
+        }
+        artifact.save(model, out, lineage)
+        shutil.rmtree(unfinished, ignore_errors=True)
     return _figures(model, cut, seconds) | {"model": str(out), "valid": measured}
 
 
-def _unfinished(out: Path, resume: bool) -> Path:
-    """Where an unfinished training of the model ``out`` is kept. ``PenchantError`` if it is there or not, against what is
-    asked for.
+@contextmanager
+def _unfinished(out: Path, resume: bool) -> Iterator[Path]:
+    """Where an unfinished training of the model ``out`` is kept, for this process alone while the block runs; it vanishes where
+    nothing is in it then. ``PenchantError`` if there is one or not, against what is asked for, or it goes on elsewhere.
     """
     unfinished = out.absolute().with_name(f"{out.name}.checkpoint")
+    nothing = PenchantError(f"{unfinished}: isn't there, so there is nothing to resume; train without --resume")
     if resume and not unfinished.exists():
-        raise PenchantError(f"{unfinished}: isn't there, so there is nothing to resume; train without --resume")
-    if unfinished.exists() and not resume:
-        raise PenchantError(f"{unfinished}: holds an unfinished training; go on with it by --resume, or delete it")
-    return unfinished
+        raise nothing
+    folders.make_parent(out)
+    try:
+        unfinished.mkdir(exist_ok=True)
+    except OSError as error:
+        raise PenchantError(f"{unfinished}: can't be written: {error.strerror}") from error
+    with folders.alone(unfinished, "a training"):
+        begun = any(unfinished.iterdir())
+        try:
+            if resume and not begun:
+                raise nothing
+            if begun and not resume:
+                raise PenchantError(f"{unfinished}: holds an unfinished training; go on with it by --resume, or delete it")
+            yield unfinished
+        finally:
+            with suppress(OSError):  # something is in it
+                unfinished.rmdir()
 
 
 def _figures(model: Model, cut: Split, seconds: float) -> dict[str, Any]:
@@ -150,6 +175,8 @@ def compare(
     may know the answers), or chosen in more trials than others.
     """
     reading = _reading(reading, live)
+    if len(set(seeds)) < len(seeds):
+        raise PenchantError(f"seed {max(seeds, key=list(seeds).count)} is named twice; the same seed trains the same model")
     cuts = evaluation.rolling_origin(log, folds) if split == evaluation.ROLLING else [evaluation.split(log, split)]
     candidates = _candidates(models, log, cuts[0], reading, ablate)
     # All that can be refused is refused before the first model trains.

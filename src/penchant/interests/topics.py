@@ -218,7 +218,9 @@ def load(folder: str | Path) -> Topics:
             raise ValueError("no JSON object")
     except (FileNotFoundError, NotADirectoryError) as error:
         raise PenchantError(f"{folder}: holds no topics; make them with penchant interests MODEL DIR") from error
-    except (OSError, ValueError, SafetensorError) as error:
+    except OSError as error:
+        raise PenchantError(f"{folder}: can't be read: {error.strerror}") from error
+    except (ValueError, SafetensorError) as error:
         raise PenchantError(f"{folder}: is damaged; delete it and make topics again with penchant interests") from error
     if isinstance(said.get("format"), int) and said["format"] > FORMAT:
         raise PenchantError(f"{folder}: has format {said['format']}, this Penchant reads up to {FORMAT}; update Penchant")

@@ -105,6 +105,18 @@ def _parts(word: str) -> list[str]:
     return [word[start : start + size] for start in range(len(word) - 1) for size in ends if start + size <= len(word)]
 
 
+_DATE = re.compile(r"(\d+-)?(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*-\d{2,4}")
+
+
+def is_date(word: str) -> bool:
+    """Whether a term is a day or a month of some year: items may share it, but it names no kind of them.
+
+    >>> is_date("01-jan-1995"), is_date("jan-1995"), is_date("may")
+    (True, True, False)
+    """
+    return _DATE.fullmatch(word) is not None
+
+
 def is_chinese(word: str) -> bool:
     """Whether a term is of Chinese characters."""
     return re.fullmatch(f"[{_CHINESE}]+", word) is not None

@@ -148,11 +148,18 @@ class Ledger:
 
     def merge(self, target: str, source: str) -> Future[tuple[list[Happened], list[Happened], list[Happened]]]:
         """Give the source's events to the target and forget the source; returns the target's and the source's history before,
-        and the target's after. An event both have (same id) is kept once, the target's.
+        and the target's after. An event both have is kept once, the target's; where only the ids are equal, as they are if each
+        session counts its own events, the source's gets another one.
         """
 
         def merge(connection: sqlite3.Connection) -> tuple[list[Happened], list[Happened], list[Happened]]:
             theirs, mine = _histories(connection, [(target, NEVER, ""), (source, NEVER, "")])
+            connection.execute(
+                "UPDATE events SET event_id = event_id || '@' || seq WHERE user_id = ?2 AND EXISTS (SELECT 1 FROM events e "
+                "WHERE e.user_id = ?1 AND e.event_id = events.event_id AND "
+                "(e.item_id, e.timestamp, e.event_type) != (events.item_id, events.timestamp, events.event_type))",
+                [target, source],
+            )
             connection.execute("UPDATE OR IGNORE events SET user_id = ? WHERE user_id = ?", [target, source])
             _erase(connection, source)
             connection.execute("INSERT OR IGNORE INTO users (user_id, reset) VALUES (?, 0)", [target])
