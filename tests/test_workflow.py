@@ -319,7 +319,7 @@ def test_a_model_of_another_dataset_is_loaded_with_a_remark(log: Interactions, t
     workflow.load_for(tmp_path / "m", log, tell)
     assert told == []
     workflow.load_for(tmp_path / "m", replace(log, content_hash="another"), tell)
-    assert [f"{tmp_path / 'm'} was trained on another dataset" in remark for remark in told] == [True]
+    assert [f"{tmp_path / 'm'} was trained on the dataset " in remark for remark in told] == [True]
 
 
 def test_refit_learns_from_both_parts_for_the_best_number_of_epochs(log: Interactions, tmp_path: Path) -> None:

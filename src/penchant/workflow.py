@@ -19,7 +19,7 @@ from penchant.evaluation.ablation import ablated
 from penchant.evaluation.cost import Cost, cost
 from penchant.evaluation.progressive import Live, stream
 from penchant.interests import topics
-from penchant.models import MODELS, create
+from penchant.models import MODELS, RANKERS, create
 from penchant.models.base import Model
 from penchant.models.longshort import LongShort
 from penchant.models.validation import validate
@@ -42,6 +42,7 @@ def train(
     scalars: str | Path | None = None,
     profile: str | Path | None = None,
     trials: int = 0,
+    folder: str | Path | None = None,
     progress: Progress = quiet,
 ) -> dict[str, Any]:
     """Train a model on the training part of a split, write its folder at ``out``, and return what was measured.
@@ -49,9 +50,9 @@ def train(
     With ``refit`` the model written has learned from the training and validation parts together, with what validation
     chose (epochs, weights of parts); what was measured on validation is of the model before. After each epoch the training
     is saved beside ``out``; with ``resume`` it goes on from there. ``scalars`` is a folder for TensorBoard's events,
-    ``profile`` a file for a trace of the first steps; ``trials`` says in how many the settings were chosen. Raises
-    ``PenchantError`` on settings the model doesn't have, or where there is nothing to resume; ``KeyboardInterrupt`` leaves
-    no model, and the words to go on with.
+    ``profile`` a file for a trace of the first steps; ``trials`` says in how many the settings were chosen, ``folder`` where
+    the dataset lies, for whoever is told later that it was another one. Raises ``PenchantError`` on settings the model doesn't
+    have, or where there is nothing to resume; ``KeyboardInterrupt`` leaves no model, and the words to go on with.
     """
     out = Path(out)
     folders.check_replaceable(out, artifact.FILES)
@@ -80,6 +81,7 @@ def train(
         progress(f"{name} learns in one go: there are no epochs to write of", 0, 0)
     trained_on = TRAINED_ON["refit" if refit else "train-only"]
     lineage = {"dataset": log.content_hash, "split": cut.name, "trained_on": trained_on, "seconds": seconds, "trials": trials}
+    lineage |= {} if folder is None else {"dataset_folder": str(folder)}
     artifact.save(model, out, lineage)
     shutil.rmtree(unfinished, ignore_errors=True)
     return _figures(model, cut, seconds) | {"model": str(out), "valid": measured}
@@ -111,9 +113,9 @@ def _figures(model: Model, cut: Split, seconds: float) -> dict[str, Any]:
 def load_for(path: str | Path, log: Interactions, progress: Progress = quiet) -> Model:
     """Load a model to recommend from a dataset; remarks if it was trained on another, whose ids may mean other items."""
     model = artifact.load(path)
-    trained_on = artifact.read_lineage(path).get("dataset")
-    if trained_on not in (None, log.content_hash):
-        progress(f"{path} was trained on another dataset ({trained_on[:12]}…): equal ids must mean equal items", 0, 0)
+    lineage = artifact.read_lineage(path)
+    if lineage.get("dataset") not in (None, log.content_hash):
+        progress(f"{path} {artifact.other_dataset(lineage, log.content_hash)}: equal ids must mean equal items", 0, 0)
     return model
 
 
@@ -228,15 +230,18 @@ def _candidate(name: str, log: Interactions, cut: Split, reading: str) -> _Candi
         model = create(name)
         return _Candidate(name, model.name, bool(fields(model.settings)))
     lineage = artifact.read_lineage(name)
-    for what, mine, theirs in (
-        ("dataset", log.content_hash, lineage.get("dataset")),
-        ("split", cut.name, lineage.get("split")),
-    ):
-        if mine != theirs:
-            raise PenchantError(
-                f"{name}: was trained on the {what} {str(theirs)[:16]}, not {mine[:16]}: it may know the answers; "
-                f"train it on this {what}"
-            )
+    if lineage.get("dataset") != log.content_hash:
+        raise PenchantError(
+            f"{name}: {artifact.other_dataset(lineage, log.content_hash)}: it may know the answers; name that dataset, or "
+            "train it on this one"
+        )
+    if artifact.read_config(name)["model"] in RANKERS:
+        raise PenchantError(f"{name}: tells whether people like what they are shown; judge it by --impressions FILE")
+    if lineage.get("split") != cut.name:
+        raise PenchantError(
+            f"{name}: was trained on the split {lineage.get('split')}, not {cut.name}: it may know the answers; train it on "
+            "this split"
+        )
     expected = TRAINED_ON["refit" if reading == "refit" else "train-only"]
     if lineage.get("trained_on") != expected:
         raise PenchantError(

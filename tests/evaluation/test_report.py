@@ -10,7 +10,7 @@ import pytest
 
 from penchant.evaluation import Evaluation, evaluate, leave_one_out
 from penchant.evaluation.cost import cost
-from penchant.evaluation.page import _ticks
+from penchant.evaluation.pieces import ticks
 from penchant.evaluation.report import FILES, files
 from penchant.models import create
 from penchant.models.base import Model
@@ -133,7 +133,7 @@ def test_costs_are_of_the_model(result: Evaluation) -> None:
 
 def test_ticks_are_round_and_hold_all() -> None:
     for low, high in ((0.0, 0.0), (0.5, 0.5), (-3.0, 7.0), (0.0999, 0.1001), (1e-9, 3e-9), (6.39, 7.93)):
-        ticks = _ticks(low, high)
-        assert ticks[0] <= low
-        assert ticks[-1] >= high
-        assert 2 <= len(ticks) <= 7
+        marks = ticks(low, high)
+        assert marks[0] <= low
+        assert marks[-1] >= high
+        assert 2 <= len(marks) <= 7

@@ -63,18 +63,23 @@ def compared(models: Mapping[str, Mapping[str, float]], *, language: str = "en",
 
 
 def evaluation(report: Mapping[str, Any], *, theme: str = "light") -> Picture:
-    """An evaluation's models by ndcg, the best first, each with its 95% interval."""
-    metric = f"ndcg@{report['k']}"
-    models = {**report["controls"], **report["models"]}
+    """An evaluation's models by ndcg, or where probabilities were judged by their AUC, the best first, each with its 95%
+    interval.
+    """
+    of_answers = "answers" in report
+    found = report["answers"][report["judged"]] if of_answers else report
+    metric = "auc" if of_answers else f"ndcg@{report['k']}"
+    called = f"{report['judged']}: {metric}" if of_answers else metric
+    models = {**found["controls"], **found["models"]}
     ranked = sorted(models, key=lambda name: models[name][metric])
-    ends = [report["intervals"][name].get(metric, [models[name][metric]] * 2) for name in ranked]
+    ends = [found["intervals"][name].get(metric, [models[name][metric]] * 2) for name in ranked]
     values = [models[name][metric] for name in ranked]
     dots = {
         "type": "scatter",
         "mode": "markers",
         "x": values,
         "y": ranked,
-        "marker": {"size": 10, "color": [COLOURS[0] if name in report["models"] else "#999999" for name in ranked]},
+        "marker": {"size": 10, "color": [COLOURS[0] if name in found["models"] else "#999999" for name in ranked]},
         "error_x": {
             "type": "data",
             "symmetric": False,
@@ -83,7 +88,10 @@ def evaluation(report: Mapping[str, Any], *, theme: str = "light") -> Picture:
         },
         "hovertemplate": "%{y}: %{x:.4f}<extra></extra>",
     }
-    layout = {"xaxis": {"title": {"text": f"{metric}, 95%"}, "rangemode": "tozero"}, "yaxis": {"automargin": True}}
+    layout = {
+        "xaxis": {"title": {"text": f"{called}, 95%"}, "rangemode": "normal" if of_answers else "tozero"},
+        "yaxis": {"automargin": True},
+    }
     return _picture([dots], layout, theme)
 
 

@@ -298,10 +298,11 @@ class RiverOut(BaseModel):
 
 
 class SegmentOut(BaseModel):
-    """A kind of people."""
+    """A kind of people; ``fidelity`` is the balanced accuracy of the rule's tree on people it wasn't learned from."""
 
     name: str
     rule: str
+    fidelity: float | None
 
 
 class InterestsOut(BaseModel):
