@@ -10,8 +10,9 @@ import numpy as np
 Readings = Mapping[str, Mapping[str, Mapping[str, float]]]
 """Of one model: reading → seed → metric → value."""
 METRIC = "ndcg@10"
-MARKS = {"train-only": "#0072b2", "online": "#e69f00", "refit": "#009e73"}
-NAMES, WIDTH, RIGHT, ROW, TOP = 210, 760, 24, 24, 64
+MARKS = {"train-only": ("#0072b2", 6.5), "online": ("#e69f00", 5), "refit": ("#009e73", 3.5)}
+"""Each reading's colour and size, the last the smallest: where they lie upon each other, all are seen."""
+NAMES, WIDTH, RIGHT, ROW, TOP = 240, 800, 24, 24, 64
 """Pixels: the room of names, the whole width, what is free at the right, a row's height, what is above the first."""
 STYLE = """
 text { font: 13px system-ui, sans-serif; fill: #1d2430 } .soft { fill: #5b6472; font-size: 12px }
@@ -40,9 +41,9 @@ def picture(data: str, rows: Mapping[str, Readings]) -> str:
         f'<rect class="ground" width="{WIDTH}" height="{height}"/>',
         f'<text x="16" y="24" font-weight="600">{escape(data)}: {METRIC} on the test part</text>',
     ]
-    for place, (reading, colour) in enumerate(MARKS.items()):
+    for place, (reading, (colour, radius)) in enumerate(MARKS.items()):
         left = 16 + 110 * place
-        lines.append(f'<circle cx="{left + 5}" cy="43" r="5" fill="{colour}"/>')
+        lines.append(f'<circle cx="{left + 5}" cy="43" r="{radius}" fill="{colour}"/>')
         lines.append(f'<text class="soft" x="{left + 15}" y="47">{reading}</text>')
     bottom = TOP + ROW * len(ordered)
     for mark in np.arange(0, end + step / 2, step):
@@ -51,12 +52,12 @@ def picture(data: str, rows: Mapping[str, Readings]) -> str:
     for row, model in enumerate(ordered):
         y = TOP + ROW * row + ROW // 2
         lines.append(f'<text x="{NAMES - 12}" y="{y + 4}" text-anchor="end">{escape(model)}</text>')
-        for reading, colour in MARKS.items():
+        for reading, (colour, radius) in MARKS.items():
             if reading in rows[model]:
                 values = _values(rows[model][reading])
                 ends = f'x1="{x(values.min())}" x2="{x(values.max())}"'
                 lines.append(f'<line class="span" stroke="{colour}" {ends} y1="{y}" y2="{y}"/>')
-                lines.append(f'<circle cx="{x(values.mean())}" cy="{y}" r="5" fill="{colour}" fill-opacity=".9"/>')
+                lines.append(f'<circle cx="{x(values.mean())}" cy="{y}" r="{radius}" fill="{colour}"/>')
     return "\n".join([*lines, "</svg>"]) + "\n"
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 from xml.etree.ElementTree import Element
 
+from penchant import metrics
 from penchant.evaluation.evaluate import SHUFFLED, Evaluation, Slice
 from penchant.evaluation.pieces import (
     Piece,
@@ -61,6 +62,20 @@ def _findings(result: Evaluation) -> Element:
 def _models(result: Evaluation) -> Element:
     panels = [_panel(result, f"{metric}@{result.k}") for metric in PICTURED]
     names = list(next(iter(result.models.values())))
+    of_targets = [name for name in names if name.partition("@")[0] in metrics.METRICS]
+    of_lists = [name for name in names if name not in of_targets]
+    return section(
+        "Models",
+        tag("div", *panels, class_="panels"),
+        _values(result, of_targets),
+        tag("h3", "What the lists are like, whoever was right"),
+        _values(result, of_lists),
+        tag("p", METHODS, class_="note"),
+    )
+
+
+def _values(result: Evaluation, names: Sequence[str]) -> Element:
+    """Some metrics of all models, with intervals."""
     rows = []
     for model, values in result.everyone.items():
         cells: list[Piece] = []
@@ -68,9 +83,7 @@ def _models(result: Evaluation) -> Element:
             ends = result.intervals[model].get(name)
             cells.append(tag("span", figure(values[name]), *([tag("small", interval(ends))] if ends else [])))
         rows.append([broken(_label(result, model)), *cells])
-    return section(
-        "Models", tag("div", *panels, class_="panels"), table(["model", *names], rows), tag("p", METHODS, class_="note")
-    )
+    return table(["model", *names], rows)
 
 
 def _panel(result: Evaluation, metric: str) -> Element:
@@ -117,7 +130,7 @@ def _cells(result: Evaluation, part: Slice, metric: str, top: float) -> list[Pie
     cells: list[Piece] = []
     for name in result.everyone:
         value = part.models[name][metric]
-        said = tag("b" if value == best else "span", figure(value))
+        said = tag("b" if value == best > 0 else "span", figure(value))
         cells.append(tag("span", said, picture(value, part.intervals[name][metric], (0, top), colour[name])))
     return cells
 
@@ -170,7 +183,7 @@ def _costs(result: Evaluation) -> Iterable[Element]:
             f"{cost.state_bytes:,} bytes",
             f"{cost.next_event_ms['p50']:.2f} ms",
             f"{cost.next_event_ms['p99']:.2f} ms",
-            ", ".join(f"{key}={value}" for key, value in cost.settings.items()) or "defaults",
+            tag("span", ", ".join(f"{key}={value}" for key, value in cost.settings.items()) or "defaults", class_="long"),
         ]
         for name, cost in result.costs.items()
     ]

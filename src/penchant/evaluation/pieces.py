@@ -14,7 +14,7 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 from penchant.evaluation.significance import Comparison
 
 COLOURS = 8
-"""Colours in page.css; more models take them again."""
+"""Colours in page.css; more models take them again, with hollow dots and broken lines."""
 
 Piece = Element | str
 Interval = tuple[float, float]
@@ -52,11 +52,11 @@ def section(title: str, *children: Piece) -> Element:
     return tag("section", tag("h2", title), *children)
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[Piece]]) -> Element:
+def table(header: Sequence[str], rows: Iterable[Sequence[Piece]], kind: str = "") -> Element:
     """A table; the first cell of a row names it. One too wide for the page scrolls by itself."""
     head = tag("thead", tag("tr", *(tag("th", broken(word)) for word in header)))
     body = [tag("tr", tag("th", first), *(tag("td", cell) for cell in rest)) for first, *rest in rows]
-    return tag("div", tag("table", head, tag("tbody", *body)), class_="scroll")
+    return tag("div", tag("table", head, tag("tbody", *body)), class_=f"scroll {kind}".strip())
 
 
 def picture(value: float, ends: Interval, among: Interval, colour: str, *, zero: bool = False) -> Element:
@@ -143,16 +143,15 @@ def differences(pairs: Sequence[Comparison], shuffled: str = "") -> Element:
                 broken(f"{pair.first} {other}"),
                 picture(pair.difference, pair.interval, (-far, far), "c0" if pair.distinct else "noise", zero=True),
                 tag("span", f"{pair.difference:+.4f}", tag("small", interval(pair.interval, "+"))),
-                f"{pair.adjusted:.4f}",
-                "" if pair.distinct else "inside the noise",
+                tag("span", f"{pair.adjusted:.4f}", *([] if pair.distinct else [tag("small", "inside the noise")])),
             ]
         )
-    return table(["", "", "difference", "p (Holm)", ""], rows)
+    return table(["", "", "difference", "p (Holm)"], rows, "differences")
 
 
 def colours(names: Iterable[str]) -> dict[str, str]:
     """The class of the colour of each of several models."""
-    return {name: f"c{place % COLOURS}" for place, name in enumerate(names)}
+    return {name: f"c{place % COLOURS}{' again' if place >= COLOURS else ''}" for place, name in enumerate(names)}
 
 
 def ticks(low: float, high: float) -> list[float]:
