@@ -71,7 +71,7 @@ def _band(profile: Profile, shares: Float, name: str, colour: str, row: int) -> 
         "legendgroup": name,
         "showlegend": row == 0,
         "stackgroup": str(row),
-        "line": {"width": 0.5, "color": colour},
+        "line": {"width": 0.5, "color": colour, "shape": "hv"},  # what one wanted stays until the next event
         "yaxis": "y2" if row else "y",
         "hovertemplate": "%{y:.0%}",
     }
@@ -174,7 +174,7 @@ def topic_map(topics: Topics, *, most: int = POINTS, language: str = "en", theme
                 },
             }
         )
-    axis = {"showticklabels": False, "zeroline": False, "showgrid": False}
+    axis = {"visible": False}  # directions of a map mean nothing
     picture = _picture(data, {"xaxis": axis, "yaxis": axis | {"scaleanchor": "x"}}, "map", language, theme)
     if len(shown) < len(topics.items):
         sampled = {
