@@ -67,6 +67,17 @@ def test_the_documents_say_what_was_measured() -> None:
         assert path.read_text(encoding="utf-8") == made, f"{path.name}: python docs/check.py --write mends it"
 
 
+def test_a_log_that_is_half_measured_has_its_page_and_picture_but_no_row_in_the_readme(nothing_measured: Path) -> None:
+    whole = {f"twitter|{model}|{reading}": {"1": FIGURES} for model, reading in quality.wanted("twitter", 1)}
+    half = {"ml-1m|popularity|train-only": {"1": FIGURES}, "ml-1m|longshort|train-only": {"1": FIGURES}}
+    tables.FILE.write_text(json.dumps({"measured": whole | half}))
+    made = {path.name: text for path, text in tables.documents().items()}
+    assert made.keys() == {"README.md", "results.md", "ml-1m.svg", "twitter.svg"}
+    assert "| popularity | 0.5000 / 0.2500 |  |  | 1 |" in made["results.md"]
+    assert "| twitter, temporal, 1 |" in made["README.md"]
+    assert "| ml-1m" not in made["README.md"]
+
+
 def test_a_picture_shows_each_reading_where_it_lies() -> None:
     rows = {
         "<good>": {"train-only": {"1": {"ndcg@10": 0.1}, "2": {"ndcg@10": 0.3}}, "online": {"1": {"ndcg@10": 0.4}}},

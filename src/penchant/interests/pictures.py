@@ -71,6 +71,7 @@ def _band(profile: Profile, shares: Float, name: str, colour: str, row: int) -> 
         "legendgroup": name,
         "showlegend": row == 0,
         "stackgroup": str(row),
+        "fillcolor": f"rgba{(*bytes.fromhex(colour[1:]), 0.75)}",
         "line": {"width": 0.5, "color": colour, "shape": "hv"},  # what one wanted stays until the next event
         "yaxis": "y2" if row else "y",
         "hovertemplate": "%{y:.0%}",
@@ -111,7 +112,7 @@ def habits(profile: Profile, *, language: str = "en", theme: str = "light") -> P
         _bars(list(range(24)), said.hours, COLOURS[0], ""),
         _bars(list(words.WEEKDAYS[language]), said.weekdays, COLOURS[2], "2"),
     ]
-    share = {"tickformat": ".0%", "rangemode": "tozero", "title": {"text": words.label("share_of_events", language)}}
+    share = {"tickformat": ".0%", "rangemode": "tozero", "title": {"text": words.label("share", language)}}
     layout = {
         "showlegend": False,
         "xaxis": {"title": {"text": words.label("hours", language)}, "dtick": 3},

@@ -2,7 +2,7 @@
 
 import { ask, path } from './talk.js';
 import { calmly, card, chart, empty, fill, filling, h, look, named, note, ruled, tell, typed } from './parts.js';
-import { decimal, language, lasting, listed, moment, number, quoted, say, share } from './words.js';
+import { language, lasting, listed, moment, number, quoted, say, share } from './words.js';
 
 const MOST_TOPICS = 8;
 
@@ -109,7 +109,7 @@ async function comes(known) {
   if (!habits.sessions) return empty(say('no_times'));
   const facts = [
     ['sessions', number(habits.sessions)],
-    ['session_events', decimal(habits.events_per_session)],
+    ['session_events', number(Math.round(10 * habits.events_per_session) / 10)],
     ['session_length', habits.session_minutes < 1 ? say('under_a_minute') : lasting(60 * habits.session_minutes)],
     habits.completion === undefined ? null : ['completion', share(habits.completion)],
     habits.dwell_seconds === undefined ? null : ['dwell', lasting(habits.dwell_seconds)],
