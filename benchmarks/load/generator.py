@@ -47,9 +47,8 @@ class Client(asyncio.Protocol):
 
     async def ask(self, method: str, path: str, content: bytes = b"") -> bytes:
         """The answer's body. Ends the program on anything but 200."""
-        head = (
-            f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
-        )
+        head = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        head += f"Content-Length: {len(content)}\r\n\r\n"
         self._answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self._transport.write(head.encode() + content)
         return await self._answer

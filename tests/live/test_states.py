@@ -121,6 +121,24 @@ def test_memory_is_bounded_and_what_leaves_it_is_kept(ledger: Ledger, lstm: Mode
     assert states.found == {"current": 0, "advanced": 0, "stored": 1, "rebuilt": 50, "nobody": 0}
 
 
+def test_events_that_wait_for_their_users_count_as_memory(ledger: Ledger, lstm: Model, did: Did) -> None:
+    people = [f"user {number}" for number in range(5)]
+    ledger.append([did(user, 0, 0) for user in people]).result()
+    states = States(ledger, lstm, memory=40_000)
+    for user in people:
+        states.of([user])
+    before = states.bytes
+    assert len(states) == 5
+    for moment in range(1, 41):
+        ledger.append([did(user, moment % 5, moment) for user in people]).result()
+    states.of([people[0]])
+    assert before < states.bytes <= 40_000
+    assert 1 <= len(states) < 5
+    states.of(people)  # who left, and whose events waited
+    assert states.bytes == sum(entry.size for entry in states._entries.values())
+    assert differing(ledger, lstm, states) == []
+
+
 def test_verify_finds_a_state_that_is_wrong(tmp_path: Path, lstm: Model, did: Did) -> None:
     ledger = Ledger(tmp_path / "store.db", create=True)
     ledger.append([did("ann", 1, 1), did("bob", 1, 1)]).result()

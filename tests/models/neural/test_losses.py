@@ -72,7 +72,7 @@ def test_a_sampled_loss_is_its_formula_and_so_are_its_gradients(name: str) -> No
     inputs = x, weight, bias = some()
     target, negative, handicap = drawn(N, 3), drawn(NEGATIVES, 4), random(NEGATIVES, seed=5)
     assert (target[:, None] == negative).any(), "this test needs a negative that is the target itself"
-    loss = sampled_loss(x, weight, bias, target, negative, handicap, pairs)
+    loss = sampled_loss(x, weight, bias, target, negative, handicap, pairs, dtype=torch.float64)
     expected = torch.zeros((), dtype=torch.float64)
     for row in range(N):
         scores = weight @ x[row] + bias
@@ -88,7 +88,7 @@ def test_the_gradients_of_a_sampled_loss_are_its_differences(name: str) -> None:
     target, negative, handicap = drawn(N, 3), drawn(NEGATIVES, 4), random(NEGATIVES, seed=5)
 
     def loss(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        return sampled_loss(x, weight, bias, target, negative, handicap, PAIRS[name][0])
+        return sampled_loss(x, weight, bias, target, negative, handicap, PAIRS[name][0], dtype=torch.float64)
 
     assert torch.autograd.gradcheck(loss, some())
 
@@ -120,6 +120,21 @@ def test_the_softmax_loss_holds_in_lower_precision(dtype: torch.dtype, tolerance
     for ours, theirs in zip(gradients(loss, (x, weight, bias)), gradients(expected, (x, weight, bias)), strict=True):
         assert ours.dtype == torch.float32
         assert torch.allclose(ours, theirs, atol=tolerance)
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_a_sampled_loss_holds_in_lower_precision(name: str) -> None:
+    inputs = x, weight, bias = tuple(t.detach().float().requires_grad_() for t in some())
+    target, negative, handicap = drawn(N, 3), drawn(NEGATIVES, 4), random(NEGATIVES, seed=5).float()
+    exact, rough = (
+        sampled_loss(x, weight, bias, target, negative, handicap, PAIRS[name][0], dtype=dtype)
+        for dtype in (torch.float32, torch.bfloat16)
+    )
+    assert rough.dtype == torch.float32
+    assert torch.allclose(rough, exact, atol=0.05)
+    for ours, theirs in zip(gradients(rough, inputs), gradients(exact, inputs), strict=True):
+        assert ours.dtype == torch.float32
+        assert torch.allclose(ours, theirs, atol=0.1)
 
 
 def test_the_losses_stand_large_scores() -> None:

@@ -120,11 +120,12 @@ def test_gap_features_are_bumps_and_nothing_where_there_is_no_gap() -> None:
     assert torch.allclose(found[2, :3], torch.exp(torch.tensor([-1.0, 0.0, -1.0])), atol=1e-6)
 
 
-def test_the_scan_is_the_loop_and_so_are_its_gradients() -> None:
+@pytest.mark.parametrize("dtype", [torch.float64, torch.complex128])
+def test_the_scan_is_the_loop_and_so_are_its_gradients(dtype: torch.dtype) -> None:
     chance = torch.Generator().manual_seed(0)
-    a = torch.rand(3, 7, 4, generator=chance, dtype=torch.float64).requires_grad_()
-    b = torch.randn(3, 7, 4, generator=chance, dtype=torch.float64).requires_grad_()
-    start = torch.randn(3, 4, generator=chance, dtype=torch.float64).requires_grad_()
+    a = (0.5 * torch.randn(3, 7, 4, generator=chance, dtype=dtype)).requires_grad_()
+    b = torch.randn(3, 7, 4, generator=chance, dtype=dtype).requires_grad_()
+    start = torch.randn(3, 4, generator=chance, dtype=dtype).requires_grad_()
 
     def loop(a: Tensor, b: Tensor, start: Tensor) -> Tensor:
         c, out = start, []
@@ -135,8 +136,8 @@ def test_the_scan_is_the_loop_and_so_are_its_gradients() -> None:
 
     ours, theirs = Scan.apply(a, b, start), loop(a, b, start)  # type: ignore[no-untyped-call]
     assert torch.allclose(ours, theirs, atol=1e-12)
-    weigh = torch.randn(3, 7, 4, generator=chance, dtype=torch.float64)
-    for mine, other in zip(*(torch.autograd.grad((c * weigh).sum(), (a, b, start)) for c in (ours, theirs)), strict=True):
+    weigh = torch.randn(3, 7, 4, generator=chance, dtype=dtype)
+    for mine, other in zip(*(torch.autograd.grad((c * weigh).real.sum(), (a, b, start)) for c in (ours, theirs)), strict=True):
         assert torch.allclose(mine, other, atol=1e-12)
     assert torch.autograd.gradcheck(Scan.apply, (a, b, start))
 

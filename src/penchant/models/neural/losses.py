@@ -49,7 +49,7 @@ class _Softmax(torch.autograd.Function):
         loss = torch.zeros((), dtype=x.dtype)
         for start in range(0, len(x), rows):
             part, wanted = x[start : start + rows].to(dtype), target[start : start + rows, None]
-            logits = torch.mm(part, table.T).float().add_(bias) if dtype != x.dtype else torch.addmm(bias, part, table.T)
+            logits = _scores(part, table, bias)
             loss -= (1 - smoothing) * logits.gather(1, wanted).sum()
             if smoothing:
                 loss -= smoothing * logits.mean(1).sum()
@@ -62,11 +62,7 @@ class _Softmax(torch.autograd.Function):
             grad_bias.addmv_(p.T, scale[:, 0])
             p = p.to(dtype)
             torch.mul(torch.mm(p, table), scale, out=grad_x[start : start + rows])
-            scaled = (x[start : start + rows] * scale).to(dtype)
-            if dtype == x.dtype:
-                grad_weight.addmm_(p.T, scaled)
-            else:
-                grad_weight += torch.mm(p.T, scaled)
+            _add_product(grad_weight, p.T, (x[start : start + rows] * scale).to(dtype))
         grad_x.sub_(weight[target], alpha=1 - smoothing)
         grad_weight.index_add_(0, target, x, alpha=smoothing - 1)
         grad_bias.index_add_(0, target, torch.ones_like(x[:, 0]), alpha=smoothing - 1)
@@ -85,15 +81,38 @@ class _Softmax(torch.autograd.Function):
 
 
 def sampled_loss(
-    x: Tensor, weight: Tensor, bias: Tensor, target: Tensor, negative: Tensor, handicap: Tensor | float, pairs: Pairs
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    target: Tensor,
+    negative: Tensor,
+    handicap: Tensor | float,
+    pairs: Pairs,
+    *,
+    dtype: torch.dtype = torch.float32,
 ) -> Tensor:
     """Mean loss of ``pairs`` of the scores ``x wᵀ + b`` of each target and of the negatives that all targets share.
 
     ``target[N]`` and ``negative[K]`` are rows of ``weight[R, d]`` and ``bias[R]``; negatives lose a ``handicap[K]``. A
-    negative that is the target itself doesn't count.
+    negative that is the target itself doesn't count. The products with the negatives are made in ``dtype``.
     """
-    loss: Tensor = _Sampled.apply(x, weight, bias, target, negative, handicap, pairs)  # type: ignore[no-untyped-call]
+    loss: Tensor = _Sampled.apply(x, weight, bias, target, negative, handicap, pairs, dtype)  # type: ignore[no-untyped-call]
     return loss
+
+
+def _scores(x: Tensor, table: Tensor, level: Tensor) -> Tensor:
+    """``x tableᵀ + level`` in the precision of ``level``, the product in that of ``x`` and ``table``."""
+    if x.dtype == level.dtype:
+        return torch.addmm(level, x, table.T)
+    return torch.mm(x, table.T).to(level.dtype).add_(level)
+
+
+def _add_product(total: Tensor, a: Tensor, b: Tensor) -> None:
+    """``total += a b``, the product in the precision of ``a`` and ``b``."""
+    if a.dtype == total.dtype:
+        total.addmm_(a, b)
+    else:
+        total += torch.mm(a, b)
 
 
 def _hits(target: Tensor, negative: Tensor) -> tuple[Tensor, Tensor]:
@@ -117,23 +136,25 @@ class _Sampled(torch.autograd.Function):
         negative: Tensor,
         handicap: Tensor | float,
         pairs: Pairs,
+        dtype: torch.dtype,
     ) -> Tensor:
         """The loss, a scalar."""
         against, against_bias, wanted = weight[negative], bias[negative], weight[target]
         positive = (x * wanted).sum(1, keepdim=True).add_(bias[target, None])
         grad_x, grad_against, grad_against_bias = torch.empty_like(x), torch.zeros_like(against), torch.zeros_like(against_bias)
-        level = against_bias - handicap
+        level, table = against_bias - handicap, against.to(dtype)
         rows = max(1, SAMPLED_AT_ONCE // len(negative))
         loss = torch.zeros((), dtype=x.dtype)
         for start in range(0, len(x), rows):
             some = slice(start, start + rows)
-            scores = torch.addmm(level, x[some], against.T)
+            scores = _scores(x[some].to(dtype), table, level)
             scores.index_put_(_hits(target[some], negative), scores.new_tensor(LOWEST))
             value, scale = pairs(positive[some], scores)
             loss += value
-            torch.mm(scores, against, out=grad_x[some]).mul_(scale)
-            grad_against.addmm_(scores.T, x[some] * scale)
             grad_against_bias.addmv_(scores.T, scale[:, 0])
+            scores = scores.to(dtype)
+            torch.mul(torch.mm(scores, table), scale, out=grad_x[some])
+            _add_product(grad_against, scores.T, (x[some] * scale).to(dtype))
         grad_x += positive * wanted
         grad_weight, grad_bias = torch.zeros_like(weight), torch.zeros_like(bias)
         grad_weight.index_add_(0, negative, grad_against).index_add_(0, target, positive * x)
@@ -145,7 +166,7 @@ class _Sampled(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> Any:
         """Gradients of the loss by ``x``, ``weight`` and ``bias``."""
         grad_x, grad_weight, grad_bias = ctx.saved_tensors
-        return grad * grad_x, grad * grad_weight, grad * grad_bias, None, None, None, None
+        return grad * grad_x, grad * grad_weight, grad * grad_bias, None, None, None, None, None
 
 
 def cross_entropy(positive: Tensor, negative: Tensor) -> tuple[Tensor, Tensor]:

@@ -7,6 +7,7 @@ the state behind the last.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from penchant.models.neural.runtime import GAP_SCALES
 from penchant.models.neural.settings import LongShortNetworkSettings, NeuralSettings, RingSettings
 
 State = tuple[Tensor, ...]
+GOLDEN_RATIO = (1 + math.sqrt(5)) / 2
+"""Multiples of it, less their whole parts, fill the interval from 0 to 1 evenly however many there are."""
 
 
 @dataclass(frozen=True)
@@ -271,7 +274,7 @@ class TransformerBody(Body):
 
 
 class Scan(torch.autograd.Function):
-    """``c_t = a_t ⊙ c_{t-1} + b_t`` over axis 1, forwards and backwards without a graph of steps."""
+    """``c_t = a_t ⊙ c_{t-1} + b_t`` over axis 1, forwards and backwards without a graph of steps; real or complex."""
 
     @staticmethod
     def forward(ctx: Any, a: Tensor, b: Tensor, start: Tensor) -> Tensor:
@@ -287,36 +290,45 @@ class Scan(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> Any:
         """Gradients by ``a``, ``b`` and ``start``: the same recurrence from the end."""
         a, c, start = ctx.saved_tensors
+        back = a.conj().resolve_conj()
         g = torch.empty_like(c)
         last = torch.zeros_like(start)
         for step in range(c.shape[1] - 1, -1, -1):
             torch.add(grad[:, step], last, out=g[:, step])
-            last = a[:, step] * g[:, step]
+            last = back[:, step] * g[:, step]
         before = torch.cat([start.unsqueeze(1), c[:, :-1]], 1)
-        return g * before, g, last
+        return g * before.conj(), g, last
 
 
 class LinearRecurrence(nn.Module):
     """A bank of leaky sums with time constants of their own, in real time, each event let in by a gate.
 
-    ``c_t = exp(-softplus(w) · Δt) ⊙ c_{t-1} + σ(W_i x_t) ⊙ W_v x_t``, ``Δt`` in the dataset's units. The time constants begin
-    spread evenly over the logarithm from one unit to the log's span. After LRURec (Yue et al. 2024) and RG-LRU (De et al.
-    2024).
+    ``c_t = e^(iθ - softplus(w) · Δt) ⊙ c_{t-1} + γ ⊙ σ(W_i x_t) ⊙ W_v x_t``, complex, ``Δt`` in the dataset's units. Each event
+    turns the sums by angles ``θ``, so that they tell in which order it was that things came, and not only how long ago. Time
+    constants begin spread evenly over the logarithm from one unit to the log's span, angles evenly over the circle among like
+    time constants; ``γ = √(1 - e^(-2 softplus(w)))`` makes slow sums no louder than quick ones. After the linear recurrent unit
+    (Orvieto et al. 2023, §3), LRURec (Yue et al. 2024) and RG-LRU (De et al. 2024).
     """
 
     def __init__(self, width: int, shape: Shape) -> None:
         super().__init__()
-        constants = torch.logspace(0, max(1.0, float(torch.log10(torch.tensor(shape.span)))), width)
+        constants = torch.logspace(0, max(1.0, math.log10(shape.span)), width)
         self.rate = nn.Parameter(torch.log(torch.expm1(1 / constants)))
-        self.value, self.gate, self.out = (nn.Linear(width, width) for _ in range(3))
+        self.angle = nn.Parameter(2 * math.pi * torch.frac(torch.arange(width) * GOLDEN_RATIO))
+        self.value, self.out = nn.Linear(width, 2 * width), nn.Linear(2 * width, width)
+        self.gate = nn.Linear(width, width)
         self.norm = nn.LayerNorm(width)
         self.feed = FeedForward(width)
 
     def forward(self, x: Tensor, elapsed: Tensor, start: Tensor, drop: Dropout) -> tuple[Tensor, Tensor]:
-        """``[n, L, d]`` and the sums after the last event, ``[n, d]``; ``elapsed[n, L]`` units since the event before."""
-        a = torch.exp(-functional.softplus(self.rate) * elapsed.unsqueeze(-1))
-        c = Scan.apply(a, torch.sigmoid(self.gate(x)) * self.value(x), start)  # type: ignore[no-untyped-call]
-        return self.feed(self.norm(x + drop(self.out(c))), drop), c[:, -1]
+        """``[n, L, d]`` and the sums after the last event, complex ``[n, d]``; ``elapsed[n, L]`` units since the one before."""
+        rate = functional.softplus(self.rate)
+        a = torch.polar(torch.exp(-rate * elapsed.unsqueeze(-1)), self.angle.expand(*elapsed.shape, -1))
+        value = torch.view_as_complex(self.value(x).unflatten(-1, (-1, 2)))
+        loudness = torch.sqrt(-torch.expm1(-2 * rate))
+        c = Scan.apply(a, loudness * torch.sigmoid(self.gate(x)) * value, start)  # type: ignore[no-untyped-call]
+        told = self.out(torch.view_as_real(c).flatten(-2))
+        return self.feed(self.norm(x + drop(told)), drop), c[:, -1]
 
 
 class LongShortBody(Body):
@@ -345,7 +357,8 @@ class LongShortBody(Body):
         if self.short:
             short, after = self.recent(x, at, None if state is None else state[:2], drop)
         if self.long:
-            sums = x.new_zeros(len(self.bank), len(x), x.shape[2]) if state is None else state[-1]
+            nothing = torch.zeros(len(self.bank), len(x), x.shape[2], dtype=x.dtype.to_complex())
+            sums = nothing if state is None else state[-1]
             long, ends, elapsed = x, [], at.gap.clamp(min=0) / self.unit
             for layer, start in zip(self.bank, sums, strict=True):
                 long, end = layer(long, elapsed, start, drop)

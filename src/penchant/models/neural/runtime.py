@@ -342,8 +342,8 @@ class TransformerRuntime(Runtime):
 
 
 class LongShortRuntime(LSTMRuntime):
-    """An LSTM's memory (short-term), the sums of a bank of linear recurrences ``[n, layers, width]`` (long-term), and the
-    interest that each leaves; the gate between them is set when a score is asked.
+    """An LSTM's memory (short-term), the sums of a bank of linear recurrences ``[n, layers, 2 · width]`` (long-term: complex
+    numbers as pairs), and the interest that each leaves; the gate between them is set when a score is asked.
     """
 
     settings: LongShortNetworkSettings
@@ -358,9 +358,10 @@ class LongShortRuntime(LSTMRuntime):
             shapes["body.unit"] = ()
         for layer in range(settings.long_layers if settings.long else 0):
             name = f"body.bank.{layer}"
-            shapes |= {f"{name}.rate": (width,)} | _norm(f"{name}.norm", width) | _feed_forward(f"{name}.feed", width)
-            for part in ("value", "gate", "out"):
-                shapes |= _linear(f"{name}.{part}", width, width)
+            shapes |= {f"{name}.rate": (width,), f"{name}.angle": (width,)}
+            shapes |= _linear(f"{name}.value", width, 2 * width) | _linear(f"{name}.out", 2 * width, width)
+            shapes |= _linear(f"{name}.gate", width, width) | _norm(f"{name}.norm", width)
+            shapes |= _feed_forward(f"{name}.feed", width)
         if settings.short and settings.long:
             shapes |= _linear("body.fusion", 2 * width + GAP_SCALES * timed, 1)
         return shapes
@@ -373,7 +374,7 @@ class LongShortRuntime(LSTMRuntime):
             memory = (n, self.settings.layers, self.width)
             state |= {"h": np.zeros(memory, np.float32), "c": np.zeros(memory, np.float32), "short": nothing}
         if self.settings.long:
-            state |= {"sums": np.zeros((n, self.settings.long_layers, self.width), np.float32), "long": nothing.copy()}
+            state |= {"sums": np.zeros((n, self.settings.long_layers, 2 * self.width), np.float32), "long": nothing.copy()}
         return state
 
     def step(self, state: dict[str, Array], x: Float, gap: Float) -> dict[str, Array]:
@@ -384,17 +385,23 @@ class LongShortRuntime(LSTMRuntime):
             after |= {"h": h, "c": c, "short": self.norm(h[:, -1] + x, "body.recent.norm")}
         if self.settings.long:
             sums, long = state["sums"].copy(), x
-            elapsed = (np.maximum(gap, 0) / self.weights["body.unit"])[:, None]
+            elapsed = np.asarray(np.maximum(gap, 0) / self.weights["body.unit"], np.float32)[:, None]
             for layer in range(self.settings.long_layers):
-                name = f"body.bank.{layer}"
-                kept = np.exp(-np.logaddexp(0, self.weights[f"{name}.rate"]) * elapsed)
-                sums[:, layer] = kept * sums[:, layer] + cells.sigmoid(self.linear(long, f"{name}.gate")) * self.linear(
-                    long, f"{name}.value"
-                )
-                long = self.norm(long + self.linear(sums[:, layer], f"{name}.out"), f"{name}.norm")
-                long = self.feed_forward(long, f"{name}.feed")
+                sums[:, layer], long = self._bank(layer, long, sums[:, layer], elapsed)
             after |= {"sums": sums, "long": long}
         return after
+
+    def _bank(self, layer: int, x: Float, sums: Float, elapsed: Float) -> tuple[Float, Float]:
+        """One layer of the bank: its sums (complex numbers as pairs) and what it hands on."""
+        name = f"body.bank.{layer}"
+        rate = np.logaddexp(np.float32(0), self.weights[f"{name}.rate"])
+        turned = np.exp(np.complex64(1j) * self.weights[f"{name}.angle"])
+        loudness = np.sqrt(-np.expm1(-2 * rate))
+        value = self.linear(x, f"{name}.value").view(np.complex64)
+        kept = np.exp(-rate * elapsed) * turned * np.ascontiguousarray(sums).view(np.complex64)
+        sums = (kept + loudness * cells.sigmoid(self.linear(x, f"{name}.gate")) * value).view(np.float32)
+        long = self.norm(x + self.linear(sums, f"{name}.out"), f"{name}.norm")
+        return sums, self.feed_forward(long, f"{name}.feed")
 
     def interests(self, state: Arrays, until: Float) -> dict[str, Float]:
         """See ``Runtime``."""

@@ -184,7 +184,9 @@ class Trainer:
             bias = network.bias.detach()[touched].requires_grad_()
             handicap = torch.from_numpy(self.log_expected[drawn]) if self.loss == "sampled" else 0.0
             pairs = self.pairs[self.loss]
-            value = partial(losses.sampled_loss, target=target, negative=negative, handicap=handicap, pairs=pairs)
+            value = partial(
+                losses.sampled_loss, target=target, negative=negative, handicap=handicap, pairs=pairs, dtype=self.dtype
+            )
             own = own.view(piece.item.shape)
         else:
             weight, bias = network.embedding, network.bias
