@@ -215,6 +215,17 @@ def test_every_view_opens_in_both_themes_and_can_be_read_by_all(look: Callable[.
     assert looking.faults == []
 
 
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_report_can_be_read_by_all_and_fits_a_phone(look: Callable[..., Looking], theme: str) -> None:
+    looking = look(color_scheme=theme, viewport={"width": 390, "height": 800})
+    looking.page.goto(f"{looking.address}/report")
+    expect(looking.page.locator("h1")).to_have_text("What the models are worth")
+    assert looking.page.evaluate("document.documentElement.scrollWidth") == 390
+    found = Axe().run(looking.page).response["violations"]
+    assert [(one["id"], one["nodes"][0]["html"]) for one in found if one["impact"] in ("serious", "critical")] == []
+    assert looking.faults == []
+
+
 def test_the_way_past_the_bar_leads_to_the_view(look: Callable[..., Looking]) -> None:
     page = look().open("people")
     page.keyboard.press("Tab")

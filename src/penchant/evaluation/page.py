@@ -67,14 +67,14 @@ def _models(result: Evaluation) -> Element:
     return section(
         "Models",
         tag("div", *panels, class_="panels"),
-        _values(result, of_targets),
+        _values(result, of_targets, "Who was right"),
         tag("h3", "What the lists are like, whoever was right"),
-        _values(result, of_lists),
+        _values(result, of_lists, "What the lists are like"),
         tag("p", METHODS, class_="note"),
     )
 
 
-def _values(result: Evaluation, names: Sequence[str]) -> Element:
+def _values(result: Evaluation, names: Sequence[str], label: str) -> Element:
     """Some metrics of all models, with intervals."""
     rows = []
     for model, values in result.everyone.items():
@@ -83,7 +83,7 @@ def _values(result: Evaluation, names: Sequence[str]) -> Element:
             ends = result.intervals[model].get(name)
             cells.append(tag("span", figure(values[name]), *([tag("small", interval(ends))] if ends else [])))
         rows.append([broken(_label(result, model)), *cells])
-    return table(["model", *names], rows)
+    return table(["model", *names], rows, label)
 
 
 def _panel(result: Evaluation, metric: str) -> Element:
@@ -102,12 +102,16 @@ def _differences(result: Evaluation) -> Iterable[Element]:
     mine = [pair for pair in result.comparisons if result.leader in (pair.first, pair.second)]
     others = [pair for pair in result.comparisons if pair not in mine]
     if mine:
-        rest = tag("details", tag("summary", f"All other pairs ({len(others)})"), differences(others))
-        yield section(f"Differences in ndcg@{result.k}", differences(mine), *([rest] if others else []))
+        rest = tag("details", tag("summary", f"All other pairs ({len(others)})"), differences(others, "All other pairs"))
+        yield section(
+            f"Differences in ndcg@{result.k}", differences(mine, "Differences to the leader"), *([rest] if others else [])
+        )
     if result.ablations:
-        yield section("What is each part worth? The same model, trained without it", differences(result.ablations))
+        yield section("What is each part worth? The same model, trained without it", differences(result.ablations, "Parts"))
     if result.shuffled:
-        yield section("Does order matter? The same histories, shuffled", differences(result.shuffled, SHUFFLED))
+        yield section(
+            "Does order matter? The same histories, shuffled", differences(result.shuffled, "Shuffled histories", SHUFFLED)
+        )
 
 
 def _slices(result: Evaluation) -> Iterable[Element]:
@@ -119,7 +123,9 @@ def _slices(result: Evaluation) -> Iterable[Element]:
         group = list(some)
         top = max(part.intervals[name][metric][1] for part in group for name in result.everyone) or 1.0
         rows = [[part.name, f"{part.people:,}", *_cells(result, part, metric, top)] for part in group]
-        tables.append(tag("div", tag("h3", f"By {family}"), table(["", "people", *result.everyone], rows), class_="slice"))
+        tables.append(
+            tag("div", tag("h3", f"By {family}"), table(["", "people", *result.everyone], rows, f"By {family}"), class_="slice")
+        )
     if tables:
         yield section(f"Where: {metric} by slices", *tables)
 
@@ -151,7 +157,7 @@ def _seeds(result: Evaluation) -> Iterable[Element]:
             [broken(model), *(", ".join(figure(value) for value in values[name]) for name in names)]
             for model, values in result.seeds.items()
         ]
-        yield section("Seed by seed", table(["model", *names], rows))
+        yield section("Seed by seed", table(["model", *names], rows, "Seed by seed"))
 
 
 def _curves(result: Evaluation) -> Iterable[Element]:
@@ -200,7 +206,7 @@ def _costs(result: Evaluation) -> Iterable[Element]:
     ]
     yield section(
         "Cost",
-        table(header, rows),
+        table(header, rows, "Cost"),
         tag("p", "Next event: taking one in and ranking the catalogue, for one person, on this machine.", class_="note"),
     )
 

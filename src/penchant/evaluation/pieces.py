@@ -52,11 +52,14 @@ def section(title: str, *children: Piece) -> Element:
     return tag("section", tag("h2", title), *children)
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[Piece]], kind: str = "") -> Element:
-    """A table; the first cell of a row names it. One too wide for the page scrolls by itself."""
-    head = tag("thead", tag("tr", *(tag("th", broken(word)) for word in header)))
-    body = [tag("tr", tag("th", first), *(tag("td", cell) for cell in rest)) for first, *rest in rows]
-    return tag("div", tag("table", head, tag("tbody", *body)), class_=f"scroll {kind}".strip())
+def table(header: Sequence[str], rows: Iterable[Sequence[Piece]], label: str, kind: str = "") -> Element:
+    """A table; the first cell of a row names it. One too wide for the page scrolls by itself, by the keyboard too; ``label``
+    tells whoever can't see it what it is.
+    """
+    head = tag("thead", tag("tr", *(tag("th", broken(word), scope="col") if word else tag("td") for word in header)))
+    body = [tag("tr", tag("th", first, scope="row"), *(tag("td", cell) for cell in rest)) for first, *rest in rows]
+    whole = tag("table", head, tag("tbody", *body))
+    return tag("div", whole, class_=f"scroll {kind}".strip(), tabindex="0", role="region", aria_label=label)
 
 
 def picture(value: float, ends: Interval, among: Interval, colour: str, *, zero: bool = False) -> Element:
@@ -129,7 +132,7 @@ def chart(
     )
 
 
-def differences(pairs: Sequence[Comparison], shuffled: str = "") -> Element:
+def differences(pairs: Sequence[Comparison], label: str, shuffled: str = "") -> Element:
     """Pairs of models with the difference between them as a picture; those inside the noise are grey, and said to be.
 
     ``shuffled`` marks the names of models that are the first ones, asked otherwise.
@@ -146,7 +149,7 @@ def differences(pairs: Sequence[Comparison], shuffled: str = "") -> Element:
                 tag("span", f"{pair.adjusted:.4f}", *([] if pair.distinct else [tag("small", "inside the noise")])),
             ]
         )
-    return table(["", "", "difference", "p (Holm)"], rows, "differences")
+    return table(["", "", "difference", "p (Holm)"], rows, label, "differences")
 
 
 def colours(names: Iterable[str]) -> dict[str, str]:

@@ -74,9 +74,9 @@ def _answer(name: str, answer: Answer) -> Element:
     return section(
         f"{name}: {answer.share_of_ones:.1%} yes, {answer.people_with_both:,} people gave both answers",
         tag("div", *panels, class_="panels"),
-        table(["model", *_names(answer)], _rows(answer)),
+        table(["model", *_names(answer)], _rows(answer), f"{name}: all metrics"),
         tag("h3", f"Differences in {JUDGED_BY}: below 0 the first is better"),
-        differences(answer.comparisons),
+        differences(answer.comparisons, f"{name}: differences"),
         tag("h3", "What was said, and what came"),
         chart(curves | right, colour | {"what would be right": "c7"}, f"share of {name}", ("said 0", "said 1")),
     )
