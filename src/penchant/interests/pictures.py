@@ -135,7 +135,7 @@ def drift(profile: Profile, *, language: str = "en", theme: str = "light") -> Pi
         "mode": "lines+markers",
         "x": profile.river.moments(),
         "y": _numbers(profile.river.drift()),
-        "line": {"color": COLOURS[5]},
+        "line": {"color": COLOURS[5], "shape": "hv"},
         "hovertemplate": "%{y:.2f}<extra></extra>",
     }
     layout = {"yaxis": {"range": [0, 1], "title": {"text": words.label("drift_axis", language)}}, "showlegend": False}
