@@ -160,7 +160,9 @@ def test_comparing_names_and_paths(log: Interactions, tmp_path: Path) -> None:
     lstm = result.costs[str(tmp_path / "m")]
     assert lstm.settings == SETTINGS
     assert lstm.parameters == sum(array.size for array in artifact.load(tmp_path / "m").weights().values())
-    assert lstm.train_seconds == artifact.read_lineage(tmp_path / "m")["seconds"]
+    lineage = artifact.read_lineage(tmp_path / "m")
+    assert (lstm.train_seconds, lstm.peak_memory_mb) == (lineage["seconds"], lineage["peak_memory_mb"])
+    assert 20 < (result.costs["popularity"].peak_memory_mb or 0) < 100_000
     assert 0 < lstm.next_event_ms["p50"] <= lstm.next_event_ms["p99"]
     assert len(lstm.curve) == 4
     assert result.costs["popularity"].state_bytes == 0

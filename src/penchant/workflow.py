@@ -81,6 +81,7 @@ def train(
         progress(f"{name} learns in one go: there are no epochs to write of", 0, 0)
     trained_on = TRAINED_ON["refit" if refit else "train-only"]
     lineage = {"dataset": log.content_hash, "split": cut.name, "trained_on": trained_on, "seconds": seconds, "trials": trials}
+    lineage["peak_memory_mb"] = peak_memory_mb()
     lineage |= {} if folder is None else {"dataset_folder": str(folder)}
     artifact.save(model, out, lineage)
     shutil.rmtree(unfinished, ignore_errors=True)
@@ -213,6 +214,7 @@ class _Candidate:
     trained: Model | None = None
     trials: int = 0
     seconds: float | None = None
+    memory: float | None = None
 
 
 def check_names(models: Sequence[str]) -> None:
@@ -249,7 +251,8 @@ def _candidate(name: str, log: Interactions, cut: Split, reading: str) -> _Candi
             f"comparison; train it {'with' if reading == 'refit' else 'without'} --refit, or choose another --reading"
         )
     model = artifact.load(name)
-    return _Candidate(name, model.name, bool(fields(model.settings)), model, lineage.get("trials", 0), lineage.get("seconds"))
+    kept = lineage.get("trials", 0), lineage.get("seconds"), lineage.get("peak_memory_mb")
+    return _Candidate(name, model.name, bool(fields(model.settings)), model, *kept)
 
 
 def _candidates(models: Sequence[str], log: Interactions, cut: Split, reading: str, ablate: bool) -> list[_Candidate]:
@@ -274,15 +277,15 @@ def _trained(
 ) -> tuple[dict[str, list[Model]], dict[str, Cost]]:
     """The models, with what they may know, several of one name where there are several seeds; and what they cost."""
     trained: dict[str, list[Model]] = {}
-    seconds: dict[str, float] = {}
+    took: dict[str, tuple[float | None, float | None]] = {}
     for candidate in candidates:
-        same, took = [candidate.trained] if candidate.trained else [], candidate.seconds
+        same = [candidate.trained] if candidate.trained else []
+        took[candidate.name] = candidate.seconds, candidate.memory
         if not same:
             started = time.perf_counter()
             same = list(_fitted(candidate, cut, seeds, progress))
-            took = (time.perf_counter() - started) / len(same)
+            took[candidate.name] = (time.perf_counter() - started) / len(same), peak_memory_mb()
         trained[candidate.name] = same
-        seconds |= {} if took is None else {candidate.name: took}
         if ablate and candidate.kind == LongShort.name:
             # What was refit has learned from validation: its parts can't be weighed there.
             for model in _fitted(candidate, cut, (), progress) if candidate.trained and reading == "refit" else same:
@@ -294,7 +297,9 @@ def _trained(
         if name not in as_they_are:
             trained[name] = [_read_on(model, cut, reading, progress) for model in same]
     trials = {candidate.name: candidate.trials for candidate in candidates}
-    costs = {name: cost(same[0], cut.test, seconds.get(name), trials.get(name, 0)) for name, same in trained.items()}
+    costs = {
+        name: cost(same[0], cut.test, *took.get(name, (None, None)), trials.get(name, 0)) for name, same in trained.items()
+    }
     return trained, costs
 
 

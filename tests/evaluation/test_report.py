@@ -26,7 +26,7 @@ def result() -> Evaluation:
     models: dict[str, Model | list[Model]] = {ODD: create("markov").fit(cut.train), "lstm": [lstm, lstm]}
     controls = {"popularity": create("popularity").fit(cut.train)}
     found = evaluate(models, cut, k=3, controls=controls, shuffle=True)
-    return replace(found, costs={"lstm": cost(lstm, cut.test, 1.5, 4)})
+    return replace(found, costs={"lstm": cost(lstm, cut.test, 1.5, 256.0, 4)})
 
 
 class Page(HTMLParser):
@@ -127,6 +127,7 @@ def test_the_same_in_json_csv_and_markdown(result: Evaluation) -> None:
 def test_costs_are_of_the_model(result: Evaluation) -> None:
     of_lstm = result.costs["lstm"]
     assert (of_lstm.train_seconds, of_lstm.trials, of_lstm.settings) == (1.5, 4, {"width": 6, "epochs": 2})
+    assert of_lstm.peak_memory_mb == 256
     assert of_lstm.model_mb == pytest.approx(4 * of_lstm.parameters / 1e6)
     assert 0 < of_lstm.next_event_ms["p50"] <= of_lstm.next_event_ms["p99"]
 

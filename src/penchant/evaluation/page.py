@@ -183,6 +183,7 @@ def _costs(result: Evaluation) -> Iterable[Element]:
         [
             broken(name),
             "unknown" if cost.train_seconds is None else f"{cost.train_seconds:,.1f} s",
+            "unknown" if cost.peak_memory_mb is None else f"{cost.peak_memory_mb:,.0f} MB",
             f"{cost.trials:,}",
             f"{cost.parameters:,}",
             f"{cost.model_mb:,.1f} MB",
@@ -196,6 +197,7 @@ def _costs(result: Evaluation) -> Iterable[Element]:
     header = [
         "model",
         "training",
+        "memory",
         "trials",
         "parameters",
         "size",
@@ -207,7 +209,12 @@ def _costs(result: Evaluation) -> Iterable[Element]:
     yield section(
         "Cost",
         table(header, rows, "Cost"),
-        tag("p", "Next event: taking one in and ranking the catalogue, for one person, on this machine.", class_="note"),
+        tag(
+            "p",
+            "Memory: the most the training's process had held when it ended; of models trained here, what was done before it "
+            "counts too. Next event: taking one in and ranking the catalogue, for one person, on this machine.",
+            class_="note",
+        ),
     )
 
 
