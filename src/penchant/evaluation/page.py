@@ -123,9 +123,9 @@ def _slices(result: Evaluation) -> Iterable[Element]:
         group = list(some)
         top = max(part.intervals[name][metric][1] for part in group for name in result.everyone) or 1.0
         rows = [[part.name, f"{part.people:,}", *_cells(result, part, metric, top)] for part in group]
-        tables.append(
-            tag("div", tag("h3", f"By {family}"), table(["", "people", *result.everyone], rows, f"By {family}"), class_="slice")
-        )
+        found = table(["", "people", *result.everyone], rows, f"By {family}")
+        columns = f"--models:{len(result.everyone)}"
+        tables.append(tag("div", tag("h3", f"By {family}"), found, class_="slice", style=columns))
     if tables:
         yield section(f"Where: {metric} by slices", *tables)
 
