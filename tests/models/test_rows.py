@@ -27,7 +27,8 @@ def rings(chance: np.random.Generator, people: int, window: int) -> Int:
 
 def expected(matrix: Float, recent: Int, weight: Float) -> Float:
     whole = np.vstack([matrix, np.zeros((1, SIZE), np.float32)])  # UNKNOWN is the last row
-    return np.einsum("nw,nwv->nv", np.broadcast_to(weight, recent.shape), whole[recent])
+    summed: Float = np.einsum("nw,nwv->nv", np.broadcast_to(weight, recent.shape), whole[recent])
+    return summed
 
 
 @pytest.mark.parametrize("few", [0, 10**9])
