@@ -375,7 +375,7 @@ class Bank(NamedTuple):
         """That of the weights with this name."""
         rate = np.logaddexp(np.float32(0), weights[f"{name}.rate"])
         turned = np.exp(np.complex64(1j) * weights[f"{name}.angle"])
-        return cls(name, -rate / weights["body.unit"], turned, np.sqrt(-np.expm1(-2 * rate)))
+        return cls(name, np.asarray(-rate / weights["body.unit"], np.float32), turned, np.sqrt(-np.expm1(-2 * rate)))
 
 
 class LongShortRuntime(LSTMRuntime):
