@@ -7,7 +7,7 @@ import pytest
 from scipy.sparse import csr_array
 
 from penchant.models import rows
-from penchant.models.rows import Rows, Wanted, add_rows, stacked
+from penchant.models.rows import Rows, add_rows, stacked
 from penchant.types import UNKNOWN, Float, Int
 
 SIZE = 23
@@ -27,8 +27,7 @@ def rings(chance: np.random.Generator, people: int, window: int) -> Int:
 
 def expected(matrix: Float, recent: Int, weight: Float) -> Float:
     whole = np.vstack([matrix, np.zeros((1, SIZE), np.float32)])  # UNKNOWN is the last row
-    summed: Float = np.einsum("nw,nwv->nv", np.broadcast_to(weight, recent.shape), whole[recent])
-    return summed
+    return np.asarray(np.einsum("nw,nwv->nv", np.broadcast_to(weight, recent.shape), whole[recent]), np.float32)
 
 
 @pytest.mark.parametrize("few", [0, 10**9])
@@ -39,29 +38,28 @@ def test_sums_are_those_of_dense_matrices(few: int, people: int, together: bool,
     chance = np.random.default_rng(people)
     matrices = [dense(chance) for _ in range(3)]
     made = [Rows.of(csr_array(matrix)) for matrix in matrices]
+    made = stacked(made) if together else made
     for number in (2, 5):
         matrices[1][number] = chance.random(SIZE)
-        made[1].changed[number] = np.arange(SIZE, dtype=np.int32), matrices[1][number]
-    made = stacked(made) if together else made
-    wanted = [
-        Wanted(each, rings(chance, people, window), chance.random(window, np.float32))
-        for each, window in zip(made, (1, 4, 9), strict=True)
-    ]
+        made[1].exchange(number, np.arange(SIZE), matrices[1][number])
+    recent = rings(chance, people, 9)
+    weights = [chance.random(window, np.float32) for window in (1, 4, 9)]
     total = np.ones((people, SIZE), np.float32)
-    add_rows(total, wanted)
-    found = sum(expected(matrix, each.recent, each.weight) for matrix, each in zip(matrices, wanted, strict=True))
+    add_rows(total, recent, list(zip(made, weights, strict=True)))
+    found = sum(expected(matrix, recent[:, -len(weight) :], weight) for matrix, weight in zip(matrices, weights, strict=True))
     np.testing.assert_allclose(total, 1 + found, rtol=1e-5)
 
 
-def test_rows_laid_together_are_the_rows_they_were_and_change_together() -> None:
+def test_rows_laid_together_are_the_rows_they_were() -> None:
     chance = np.random.default_rng(0)
     matrices = [dense(chance) for _ in range(3)]
     apart = [Rows.of(csr_array(matrix)) for matrix in matrices]
-    together = stacked(stacked(apart))
-    assert len({id(each.whole) for each in together}) == 1
-    apart[2].changed[0] = np.array([7], np.int32), np.array([0.5], np.float32)
-    for matrix, one, other in zip(matrices, apart, together, strict=True):
-        np.testing.assert_array_equal(other.matrix().toarray(), matrix)
-        for number in range(SIZE):
-            for mine, theirs in zip(one.row(number), other.row(number), strict=True):
-                np.testing.assert_array_equal(mine, theirs)
+    for number, each in enumerate(apart):
+        each.exchange(number, np.array([7]), np.array([0.5], np.float32))
+    for together in (stacked(apart), stacked(stacked(apart)[1:])):
+        assert len({id(each.whole) for each in together}) == 1
+        for matrix, one, other in zip(matrices[-len(together) :], apart[-len(together) :], together, strict=True):
+            np.testing.assert_array_equal(other.matrix().toarray(), matrix)
+            for number in range(SIZE):
+                for mine, theirs in zip(one.row(number), other.row(number), strict=True):
+                    np.testing.assert_array_equal(mine, theirs)

@@ -14,7 +14,7 @@ import numpy as np
 from penchant import metrics
 from penchant import sequences as seq
 from penchant.models.base import Model, Settings, known_events
-from penchant.models.item_to_item import RING, ItemToItem, advanced_ring, initial_ring, ring_within
+from penchant.models.item_to_item import RING, ItemToItem, advanced_ring, initial_ring, newcomers, ring_within
 from penchant.models.rows import add_rows, stacked
 from penchant.models.validation import people_at_once, seen_items
 from penchant.ranking import masked_scores, top_k
@@ -250,17 +250,16 @@ class Blend(Model):
             return batch
         return known_events(replace(batch, item=np.where(batch.item < size, batch.item, np.int32(UNKNOWN))))
 
-    def _asked(self, state: UserState) -> Iterator[tuple[float, Model, UserState]]:
-        """The weight and the state of each member whose scores count."""
-        for name, member, weight in self._speaking():
-            if window := member.window:
-                recent = state.arrays[RING]
-                if len(member.items) < len(self.items):
-                    recent = ring_within(recent, len(member.items))
-                mine: Arrays = {RING: recent[:, -window:]}
-            else:
-                mine = _of(state.arrays, name)
-            yield weight, member, UserState(member.state_id, mine, state.timestamp, state.event_id)
+    def _state_of(self, name: str, member: Model, state: UserState) -> UserState:
+        """A member's own state, out of what is remembered."""
+        if member.window:
+            recent = state.arrays[RING]
+            if len(member.items) < len(self.items):
+                recent = ring_within(recent, len(member.items))
+            mine: Arrays = {RING: recent[:, -member.window :]}
+        else:
+            mine = _of(state.arrays, name)
+        return UserState(member.state_id, mine, state.timestamp, state.event_id)
 
     def score(self, state: UserState, now: Int) -> Float:
         """The weighted sum of the members' scores."""
@@ -273,36 +272,36 @@ class Blend(Model):
         made of each that needn't be.
         """
         wanted = []
-        for share, member, mine in self._asked(state):
-            size, share = len(member.items), weight * share
+        for name, member, share in self._speaking():
+            share, size = weight * share, len(member.items)
             if size < len(self.items):
-                scores = np.float32(share) * member.score(mine, now)
+                scores = np.float32(share) * member.score(self._state_of(name, member, state), now)
                 known, new = total[:, :size], total[:, size:]
                 known += scores
                 new += scores.mean(axis=1, keepdims=True)
             elif isinstance(member, ItemToItem):
-                recent = mine.arrays[RING]
-                wanted.append(member.wanted(recent, share))
-                background = member.background(recent)
+                wanted.append(member.wanted(share))
+                background = member.background(newcomers(state.arrays[RING]))
                 if background is not None:
                     total += np.float32(share) * background
             else:
-                member.add_scores(total, mine, now, share)
+                member.add_scores(total, self._state_of(name, member, state), now, share)
         if wanted:
-            add_rows(total, wanted)
+            add_rows(total, state.arrays[RING], wanted)
 
     def parts(self, state: UserState, now: Int, item: Int) -> dict[str, Float]:
         """The members' parts, weighted; those of one name summed."""
         total: dict[str, Float] = {}
-        for weight, member, mine in self._asked(state):
+        for name, member, weight in self._speaking():
+            mine = self._state_of(name, member, state)
             new = item >= len(member.items)
             said = member.parts(mine, now, np.where(new, 0, item))
             if new.any():
                 average = member.score(mine, now).mean(axis=1, keepdims=True)
                 said = {name: np.where(new, np.float32(0), part) for name, part in said.items()}
                 said["new_item"] = np.where(new, average, np.float32(0))
-            for name, part in said.items():
-                total[name] = total.get(name, np.float32(0)) + np.float32(weight) * part
+            for part, values in said.items():
+                total[part] = total.get(part, np.float32(0)) + np.float32(weight) * values
         return total
 
 

@@ -17,7 +17,7 @@ from scipy.sparse import coo_array, csr_array, diags_array, vstack
 
 from penchant import sequences as seq
 from penchant.models.base import Model, Settings
-from penchant.models.rows import Rows, Wanted, add_rows
+from penchant.models.rows import Rows, add_rows
 from penchant.types import (
     UNKNOWN,
     Array,
@@ -49,8 +49,14 @@ def initial_ring(n: int, window: int) -> dict[str, Array]:
 
 def advanced_ring(recent: Int, batch: Batch) -> Int:
     """The ring ``recent[n, window]`` after a batch's events."""
-    both = np.concatenate([recent, batch.item.astype(np.int32)], axis=1)
-    return np.take_along_axis(both, batch.lengths[:, None] + np.arange(recent.shape[1]), axis=1)
+    both = np.concatenate([recent, batch.item], axis=1, dtype=np.int32, casting="same_kind")
+    after: Int = both[np.arange(len(both))[:, None], batch.lengths[:, None] + np.arange(recent.shape[1])]
+    return after
+
+
+def newcomers(recent: Int) -> Array:
+    """Who has no item in a ring, ``[n] bool``."""
+    return np.asarray(recent[:, -1] == UNKNOWN)
 
 
 def ring_within(recent: Int, size: int) -> Int:
@@ -80,11 +86,6 @@ class LastItems(Model):
     def _advance(self, arrays: Arrays, batch: Batch) -> Arrays:
         return {RING: advanced_ring(arrays[RING], batch)}
 
-    @staticmethod
-    def _newcomers(recent: Int) -> Array:
-        """Who has no item yet, ``[n] bool``."""
-        return np.asarray(recent[:, -1] == UNKNOWN)
-
 
 class ItemToItem(LastItems):
     """The sparse matrix and the score; subclasses say how they learn, weigh ages and set the prior."""
@@ -113,7 +114,7 @@ class ItemToItem(LastItems):
         """What goes with the last items; to someone who has none, what is popular. Time doesn't enter."""
         recent = state.arrays[RING]
         scores = self._memory(recent)
-        background = self.background(recent)
+        background = self.background(newcomers(recent))
         if background is not None:
             scores += background
         return scores
@@ -122,7 +123,7 @@ class ItemToItem(LastItems):
         """Two parts: ``evidence`` and ``popularity``."""
         recent = state.arrays[RING]
         memory = self._memory(recent)
-        background = self.background(recent)
+        background = self.background(newcomers(recent))
         background = np.broadcast_to(np.float32(0) if background is None else background, memory.shape)
         return {
             self.evidence: np.take_along_axis(memory, item, axis=1),
@@ -139,13 +140,12 @@ class ItemToItem(LastItems):
             added[row, there] = self._age_weights[row - len(recent)] * values[np.searchsorted(columns, item[there])]
         return added
 
-    def wanted(self, recent: Int, weight: float = 1) -> Wanted:
-        """The rows whose sum the last items speak for."""
-        return Wanted(self.rows, recent, np.float32(weight) * self._age_weights)
+    def wanted(self, weight: float = 1) -> tuple[Rows, Float]:
+        """What is to be summed over the last items: the rows, and what they weigh by age."""
+        return self.rows, np.float32(weight) * self._age_weights
 
-    def background(self, recent: Int) -> Float | None:
-        """What is added to it, ``[V]``, or ``[n, V]`` where somebody has no items; ``None`` for nothing."""
-        newcomer = self._newcomers(recent)
+    def background(self, newcomer: Array) -> Float | None:
+        """What is added to it, ``[V]``, or ``[n, V]`` where some of ``newcomer[n]`` have no items; ``None`` for nothing."""
         if not newcomer.any():
             return self._prior
         popular = np.log1p(self._events).astype(np.float32)
@@ -154,7 +154,7 @@ class ItemToItem(LastItems):
     def _memory(self, recent: Int) -> Float:
         """``Σ_j w_j · M[h_j]``, ``[n, V]``."""
         memory = np.zeros((len(recent), len(self.items)), np.float32)
-        add_rows(memory, [self.wanted(recent)])
+        add_rows(memory, recent, [self.wanted()])
         return memory
 
 
@@ -258,7 +258,7 @@ class Transitions(ItemToItem):
         else:
             columns, counts = np.insert(columns, place, after), np.insert(counts, place, weight)
         self._counted[before] = columns, counts
-        self.rows.changed[before] = columns.astype(np.int32), self._evidence(counts)
+        self.rows.exchange(before, columns, self._evidence(counts))
 
     def _discount(self, distance: int) -> int:
         weight: float = FIXED_POINT * distance**-self.settings.distance_power

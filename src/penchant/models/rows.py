@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import numpy as np
 from scipy.sparse import csc_array, csr_array, vstack
 
-from penchant.types import UNKNOWN, Array, Float, Int
+from penchant.types import UNKNOWN, Float, Int
 
 FEW = 1 << 15
 """Entries up to which indexing is faster than sparse matrices: those of a single person."""
@@ -19,9 +18,9 @@ PEOPLE_AT_ONCE = 32
 
 @dataclass(frozen=True)
 class Rows:
-    """``M[V, V] float32``: the rows from ``first`` of a matrix ``whole``, which others may share, but for those that changed.
+    """``M[V, V] float32``: the rows from ``first`` of a matrix ``whole`` that others may share, but for those that changed.
 
-    A row changes by being exchanged in ``changed``, so that one thread may change rows while others read them.
+    A row changes by being exchanged, so that one thread may change rows while others read them.
     """
 
     whole: csr_array
@@ -29,7 +28,7 @@ class Rows:
     """``V``"""
     first: int = 0
     changed: dict[int, tuple[Int, Float]] = field(default_factory=dict)
-    """Of a row its columns and values, in the place of those in ``whole``."""
+    """The columns and values of rows, by their number in ``whole``, in the place of those there; shared like it."""
 
     @classmethod
     def of(cls, matrix: csr_array) -> Rows:
@@ -39,13 +38,18 @@ class Rows:
 
     def row(self, number: int) -> tuple[Int, Float]:
         """The columns of a row, ascending, and their values."""
-        if number in self.changed:
-            return self.changed[number]
-        span = slice(*self.whole.indptr[self.first + number : self.first + number + 2])
+        place = self.first + number
+        if place in self.changed:
+            return self.changed[place]
+        span = slice(*self.whole.indptr[place : place + 2])
         return self.whole.indices[span], self.whole.data[span]
 
+    def exchange(self, number: int, columns: Int, values: Float) -> None:
+        """Let a row have other columns (ascending) and values."""
+        self.changed[self.first + number] = columns.astype(np.int32), values
+
     def matrix(self) -> csr_array:
-        """``M`` as it was made."""
+        """``M`` without what changed."""
         indptr = self.whole.indptr[self.first : self.first + self.size + 1]
         span = slice(indptr[0], indptr[-1])
         parts = self.whole.data[span], self.whole.indices[span], indptr - indptr[0]
@@ -55,73 +59,89 @@ class Rows:
 def stacked(some: Sequence[Rows]) -> list[Rows]:
     """The same rows, one matrix's below the other's in one, so that ``add_rows`` finds all at once."""
     whole = csr_array(vstack([rows.matrix() for rows in some], format="csr"))
-    firsts = np.cumsum([0, *(rows.size for rows in some)]).tolist()
-    return [Rows(whole, rows.size, first, rows.changed) for rows, first in zip(some, firsts, strict=False)]
+    firsts = np.cumsum([0, *(rows.size for rows in some)]).tolist()[:-1]
+    changed = {
+        first + place - rows.first: row
+        for rows, first in zip(some, firsts, strict=True)
+        for place, row in rows.changed.items()
+        if rows.first <= place < rows.first + rows.size
+    }
+    return [Rows(whole, rows.size, first, changed) for rows, first in zip(some, firsts, strict=True)]
 
 
-class Wanted(NamedTuple):
-    """The rows of people's last items ``recent[n, window]`` (``UNKNOWN`` where there is none), and their ``weight[window]``."""
+def add_rows(total: Float, recent: Int, wanted: Sequence[tuple[Rows, Float]]) -> None:
+    """Add to ``total[n, V] float32`` the rows of last items ``recent[n, window]`` (``UNKNOWN`` where there is none), weighed.
 
-    rows: Rows
-    recent: Int
-    weight: Float
-
-
-def add_rows(total: Float, wanted: Sequence[Wanted]) -> None:
-    """Add all that is wanted to ``total[n, V] float32``."""
+    Of what is wanted each has as many weights as last items speak, the newest item's last.
+    """
     if len(total) == 1:
-        _add(total, wanted)
+        _add(total, recent, wanted)
         return
     for start in range(0, len(total), PEOPLE_AT_ONCE):
         some = slice(start, start + PEOPLE_AT_ONCE)
-        _add(total[some], [each._replace(recent=each.recent[some]) for each in wanted])
+        _add(total[some], recent[some], wanted)
 
 
-def _add(total: Float, wanted: Sequence[Wanted]) -> None:
-    columns, values, lengths, owner, weight = _found(wanted)
-    place = columns if len(total) == 1 else columns + np.repeat((owner * total.shape[1]).astype(np.int32), lengths)
-    if len(place) <= FEW:
-        values *= np.repeat(weight, lengths)
-        np.add.at(total.reshape(-1), place, values)
-    else:  # each row as a column of a matrix whose rows are the places in ``total``: its product with the weights is the sum
-        ends = np.zeros(len(lengths) + 1, np.int32)
-        np.cumsum(lengths, out=ends[1:])
-        summed = csc_array((values, place, ends), shape=(total.size, len(lengths))) @ weight
-        total += summed.reshape(total.shape)
+def _add(total: Float, recent: Int, wanted: Sequence[tuple[Rows, Float]]) -> None:
+    together: dict[int, list[tuple[Rows, Float]]] = {}
+    for each in wanted:
+        together.setdefault(id(each[0].whole), []).append(each)
+    for some in together.values():
+        number, owner, weight = _asked(recent, some)
+        columns, values, lengths, order = _found(some[0][0], number)
+        _sum(total, columns, values, lengths, owner[order], weight[order])
 
 
-def _found(wanted: Sequence[Wanted]) -> list[Array]:
-    """The columns and values of all wanted rows, one behind the other; the length, the owner and the weight of each."""
-    pieces: list[Sequence[Array]] = []
-    lying: dict[int, tuple[csr_array, list[tuple[Array, ...]]]] = {}
-    for rows, recent, weights in wanted:
-        owner, place = np.nonzero(recent != UNKNOWN)
-        number, weight = recent[owner, place], weights.take(place)
-        if rows.changed:
-            new = np.array([each in rows.changed for each in number.tolist()], bool)
-            if new.any():
-                pieces.append((*_exchanged(rows, number[new]), owner[new], weight[new]))
-                owner, number, weight = owner[~new], number[~new], weight[~new]
-        lying.setdefault(id(rows.whole), (rows.whole, []))[1].append((number + rows.first, owner, weight))
-    for whole, parts in lying.values():
-        number, owner, weight = (np.concatenate(part) for part in zip(*parts, strict=True))
-        pieces.append((*_taken(whole, number), owner, weight))
-    return list(pieces[0]) if len(pieces) == 1 else [np.concatenate(part) for part in zip(*pieces, strict=True)]
+def _asked(recent: Int, wanted: Sequence[tuple[Rows, Float]]) -> tuple[Int, Int, Float]:
+    """The numbers in one matrix of all rows that are wanted, whose they are, and what they weigh."""
+    windows = [len(weights) for _, weights in wanted]
+    longest = recent.shape[1]
+    places = np.concatenate([np.arange(longest - window, longest) for window in windows])
+    items = recent[:, places]
+    owner, place = np.nonzero(items != UNKNOWN)
+    first = np.repeat([rows.first for rows, _ in wanted], windows)
+    weight = np.concatenate([weights for _, weights in wanted])
+    return items[owner, place] + first[place], owner, weight[place]
 
 
-def _exchanged(rows: Rows, number: Int) -> tuple[Int, Float, Int]:
-    """The columns and values of rows that changed, one behind the other, and the length of each."""
-    columns, values = zip(*(rows.changed[each] for each in number.tolist()), strict=True)
-    return np.concatenate(columns), np.concatenate(values), np.array([len(row) for row in columns], np.int32)
+def _found(rows: Rows, number: Int) -> tuple[Int, Float, Int, Int | slice]:
+    """The columns and values of rows by their number in ``whole``, one behind the other, and the length of each; and the order
+    they are in: those that changed come first.
+    """
+    if rows.changed:
+        new = np.array([each in rows.changed for each in number.tolist()], bool)
+        if new.any():
+            mine = [rows.changed[each] for each in number[new].tolist()]
+            columns, values, lengths = _taken(rows.whole, number[~new])
+            return (
+                np.concatenate([*(row[0] for row in mine), columns]),
+                np.concatenate([*(row[1] for row in mine), values]),
+                np.concatenate([np.array([len(row[0]) for row in mine], lengths.dtype), lengths]),
+                np.concatenate([np.flatnonzero(new), np.flatnonzero(~new)]),
+            )
+    return (*_taken(rows.whole, number), slice(None))
 
 
 def _taken(whole: csr_array, number: Int) -> tuple[Int, Float, Int]:
-    """The same of rows that didn't."""
     starts = whole.indptr.take(number)
     lengths = whole.indptr.take(number + 1) - starts
     ends = np.cumsum(lengths)
-    if len(number) and ends[-1] > FEW:
+    total = int(ends[-1]) if len(ends) else 0
+    if total > FEW:
         rows = whole[number]
         return rows.indices, rows.data, lengths
-    entries = np.arange(ends[-1] if len(number) else 0) + np.repeat(starts - (ends - lengths), lengths)
+    entries = np.arange(total) + np.repeat(starts - (ends - lengths), lengths)
     return whole.indices.take(entries), whole.data.take(entries), lengths
+
+
+def _sum(total: Float, columns: Int, values: Float, lengths: Int, owner: Int, weight: Float) -> None:
+    """Add rows, one behind the other, to their owners'."""
+    place = columns if len(total) == 1 else columns + np.repeat((owner * total.shape[1]).astype(np.int32), lengths)
+    if len(place) <= FEW:
+        np.add.at(total.reshape(-1), place, values * np.repeat(weight, lengths))
+        return
+    # Each row as a column of a matrix whose rows are the places in ``total``: its product with the weights is the sum.
+    ends = np.zeros(len(lengths) + 1, np.int32)
+    np.cumsum(lengths, out=ends[1:])
+    summed = csc_array((values, place, ends), shape=(total.size, len(lengths))) @ weight
+    total += summed.reshape(total.shape)
