@@ -49,7 +49,7 @@ class Settings:
         values: dict[str, Any] = {}
         for name, word in words.items():
             if name not in kinds:
-                near = get_close_matches(name, kinds, n=1)
+                near = get_close_matches(name.lower(), kinds, n=1)
                 hint = f"did you mean {near[0]}? " if near else ""
                 has = f"the settings are {', '.join(kinds)}" if kinds else "this model has none"
                 raise PenchantError(f"there is no setting {name!r}; {hint}{has}")
@@ -129,6 +129,16 @@ class Model(ABC):
         """The addends of the scores of ``item[n, k]``, by name, each ``[n, k]``; they sum to the score."""
 
     # What all models do alike.
+
+    @property
+    def window(self) -> int:
+        """How many last items a state holds, where it is a ring of them and nothing else; 0 where it isn't."""
+        return 0
+
+    def add_scores(self, total: Float, state: UserState, now: Int, weight: float) -> None:
+        """Add ``weight`` times the scores to ``total[n, V] float32``: what a model does for a blend, in place where it can."""
+        scores = self.score(state, now)
+        total += np.multiply(scores, np.float32(weight), out=scores)
 
     def fit(
         self,
@@ -271,6 +281,8 @@ def _window(batch: Batch, start: int, stop: int) -> Batch:
 
 def known_events(batch: Batch) -> Batch:
     """The batch without its events of unknown items."""
+    if batch.item.min(initial=0) != UNKNOWN:
+        return batch
     keep = batch.mask & (batch.item != UNKNOWN)
     if keep.sum() == batch.lengths.sum():
         return batch
