@@ -225,7 +225,7 @@ def test_what_cannot_be_tuned_is_refused(log: Interactions, study: Path) -> None
 def test_a_file_that_is_no_study_is_left_alone(log: Interactions, tmp_path: Path) -> None:
     letter = tmp_path / "dear.txt"
     letter.write_text("dear reader, " * 200)
-    with pytest.raises(PenchantError, match=r"dear\.txt: can't be opened as a study; name another file with --study"):
+    with pytest.raises(PenchantError, match=r"dear\.txt: can't be opened as a study \(file is not a database\); name another"):
         tune(log, "lstm", study=letter, split=SPLIT)
     assert letter.read_text() == "dear reader, " * 200
     with pytest.raises(PenchantError, match="can't be opened as a study"):

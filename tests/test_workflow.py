@@ -128,6 +128,22 @@ def test_an_unfinished_training_is_not_thrown_away(log: Interactions, tmp_path: 
     assert names(tmp_path) == ["m.checkpoint"]
 
 
+def test_one_training_at_a_time_writes_a_model(log: Interactions, tmp_path: Path) -> None:
+    def meanwhile(what: str, done: int, total: int) -> None:
+        if what == "epoch 1":
+            for resume in (True, False):
+                with pytest.raises(PenchantError, match="a training already goes on in another process"):
+                    workflow.train(log, "popularity", tmp_path / "m", split="leave-one-out", resume=resume)
+
+    workflow.train(log, "lstm", tmp_path / "m", settings=SETTINGS, split="leave-one-out", progress=meanwhile)
+    assert names(tmp_path) == ["m"]
+    (tmp_path / "n.checkpoint").mkdir()  # killed before its first epoch ended: there is nothing to go on with
+    with pytest.raises(PenchantError, match="nothing to resume"):
+        workflow.train(log, "popularity", tmp_path / "n", split="leave-one-out", resume=True)
+    workflow.train(log, "popularity", tmp_path / "n", split="leave-one-out")
+    assert names(tmp_path) == ["m", "n"]
+
+
 def test_what_cannot_be_resumed_is_refused(log: Interactions, tmp_path: Path) -> None:
     with pytest.raises(PenchantError, match="nothing to resume; train without --resume"):
         workflow.train(log, "lstm", tmp_path / "m", resume=True)
@@ -160,7 +176,9 @@ def test_comparing_names_and_paths(log: Interactions, tmp_path: Path) -> None:
     lstm = result.costs[str(tmp_path / "m")]
     assert lstm.settings == SETTINGS
     assert lstm.parameters == sum(array.size for array in artifact.load(tmp_path / "m").weights().values())
-    assert lstm.train_seconds == artifact.read_lineage(tmp_path / "m")["seconds"]
+    lineage = artifact.read_lineage(tmp_path / "m")
+    assert (lstm.train_seconds, lstm.peak_memory_mb) == (lineage["seconds"], lineage["peak_memory_mb"])
+    assert 20 < (result.costs["popularity"].peak_memory_mb or 0) < 100_000
     assert 0 < lstm.next_event_ms["p50"] <= lstm.next_event_ms["p99"]
     assert len(lstm.curve) == 4
     assert result.costs["popularity"].state_bytes == 0
@@ -319,7 +337,7 @@ def test_a_model_of_another_dataset_is_loaded_with_a_remark(log: Interactions, t
     workflow.load_for(tmp_path / "m", log, tell)
     assert told == []
     workflow.load_for(tmp_path / "m", replace(log, content_hash="another"), tell)
-    assert [f"{tmp_path / 'm'} was trained on another dataset" in remark for remark in told] == [True]
+    assert [f"{tmp_path / 'm'} was trained on the dataset " in remark for remark in told] == [True]
 
 
 def test_refit_learns_from_both_parts_for_the_best_number_of_epochs(log: Interactions, tmp_path: Path) -> None:

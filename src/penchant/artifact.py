@@ -104,6 +104,13 @@ def read_lineage(folder: str | Path) -> dict[str, Any]:
     return _read(Path(folder), LINEAGE)
 
 
+def other_dataset(lineage: Mapping[str, Any], content_hash: str) -> str:
+    """On which other dataset a model was trained, in words: its folder then, where that is known, and its content's digest."""
+    theirs, folder = str(lineage.get("dataset")), lineage.get("dataset_folder")
+    named = f"{folder} ({theirs[:12]})" if folder else theirs[:12]
+    return f"was trained on the dataset {named}, not on this one ({content_hash[:12]})"
+
+
 def _write(path: Path, value: Mapping[str, Any]) -> None:
     path.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
@@ -113,7 +120,9 @@ def _read(folder: Path, name: str) -> dict[str, Any]:
         value = json.loads((folder / name).read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError) as error:
         raise PenchantError(f"{folder}: is not a model (no {name}); make one with penchant train") from error
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise PenchantError(f"{folder / name}: can't be read: {error.strerror}") from error
+    except ValueError as error:
         raise PenchantError(f"{folder / name}: is damaged; copy the whole folder or train again") from error
     if not isinstance(value, dict):
         raise PenchantError(f"{folder / name}: is damaged; copy the whole folder or train again")

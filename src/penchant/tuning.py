@@ -91,6 +91,8 @@ def tune(
     fixed, space = _space(name, settings or {})
     if not minutes > 0 or (trials is not None and trials < 1):
         raise PenchantError("minutes must be above 0 and trials at least 1")
+    if not 0 <= seed < 1 << 31:
+        raise PenchantError(f"the seed must lie between 0 and {(1 << 31) - 1}")
     cut = evaluation.split(log, split)
     study = Path(study)
     with _opened(study, _study_name(log, cut, name, fixed, space), seed) as opened:
@@ -226,7 +228,8 @@ def _opened(path: Path, name: str, seed: int) -> Iterator[optuna.Study]:
             storage = optuna.storages.RDBStorage(f"sqlite:///{path}")
             study = optuna.create_study(study_name=name, storage=storage, direction="maximize", load_if_exists=True)
         except (SQLAlchemyError, RuntimeError) as error:
-            raise PenchantError(f"{path}: can't be opened as a study; name another file with --study") from error
+            reason = str(getattr(error, "orig", error)).splitlines()[0]
+            raise PenchantError(f"{path}: can't be opened as a study ({reason}); name another file with --study") from error
         # Going on with the first seed would try the first settings again.
         study.sampler = optuna.samplers.TPESampler(seed=seed + len(study.trials))
         study.pruner = optuna.pruners.MedianPruner()

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -324,6 +325,26 @@ def test_recommendations_into_a_csv_file(run: Any, tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["list.csv"]
 
 
+def test_a_file_is_replaced_by_force_alone_a_link_stays_and_a_pipe_is_written_to(run: Any, tmp_path: Path) -> None:
+    out, link, pipe = (tmp_path / name for name in ("list.csv", "link.csv", "pipe"))
+    words = ("recommend", "popular", "dataset", "--users", "007", "--k", "1", "--out")
+    out.write_text("mine")
+    link.symlink_to(out)
+    for name in (out, link):
+        assert run(*words, str(name))[0] == 2
+        assert out.read_text() == "mine"
+    assert run(*words, str(link), "--force")[0] == 0
+    assert link.is_symlink()
+    assert out.read_text().startswith("user_id,")
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor(1) as reader:
+        read = reader.submit(pipe.read_text)
+        assert run(*words, str(pipe))[0] == 0
+        assert read.result(timeout=10) == out.read_text()
+    assert pipe.is_fifo()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link.csv", "list.csv", "pipe"]
+
+
 def test_a_list_for_nobody_is_refused_and_writes_nothing(run: Any, tmp_path: Path) -> None:
     out = tmp_path / "list.csv"
     code, said, err = run("recommend", "popular", "dataset", "--users", "", "--out", str(out), "--json")
@@ -349,6 +370,9 @@ def test_the_doctor_and_the_datasets_as_json(run: Any) -> None:
 
 WRONG = {
     "train dataset --model popularty --out x": "there is no model 'popularty'; did you mean popularity?",
+    "train dataset --model LSTM --out x": "there is no model 'LSTM'; did you mean lstm?",
+    "train dataset --model popularity --out x --trials -1": "there can't have been -1 trials",
+    "train dataset --model popularity --out " + "x" * 300: "File name too long",
     "train dataset --model lstm --out x --set widht=3": "there is no setting 'widht'; did you mean width?",
     "train dataset --model lstm --out x --set width=wide": "setting width: 'wide' is not a whole number",
     "train dataset --model lstm --out x --set width": "'width' is not name=value",
@@ -367,6 +391,14 @@ WRONG = {
     "evaluate dataset --models popularity --k ten": "invalid int value: 'ten'",
     "evaluate dataset --models ,": "no model was named",
     "evaluate dataset --models popularity --seeds 1,two": "'1,two' is not a list of whole numbers like 1,2,3",
+    "evaluate dataset --models lstm --seeds 1,2,1": "seed 1 is named twice",
+    "tune dataset --model transitions --seed -1": "the seed must lie between 0 and",
+    "prepare events.csv --out x --columns user_id=item_id": "no column for item_id",
+    "prepare events.csv --out x --item-columns item_id=film": "add --items FILE",
+    "prepare events.csv --out x --time-unit %d.%m.%Y": "unreadable_times of 240); see --time-unit",
+    "recommend popular dataset --out events.csv": "events.csv: exists; --force replaces it",
+    "recommend popular dataset --out dataset": "dataset: is a folder; name a file",
+    "interests popular dataset --html events.csv": "events.csv: exists; --force replaces it",
     "evaluate dataset --models popularity --ablate": "it isn't among the models",
     "evaluate dataset --models popularity --delay 5": "add --progressive",
     "evaluate dataset --models popularity --progressive --split leave-one-out": "the leave-one-out split isn't made by time",
@@ -427,7 +459,7 @@ def test_ctrl_c_in_train_leaves_a_checkpoint_to_go_on_from_and_no_model(run: Any
     endless = ["epochs=100000", "patience=100000"]
     with process(*words, *endless) as training:
         for _ in range(1200):
-            if checkpoint.exists() or training.poll() is not None:
+            if (checkpoint / "fit").exists() or training.poll() is not None:
                 break
             time.sleep(0.05)
         training.send_signal(signal.SIGINT)

@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import random
+import re
 import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -23,7 +24,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penchant.data.clean import PrepareConfig
-from penchant.data.dataset import INTERACTIONS, ITEMS, MANIFEST, load, measure, prepare, read, read_manifest, write_dataset
+from penchant.data.dataset import (
+    INTERACTIONS,
+    ITEMS,
+    MANIFEST,
+    EventLog,
+    load,
+    measure,
+    prepare,
+    read,
+    read_manifest,
+    write_dataset,
+)
 from penchant.types import EVENT_COLUMNS, PenchantError
 
 Write = Callable[[str, str | bytes], Path]
@@ -621,6 +633,12 @@ def test_a_manifest_that_lacks_its_parts_is_damaged(tmp_path: Path) -> None:
         load(tmp_path)
 
 
+def test_a_manifest_that_cant_be_read_is_not_called_damaged(tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").mkdir()
+    with pytest.raises(PenchantError, match=r"manifest\.json: can't be read: Is a directory"):
+        read_manifest(tmp_path)
+
+
 def test_times_that_are_positions_become_the_index_in_the_history(write: Write, tmp_path: Path) -> None:
     log = prepare(read(write("log.csv", HEADER + "a,x,500\na,y,900\na,z,7\n")), tmp_path / "out")
     assert log.clock == "index"
@@ -724,6 +742,36 @@ def test_blanks_after_separators_are_no_part_of_names_and_ids(write: Write, tmp_
 def test_between_semicolons_the_comma_is_that_of_decimals(write: Write) -> None:
     log = prepare(read(write("log.csv", f"user_id;item_id;rating;timestamp\na;x;3,5;{T}\n")))
     assert log.value.tolist() == [3.5]
+
+
+def test_blanks_after_separators_in_rows_alone_are_no_part_of_ids_either(write: Write, tmp_path: Path) -> None:
+    write_dataset(read(write("log.csv", f"user_id,item_id,timestamp\na, x, {T}\nb, y, {T}\n")), tmp_path / "out")
+    assert rows(tmp_path / "out", "item_id") == [("x",), ("y",)]
+
+
+def test_values_that_are_no_numbers_are_noted_and_where_most_are_refused(write: Write, tmp_path: Path) -> None:
+    def log(*values: str, separator: str = "\t") -> EventLog:
+        head = separator.join(("user_id", "item_id", "timestamp", "rating"))
+        lines = (separator.join(("a", f"x{n}", str(T + n), value)) for n, value in enumerate(values))
+        return read(write("log.csv", "\n".join((head, *lines))))
+
+    manifest = write_dataset(log("1", "2", "good", "NA", "", "-"), tmp_path / "out")
+    assert any(": 1 values of rating are no numbers" in n and "'good' in line 4" in n for n in manifest["notes"])
+    assert rows(tmp_path / "out", "value") == [(1.0,), (2.0,), *[(1.0,)] * 4]
+    for separator, values, fault in (
+        ("\t", ("2,5", "4,0", "3"), "line 2, field rating: '2,5' is no number"),
+        (";", ("1", "1.234,5", "1.000,5"), "line 3, field rating: '1.234,5' is no number"),
+        (",", ("", "liked", "hated"), "line 3, field rating: 'liked' is no number"),
+    ):
+        with pytest.raises(PenchantError, match=re.escape(fault)):
+            write_dataset(log(*values, separator=separator), tmp_path / "no")
+
+
+def test_keys_of_json_that_come_late_are_read(write: Write) -> None:
+    early = [json.dumps({"user_id": "a", "item_id": "x" * 1000, "timestamp": T + n}) for n in range(1100)]
+    late = json.dumps({"user_id": "a", "item_id": "y", "timestamp": T - 1, "event_type": "buy", "value": 3})
+    log = prepare(read(write("log.jsonl", "\n".join((*early, late)))))
+    assert (log.event_types, log.value[0]) == (("buy", "event"), 3.0)
 
 
 def test_whole_decimals_are_ids_without_their_noughts(tmp_path: Path) -> None:

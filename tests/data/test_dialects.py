@@ -65,6 +65,7 @@ def test_an_ordered_log_needs_no_time() -> None:
         ),
         ("user_id movie timestamp", "item_id", "user_id=user_id,item_id=movie,timestamp=timestamp"),
         ("session_id user_id song_id ts playtime", "item_id and timestamp", "user_id=user_id,item_id=song_id,timestamp=ts"),
+        ("session_id item_id timestamp", "user_id", "user_id=session_id,item_id=item_id,timestamp=timestamp"),
         ("u i t", "user_id and item_id and timestamp", "user_id=u,item_id=i,timestamp=t"),
         ("customer sku created_at", "user_id and item_id and timestamp", "user_id=customer,item_id=sku,timestamp=created_at"),
         ("1 2 3", "user_id and item_id and timestamp", "user_id=1,item_id=2,timestamp=3"),
@@ -122,6 +123,13 @@ def test_times_are_suggested_by_their_values() -> None:
 def test_four_columns_without_header_are_movielens_only_if_the_fourth_holds_times() -> None:
     with pytest.raises(PenchantError, match="no column for user_id and item_id and timestamp among 1, 2, 3, 4"):
         mapped("1 2 3 4")
+
+
+def test_columns_of_objects_are_not_suggested() -> None:
+    with pytest.raises(PenchantError) as raised:
+        resolve("log.jsonl", ["user", "product", "timestamp"], {}, ordered=False, nested=["user"])
+    assert "--columns user_id=?,item_id=product,timestamp=timestamp;" in str(raised.value)
+    assert "user hold objects or arrays" in str(raised.value)
 
 
 def test_a_suggestion_with_blanks_is_quoted_for_the_shell() -> None:

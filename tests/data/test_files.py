@@ -6,6 +6,7 @@ import bz2
 import gzip
 import io
 import lzma
+import tarfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +24,13 @@ def zipped(*names: str, text: bytes = b"user_id,item_id\n") -> bytes:
     with zipfile.ZipFile(packed, "w") as archive:
         for name in names:
             archive.writestr(name, text)
+    return packed.getvalue()
+
+
+def tarred(name: str) -> bytes:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        archive.addfile(tarfile.TarInfo(name))
     return packed.getvalue()
 
 
@@ -45,7 +53,6 @@ Look = Callable[..., EventFile]
         ("user_id;item_id\na;b\n", "delimited", ";", ("user_id", "item_id")),
         ("user_id|item_id\na|b\n", "delimited", "|", ("user_id", "item_id")),
         ("user_id item_id\na b\n", "delimited", " ", ("user_id", "item_id")),
-        ('"user_id", "item_id"\n', "delimited", ",", ("user_id", '"item_id"')),
         ("196\t242\t3\t881250949\n", "delimited", "\t", ("1", "2", "3", "4")),
         ("1::1193::5::978300760\n", "double_colon", "::", ("1", "2", "3", "4")),
         ('{"u": 1}\n{"v": 2}\n', "jsonl", ",", ("u", "v")),
@@ -131,6 +138,16 @@ def test_a_header_of_any_length_is_seen_whole(look: Look) -> None:
         ("a,b\n".encode("utf-16-le"), "--encoding utf-16-le"),
         (b"<html> <body>Not found</body>\n</html>\n", "reads like prose"),
         (b"# exported 2020\nuser_id,item_id\n", "reads like prose"),
+        (b"# exported 2020\n\nuser_id,item_id\na,b\n", "first line ('# exported 2020') is no row of the table below"),
+        (b"sep=;\nuser_id;item_id\na;b\n", "remove what stands above the header"),
+        (b"1:\n7,3,2005-09-06\n8,4,2005-09-07\n", "first line ('1:')"),
+        (b'"user_id", "item_id"\n', "line 1: has a blank between a separator and a quote"),
+        (b'{"u": 1}\n\n{"i": 2, "u": 3, "i": 4}\n', "line 3: the key 'i' stands there twice"),
+        (gzip.compress(tarred("events.csv")), "is a tar archive"),
+        (zipped("[Content_Types].xml", "xl/workbook.xml"), "is a spreadsheet"),
+        (zipped("mimetype", "content.xml"), "is a spreadsheet"),
+        (zipped(), "a zip archive with nothing in it"),
+        (b"7z\xbc\xaf\x27\x1c" + bytes(100), "a 7-Zip archive"),
         (b'127.0.0.1 - - [10/Oct/2000:13:55:36 -0700] "GET /a.gif HTTP/1.0" 200 2326\n', "reads like prose"),
         (b"it was the best of times\nit was the worst of times\n", "reads like prose"),
         (gzip.compress(b"a,b\n" * 10_000)[:-12], "cut short"),

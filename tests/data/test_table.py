@@ -53,6 +53,14 @@ def test_the_same_table_in_other_clothes(write: Write) -> None:
                     np.testing.assert_array_equal(said, wanted)
 
 
+def test_between_semicolons_the_comma_is_that_of_decimals(write: Write) -> None:
+    table = read_table(write("table.csv", "x;words;y\n0,5;1,2,3;0\n-1,25;4;1\n"))
+    number, words = table.series
+    assert number.number is not None
+    assert number.number.tolist() == [[0.5], [-1.25]]
+    assert words.words is not None
+
+
 def test_encoding_learns_from_the_training_rows_alone(write: Write) -> None:
     table = read_table(write("t.csv", STEPS + ROWS))
     encode = Encoding.fit(table, np.array([0, 1]), "tfidf", words=10)

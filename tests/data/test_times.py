@@ -167,6 +167,9 @@ def test_columns_of_moments_need_no_telling() -> None:
         ("Tue, 03 Apr 2012 18:00:09 GMT", "2012-04-03T18:00:09+00:00"),
         ("2012/04/03 18:00:09", "2012-04-03T18:00:09+00:00"),
         ("20120403T180009Z", "2012-04-03T18:00:09+00:00"),
+        ("20120403T180009", "2012-04-03T18:00:09+00:00"),
+        ("2012-04-03 18:00:09 +0000 UTC", "2012-04-03T18:00:09+00:00"),  # as Go prints times
+        ("2012-04-03 18:00:09.5 +0000 UTC", "2012-04-03T18:00:09.5+00:00"),
     ],
 )
 def test_notations_with_one_meaning_are_read_without_asking(text: str, moment: str) -> None:
@@ -194,6 +197,24 @@ def test_doubtful_notations_are_suggested_and_work_when_said(text: str, notation
     _, [found], _ = read([text], times.check_unit(notation))
     assert found is not None
     assert found // 86_400_000_000 == (datetime(2024, 5, 31) - datetime(1970, 1, 1)).days
+
+
+def test_of_days_and_months_the_rest_of_the_log_tells_which_is_which() -> None:
+    for others, notations in (
+        (["31/05/2024"], ["%d/%m/%Y"]),
+        (["05/31/2024"], ["%m/%d/%Y"]),
+        (["07/08/2024"], ["%m/%d/%Y", "or", "%d/%m/%Y"]),
+    ):
+        with pytest.raises(PenchantError, match="'05/06/2024' is no time") as raised:
+            read(["05/06/2024", *others])
+        assert shlex.split(str(raised.value).rpartition("--time-unit ")[2]) == notations
+
+
+def test_a_spreadsheets_days_are_no_places_in_an_order() -> None:
+    with pytest.raises(PenchantError, match="line 1, field timestamp: is a spreadsheet's count of days"):
+        read([45442.7708, 45443.5, 45444.0])
+    assert read([45442.0, 45443.0])[0] == "index"
+    assert read([0.5, 1.25, 2.75])[0] == "index"
 
 
 def test_a_notation_that_tells_no_moment_is_refused() -> None:

@@ -112,8 +112,10 @@ def test_two_become_one(ledger: Ledger, did: Did) -> None:
     ledger.append([did("ann", 1, 10), did("ann", 2, 30), did("anonymous", 3, 20, event_id="x")]).result()
     ledger.append([did("ann", 4, 40, event_id="x")]).result()
     ledger.append([did("anonymous", 5, 50)]).result()
+    ledger.append([did(user, 6, 60, event_id="y") for user in ("ann", "anonymous")]).result()
     ledger.merge("ann", "anonymous").result()
-    assert history(ledger, "ann") == ["item 1", "item 2", "item 4", "item 5"]  # of two events with one id the target's stays
+    # What both did is kept once; two events that share no more than an id are both kept.
+    assert history(ledger, "ann") == ["item 1", "item 3", "item 2", "item 4", "item 5", "item 6"]
     assert history(ledger, "anonymous") == []
     assert ledger.counts()["users"] == 1
     ledger.append([did("x", 1)]).result()
@@ -149,7 +151,7 @@ def test_events_are_listed_page_by_page(ledger: Ledger, did: Did) -> None:
     rest = ledger.events(after=(page[-1].user_id, page[-1].timestamp, page[-1].event_id))
     assert page + rest == kept
     assert ledger.past("bob") == tuple(
-        [getattr(e, name) for e in kept if e.user_id == "bob"] for name in ("timestamp", "item_id", "session_id")
+        [getattr(e, name) for e in kept if e.user_id == "bob"] for name in ("timestamp", "item_id", "session_id", "value")
     )
     assert ledger.events(user_id="bob", event_type="buy") == [e for e in kept if e.user_id == "bob" and e.event_type == "buy"]
 

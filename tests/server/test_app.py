@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import logging
 import socket
@@ -163,7 +164,10 @@ BAD: list[tuple[str, str, Any]] = [
     ("POST", "/api/item", b'{"item_id": "x", "labels": ["\\udfff"]}'),
     ("POST", "/api/item", b'{"item_id": "x", "labels": NaN}'),
     ("POST", "/api/item", b'{"item_id": "x", "labels": ' + b"[" * 5000 + b"]" * 5000 + b"}"),
+    ("POST", "/api/item", {"item_id": "x", "timestamp": 4.6e12}),  # beyond the year 9999, which can't be written again
+    ("POST", "/api/feedback", [{"user_id": "a", "item_id": "x", "timestamp": True}]),
     ("PATCH", "/api/item/x", {"categories": "all"}),
+    ("PATCH", "/api/user/a%00b", {"comment": "c"}),
     ("GET", "/api/recommend/a?n=1000000000", None),
     ("GET", "/api/recommend/a?n=0", None),
     ("GET", "/api/recommend/a?n=ten", None),
@@ -185,6 +189,48 @@ def test_bad_requests_get_a_sentence_and_change_nothing(running: Running) -> Non
         assert 400 <= answer.status_code < 500, (method, path, str(body)[:80], answer.text)
         assert 5 < len(answer.json()["error"]) < 300
     assert running.service.ledger.counts() == {"events": 0, "users": 0, "items": 0, "states": 0}
+
+
+def test_a_body_that_is_not_plain_json_is_told_what_to_be(running: Running) -> None:
+    body, kind = b'[{"user_id": "a", "item_id": "x"}]', "application/json"
+    for content, headers, said in (
+        (body, {}, "Content-Type: application/json"),
+        (body, {"Content-Type": "application/x-www-form-urlencoded"}, "Content-Type: application/json"),  # curl -d
+        (gzip.compress(body), {"Content-Type": kind, "Content-Encoding": "gzip"}, "packed"),
+        ('[{"user_id": "é"}]'.encode("latin-1"), {"Content-Type": kind}, "UTF-8"),
+        (body[1:-1] + b"\n" + body[1:-1], {"Content-Type": kind}, "not JSON (Extra data at character 34)"),
+    ):
+        refused = running.client.post("/api/feedback", content=content, headers=headers)
+        assert 400 <= refused.status_code < 500
+        assert said in refused.json()["error"]
+
+
+def test_an_origin_that_is_no_address_is_another_site(running: Running) -> None:
+    refused = running.client.post("/api/feedback", json=[], headers={"Origin": "http://["})
+    assert refused.status_code == 403
+
+
+def test_who_only_looks_whether_it_lives_may_ask_for_the_head(running: Running) -> None:
+    for path in ("/", "/health/live", "/health/ready"):
+        answer = running.client.head(path)
+        assert (answer.status_code, answer.content) == (200, b"")
+
+
+def test_events_without_times_keep_the_order_they_came_in(running: Running) -> None:
+    client = running.client
+    for first, second, following in (("item 3", "item 7", "item 8"), ("item 7", "item 3", "item 4")):
+        events = [{"item_id": first}, {"item_id": second}]
+        assert items(client.post("/api/session/recommend", json=events, params={"n": 1})) == [following]
+        for spelt in ({}, {"more": "than the quick way reads"}):
+            user = f"{first}{len(spelt)}"
+            client.post("/api/feedback", json=[event | {"user_id": user} | spelt for event in events])
+            assert [event["item_id"] for event in client.get(f"/api/user/{user}/feedback").json()] == [first, second]
+
+
+def test_the_plus_of_a_time_zone_may_come_as_a_blank(running: Running) -> None:
+    for moment in ("2024-05-31T18:30:00+02:00", "2024-05-31 18:30:00.5+0200", "2024-05-31 18:30"):
+        for asked in (f"newer_than={moment}", f"at={moment}"):
+            assert running.client.get(f"/api/recommend/ann?{asked}").status_code == 200
 
 
 def test_large_bodies_are_refused_by_their_length_or_on_the_way(running: Running) -> None:

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from penchant.live import events as checks
 from penchant.server.hot import fresh_id, read_events
-from penchant.server.shapes import EventIn
+from penchant.server.shapes import Arrivals, EventIn
 from penchant.types import PenchantError
 
 Running = Any
@@ -45,7 +45,8 @@ def test_events_are_read_alike(events: list[dict[str, Any]]) -> None:
     except PenchantError:
         return  # it judges here too
     try:
-        slow = [event.event(NOW) for event in TypeAdapter(list[EventIn]).validate_python(json.loads(body))]
+        arrivals = Arrivals(NOW)
+        slow = [event.event(arrivals) for event in TypeAdapter(list[EventIn]).validate_python(json.loads(body))]
     except ValidationError as error:
         pytest.fail(f"{body!r} was taken, but the route refuses it: {error}")
     assert quick == slow
@@ -55,7 +56,7 @@ def test_plain_events_in_both_spellings_go_the_quick_way() -> None:
     ours = {"user_id": "ann", "item_id": "tea", "timestamp": NOW, "event_id": "e", "value": 2}
     gorse = {"FeedbackType": "read", "UserId": "ann", "ItemId": "tea", "Timestamp": "2024-05-31T18:30:00Z", "Value": 2.0}
     for event in (ours, gorse, {"user_id": "ann", "item_id": "tea"}):
-        assert read_events(json.dumps([event]).encode(), NOW) == [EventIn.model_validate(event).event(NOW)]
+        assert read_events(json.dumps([event]).encode(), NOW) == [EventIn.model_validate(event).event(Arrivals(NOW))]
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,9 @@ MOMENT = 1_717_180_200_000_000
         MOMENT // 10**3,
         MOMENT,
         MOMENT * 10**3,
+        str(MOMENT // 10**6),
+        f"{MOMENT / 10**6:.1f}",
+        MOMENT / 10**6 + 4e-7,
     ],
 )
 def test_a_moment_in_any_notation(time: str | float) -> None:
@@ -35,7 +38,22 @@ def test_no_moment(time: str | None) -> None:
     assert microseconds(time) is None
 
 
-@pytest.mark.parametrize("time", ["yesterday", "2024-13-01", float("nan"), float("inf"), 1e300, "99999-01-01", 10**30])
+@pytest.mark.parametrize(
+    "time",
+    [
+        "yesterday",
+        "2024-13-01",
+        float("nan"),
+        float("inf"),
+        1e300,
+        "99999-01-01",
+        10**30,
+        4.6e12,
+        -1e11,
+        "9999-12-31T23:00:00-10:00",
+        "nan",
+    ],
+)
 def test_what_is_no_time(time: str | float) -> None:
     with pytest.raises((ValueError, OverflowError)):
         microseconds(time)

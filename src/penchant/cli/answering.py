@@ -22,7 +22,13 @@ PEOPLE_SHOWN = 20
 CANDIDATES_SHOWN = 100
 
 
+def _check_file(options: argparse.Namespace) -> None:
+    if options.out is not None:
+        terminal.check_replaceable(Path(options.out), force=options.force)
+
+
 def _recommend(options: argparse.Namespace) -> None:
+    _check_file(options)
     log = dataset.load(options.dataset)
     users: Sequence[str] = log.users.ids if options.users is None else options.users
     now = times.moment(options.now) if options.now else None
@@ -79,10 +85,12 @@ def _recommend_arguments(made: argparse.ArgumentParser) -> None:
     made.add_argument("--explain", action="store_true", help="show the parts of each score, and the reason")
     arguments.language_argument(made)
     made.add_argument("--out", metavar="FILE.csv", help="write user_id, item_id, score, rank instead of printing")
+    arguments.force_argument(made)
     arguments.seen_argument(made)
 
 
 def _rank(options: argparse.Namespace) -> None:
+    _check_file(options)
     model = candidates.load_ranker(options.model)
     log = dataset.load(options.dataset)
     now = times.moment(options.now) if options.now else None
@@ -118,6 +126,7 @@ def _rank_arguments(made: argparse.ArgumentParser) -> None:
     arguments.columns_argument(made)
     made.add_argument("--now", metavar="TIME", help="the moment asked about, ISO 8601 (default: that of the last event)")
     made.add_argument("--out", metavar="FILE.csv", help="write user_id, item_id, probabilities, rank instead of printing")
+    arguments.force_argument(made)
     made.add_argument("--encoding", default="utf-8", metavar="NAME", help="of text files (default %(default)s)")
 
 

@@ -141,7 +141,7 @@ def settings_argument(made: argparse.ArgumentParser, words: str) -> None:
 
 def force_argument(made: argparse.ArgumentParser) -> None:
     """``--force``."""
-    made.add_argument("--force", action="store_true", help="replace what such a command wrote there before")
+    made.add_argument("--force", action="store_true", help="replace what is there; of folders only what such a command wrote")
 
 
 def columns_argument(made: argparse._ActionsContainer) -> None:

@@ -33,6 +33,8 @@ def _interests(options: argparse.Namespace) -> None:
             )
         _tell(options, topics, [])
         return
+    if options.html is not None:
+        terminal.check_replaceable(Path(options.html), force=options.force)
     log = dataset.load(options.dataset)
     users = log.users.ids if options.users is None else tuple(options.users)
     with terminal.watching() as progress:
@@ -115,6 +117,7 @@ def _interests_arguments(made: argparse.ArgumentParser) -> None:
     made.add_argument("--topics", type=int, metavar="N", help="how many topics (default: as before, or the best silhouette)")
     made.add_argument("--seed", type=int, default=0, help="of what is drawn to find topics (default %(default)s)")
     made.add_argument("--html", metavar="FILE", help=f"write a page that opens offline, with up to {PEOPLE_SHOWN} people")
+    arguments.force_argument(made)
     arguments.language_argument(made)
 
 

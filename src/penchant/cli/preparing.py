@@ -13,6 +13,7 @@ from penchant.cli.arguments import Command
 from penchant.data import dataset, sources, times
 from penchant.data.clean import STEPS, PrepareConfig
 from penchant.data.quality import describe
+from penchant.types import PenchantError
 
 FIRST = ("popularity", "item_knn", "transitions")
 """What to compare first: seconds, and what any network has to beat."""
@@ -63,6 +64,8 @@ def _data_arguments(made: argparse.ArgumentParser) -> None:
 
 def _prepare(options: argparse.Namespace) -> None:
     folders.check_replaceable(options.out, dataset.FILES, force=options.force)
+    if options.item_columns and options.items is None:
+        raise PenchantError("--item-columns names the columns of the file that --items names; add --items FILE")
     log = dataset.read(
         *options.events,
         columns=options.columns,

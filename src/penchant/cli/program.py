@@ -11,6 +11,7 @@ from itertools import chain
 from penchant import doctor
 from penchant.cli import answering, evaluating, interests, living, preparing, terminal, training
 from penchant.cli.arguments import Command, Parser
+from penchant.data.files import shortened
 from penchant.types import PenchantError
 
 INTERRUPTED = 130
@@ -43,6 +44,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return BAD_INPUT
     except BrokenPipeError:  # the reader of our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:  # the system refused something: a full disk, a name too long, no permission
+        where = "" if error.filename is None else f"{shortened(str(error.filename))}: "
+        terminal.complain(f"{where}{error.strerror or error}", as_json=as_json)
+        return BAD_INPUT
     return 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -100,17 +101,31 @@ def write_text(words: str, out: Path) -> None:
         partial.write_text(words, encoding="utf-8")
 
 
+def check_replaceable(out: Path, *, force: bool) -> None:
+    """Raise ``PenchantError`` where a folder is at ``out``, or a file that isn't to be replaced."""
+    if out.is_dir():
+        raise PenchantError(f"{out}: is a folder; name a file")
+    if out.is_file() and not force:
+        raise PenchantError(f"{out}: exists; --force replaces it, or name another file")
+
+
 @contextmanager
 def _replacing(out: Path) -> Iterator[Path]:
-    """A file beside ``out`` that takes its place once the block ends well. ``PenchantError`` where it can't be written."""
-    partial = out.with_name(f".{out.name}.partial")
+    """A file beside ``out`` that takes its place once the block ends well; a pipe or a device is written to, and a link stays.
+    ``PenchantError`` where it can't be written.
+    """
+    there = Path(os.path.realpath(out))
+    stays = out.exists() and not out.is_file()
+    partial = out if stays else there.with_name(f".{there.name}.partial-{os.getpid()}")
     try:
         yield partial
-        partial.replace(out)
+        if not stays:
+            partial.replace(there)
     except OSError as error:
         raise PenchantError(f"{out}: can't be written: {error.strerror}") from error
     finally:
-        partial.unlink(missing_ok=True)
+        if not stays:
+            partial.unlink(missing_ok=True)
 
 
 def write_rows(rows: Iterable[dict[str, Any]], out: Path) -> None:

@@ -25,8 +25,9 @@ from penchant.data.clean import NO_ID, Cleaner, PrepareConfig, frequent
 from penchant.data.content import read_content
 from penchant.data.engine import Frame, Table
 from penchant.data.features import FEATURES, add_features
-from penchant.data.files import EventFile, check_file, examine, find_fault, listed
+from penchant.data.files import EventFile, check_file, examine, find_fault, listed, shortened
 from penchant.data.quality import Quality
+from penchant.data.table import MISSING
 from penchant.types import EVENT_COLUMNS, Array, Clock, Int, Interactions, Kinds, PenchantError, Progress, Vocabulary, quiet
 
 FORMAT = 1
@@ -36,8 +37,12 @@ MOST_EVENT_TYPES = 10_000
 IDS = ("user_id", "item_id", "session_id", "event_id")
 SUSPECT = "_suspect"
 UNCLEAR = "_unclear"
+UNREAD = {"value": "_unread_value", "dwell": "_unread_dwell"}
+"""Columns with what is written where a number should stand."""
+NOTHING = (*MISSING, "-", "\\n")
+"""Words for no number; the last is MySQL's."""
 MARKED, UNMARKED = ("1", "1.0", "true", "t", "yes", "y"), ("0", "0.0", "false", "f", "no", "n", "")
-WORKING = ("row", "unreadable", SUSPECT, UNCLEAR)
+WORKING = ("row", "unreadable", SUSPECT, UNCLEAR, *UNREAD.values())
 RESERVED = (*EVENT_COLUMNS, *FEATURES, *WORKING)
 
 DERIVED_ID = nw.col("row").cast(nw.String).str.zfill(12)
@@ -75,6 +80,7 @@ class Source:
     rows: int
     frame: Frame
     unit: str
+    notes: tuple[str, ...] = ()
 
 
 def read(
@@ -145,11 +151,12 @@ def write_dataset(
     with folders.writing(Path(out), FILES) as target:
         work = target / "work"
         work.mkdir()
-        progress("reading", 0, 0)
+        progress("reading", 0, 1)
         described = None
         if log.items is not None:
             described = catalog.read_items(log.items, log.item_columns, work, log.encoding, log.columns.get("item_id"))
         sources = _open(log, work)
+        progress("reading", 1, 1)
         clock: Clock = "index" if all(s.unit == "index" for s in sources) else "real"
         total = sum(s.rows for s in sources)
         pieces = engine.partition(_one_log(sources), total, "user_id", work / "pieces", config.rows_at_once)
@@ -158,7 +165,8 @@ def write_dataset(
         engine.write_pieces(_finish(kept, quality, config, positions=clock == "index"), target / INTERACTIONS)
         if not quality.events:
             reasons = ", ".join(f"{count} {step}" for step, count in cleaner.dropped.items() if count)
-            cure = "; see --time-unit, --earliest and --latest" if cleaner.dropped.get("impossible_times") else ""
+            untimely = any(cleaner.dropped.get(step) for step in ("impossible_times", "unreadable_times"))
+            cure = "; see --time-unit, --earliest and --latest" if untimely else ""
             raise PenchantError(f"{sources[0].name}: no event is left after cleaning ({reasons} of {cleaner.rows_in}){cure}")
         if len(quality.event_types) > MOST_EVENT_TYPES:
             raise PenchantError(f"{sources[0].name}: has {len(quality.event_types):,} event types; that column holds ids")
@@ -175,7 +183,12 @@ def write_dataset(
             "dropped": cleaner.dropped,
             "filled": cleaner.filled,
             "quality": quality.report(clock),
-            "notes": [*cleaner.notes(), *quality.notes(), *catalog.notes(counts, described)],
+            "notes": [
+                *(note for s in sources for note in s.notes),
+                *cleaner.notes(),
+                *quality.notes(),
+                *catalog.notes(counts, described),
+            ],
             "columns": {name: _schema(target / name) for name in (INTERACTIONS, ITEMS)},
             "sha256": {name: engine.file_hash(target / name) for name in (INTERACTIONS, ITEMS)},
         }
@@ -222,7 +235,9 @@ def _open_one(log: EventLog, given: Any, first_row: int, staged: Path) -> Source
         mapped = dialects.Mapped(dialects.SEQUENCES, {"user_id": "user_id", "item_id": "item_id"})
     else:
         header, moments = (file.has_header, file.moments) if file else (False, ())
-        mapped = dialects.resolve(name, found, log.columns, ordered=log.ordered, header=header, moments=moments)
+        schema = frame.collect_schema()
+        nested = [c for c in found if schema[c].is_nested() or (file is not None and c in file.nested)]
+        mapped = dialects.resolve(name, found, log.columns, ordered=log.ordered, header=header, moments=moments, nested=nested)
     events = _penchant_columns(frame, found, mapped, file, name, first_row, _kind(name, found, mapped, log.kinds))
     events = _without_words(events, log.missing)
     if file and file.kind != "parquet":
@@ -236,10 +251,12 @@ def _open_one(log: EventLog, given: Any, first_row: int, staged: Path) -> Source
         _refuse_unclear(events, where)
     if file and file.has_header:
         _refuse_header(events, mapped, where)
+    notes = _notes_on_numbers(events, mapped, name, where)
     unit = "index"
     if "timestamp" in mapped.columns:
         unit = log.time_unit or times.tell_unit(events, name, where)
-    return Source(name, file, mapped, first_row, rows, events.drop(SUSPECT, UNCLEAR, strict=False), unit)
+    events = events.drop(SUSPECT, UNCLEAR, *UNREAD.values(), strict=False)
+    return Source(name, file, mapped, first_row, rows, events, unit, notes)
 
 
 def _without_words(events: Frame, missing: Sequence[str]) -> Frame:
@@ -295,12 +312,24 @@ def _penchant_columns(
         frame = frame.filter(~nw.col("_blank")).drop("_blank")
     frame = engine.as_ids(frame, [c for c in (*IDS, "event_type") if c in mapped.columns])
     measures = [c for c in ("value", "dwell") if c in mapped.columns]
-    if file and file.separator == ";":  # where the comma is that of decimals
-        frame = frame.with_columns(nw.col(c).str.replace_all(",", ".", literal=True) for c in measures)
-    frame = engine.numbers(frame, measures)
+    frame = _numbers(frame, measures, comma=file is not None and file.separator == ";")
     if mapped.columns.get("dwell", "").endswith("_ms"):
         frame = frame.with_columns(nw.col("dwell") / 1000)
     return frame
+
+
+def _numbers(frame: Frame, measures: Sequence[str], *, comma: bool) -> Frame:
+    """Measures as numbers, whose ``comma`` may be that of decimals; of those that were text, columns of ``UNREAD`` keep what is
+    neither a number nor a word for none.
+    """
+    schema = frame.collect_schema()
+    written = [c for c in measures if schema[c] == nw.String]
+    frame = frame.with_columns(nw.col(c).alias(UNREAD[c]) for c in written)
+    if comma:
+        frame = frame.with_columns(nw.col(c).str.replace_all(",", ".", literal=True) for c in measures)
+    frame = engine.numbers(frame, measures)
+    unread = {c: nw.col(c).is_null() & ~nw.col(UNREAD[c]).str.strip_chars().str.to_lowercase().is_in(NOTHING) for c in written}
+    return frame.with_columns(nw.when(odd).then(nw.col(UNREAD[c])).alias(UNREAD[c]) for c, odd in unread.items())
 
 
 def _kind(name: str, found: Sequence[str], mapped: dialects.Mapped, kinds: Mapping[str, str]) -> list[nw.Expr]:
@@ -352,6 +381,29 @@ def _inspect(events: Frame, file: EventFile | None, name: str, where: Callable[[
                 f"{where(found[column])}, field {column}: is longer than {LONGEST_ID:,} characters; shorten the id"
             )
     return int(found["rows"])
+
+
+def _notes_on_numbers(events: Frame, mapped: dialects.Mapped, name: str, where: Callable[[int], str]) -> tuple[str, ...]:
+    """Sentences on measures of which some values are no numbers. Refuses one of which most aren't."""
+    notes = []
+    for measure, unread in ((c, nw.col(u)) for c, u in UNREAD.items() if u in events.collect_schema()):
+        found = events.filter(~unread.is_null()).select(nw.len().alias("count"), nw.col("row").min())
+        count, row = engine.row(found, name).values()
+        if not count:
+            continue
+        known = engine.row(events.select((~nw.col(measure).is_null()).sum().alias("known")), name)["known"]
+        value = engine.row(events.filter(nw.col("row") == row).select(unread.alias("value")), name)["value"]
+        column = mapped.columns[measure]
+        if count > known:
+            raise PenchantError(
+                f"{where(row)}, field {column}: {shortened(value)!r} is no number, and most of its values are none; write "
+                f"decimals with a point, or say --columns event_type={column} if they are kinds of events"
+            )
+        notes.append(
+            f"{name}: {count:,} values of {column} are no numbers and count as missing, the first is {shortened(value)!r} "
+            f"in {where(row).removeprefix(f'{name} ')}"
+        )
+    return tuple(notes)
 
 
 def _refuse_unclear(events: Frame, where: Callable[[int], str]) -> None:
@@ -435,7 +487,9 @@ def read_manifest(folder: str | Path) -> dict[str, Any]:
             raise KeyError("sha256, quality or clock")
     except (FileNotFoundError, NotADirectoryError) as error:
         raise PenchantError(f"{folder}: is not a dataset (no {MANIFEST}); make one with penchant prepare") from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except OSError as error:
+        raise PenchantError(f"{path}: can't be read: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError) as error:
         raise PenchantError(f"{path}: is damaged; prepare the dataset again") from error
     if version > FORMAT:
         raise PenchantError(f"{folder}: has format {version}, this Penchant reads up to {FORMAT}; update Penchant")

@@ -103,6 +103,7 @@ def resolve(
     ordered: bool,
     header: bool = False,
     moments: Sequence[str] = (),
+    nested: Sequence[str] = (),
 ) -> Mapped:
     """Map a log's columns ``found`` to Penchant's, by the user's ``given`` mapping or a known dialect.
 
@@ -121,7 +122,8 @@ def resolve(
     if missing:
         hints = ["if it has no times and its rows are in order, add --ordered"] if "timestamp" in missing else []
         hints += ["if the first line is no header but an event, add --no-header"] if header else []
-        suggestion = _suggestion(found, columns, missing, required, moments)
+        hints += [f"{listed(nested)} hold objects or arrays: make what is in them fields of their own"] if nested else []
+        suggestion = _suggestion([c for c in found if c not in nested], columns, missing, required, moments)
         raise PenchantError(
             f"{source}: no column for {' and '.join(missing)} among {listed(found)}; "
             + "; ".join([f"say which is which, for example --columns {suggestion}", *hints])
@@ -212,5 +214,7 @@ def _suggestion(
     """What to say to ``--columns``; ``?`` where no column is likely."""
     free = [c for c in found if c not in known.values()]
     mapping = dict(known) | guess(free, missing, [c for c in moments if c in free])
+    if "session_id" in known:  # where nobody is named, a session is as good as a person
+        mapping.setdefault("user_id", known["session_id"])
     pairs = ",".join(f"{c}={shortened(mapping.get(c, '?'))}" for c in required)
     return shlex.quote(pairs) if " " in pairs else pairs

@@ -20,7 +20,7 @@ import numpy as np
 import polars as pl
 from polars.io.plugins import register_io_source
 
-from penchant.data.files import EventFile, find_fault
+from penchant.data.files import HEAD, EventFile, find_fault
 from penchant.types import Int, PenchantError, Text
 
 Frame = nw.LazyFrame[Any]
@@ -29,7 +29,8 @@ Table = nw.DataFrame[Any]
 ROW_GROUP = 1 << 18
 OS_ERROR = re.compile(r"\(os error (\d+)\)")
 ISO = (
-    r"(?-u)^(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2})(:\d{2})?(?:[.,](\d+))?)? ?(?:Z|UTC|([+-])([01]\d|2[0-3])(?::?([0-5]\d))?)?$"
+    r"(?-u)^(\d{4}-\d{2}-\d{2})(?:[Tt ](\d{2}:\d{2})(:\d{2})?(?:[.,](\d+))?)?"
+    r" ?(?:[Zz]|UTC|([+-])([01]\d|2[0-3])(?::?([0-5]\d))?)?$"
 )
 
 
@@ -40,7 +41,7 @@ def scan(file: EventFile) -> Frame:
             return nw.from_native(pl.scan_parquet(file.path, glob=False))
         case "jsonl":
             path = glob.escape(str(file.path))
-            return nw.from_native(pl.scan_ndjson(path, schema=dict.fromkeys(file.columns, pl.String)))
+            return nw.from_native(pl.scan_ndjson(path, schema=dict.fromkeys(_keys(file, path), pl.String)))
         case "delimited":
             frame = pl.scan_csv(
                 file.path,
@@ -63,6 +64,17 @@ def scan(file: EventFile) -> Frame:
             filled = _lines(file).filter(pl.col("line").str.strip_chars() != "")
             frame = filled.select(user_id=words.list.first(), item_id=words.list.slice(1))
             return nw.from_native(frame.explode("item_id"))
+
+
+def _keys(file: EventFile, path: str) -> list[str]:
+    """All keys of a file of JSON lines: those of its head first, then those that only come later."""
+    if file.path.stat().st_size <= HEAD:
+        return list(file.columns)
+    try:
+        found = pl.scan_ndjson(path, infer_schema_length=None).collect_schema().names()
+    except pl.exceptions.PolarsError:  # a line is no JSON: whoever reads the file will say which
+        found = []
+    return list(dict.fromkeys((*file.columns, *found)))
 
 
 def _lines(file: EventFile) -> pl.LazyFrame:

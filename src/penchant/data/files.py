@@ -29,7 +29,7 @@ from typing import IO, Any, Literal
 from penchant.types import PenchantError
 
 HEAD = 1 << 20
-"""Bytes looked at to tell a file's kind. Keys of JSON lines that first occur beyond them are not read."""
+"""Bytes looked at to tell a file's kind."""
 LONGEST_LINE = 1 << 26
 """A line that begins within the head is looked at whole, up to so many bytes."""
 DELIMITERS = ("\t", ",", ";", "|")
@@ -45,6 +45,8 @@ STAMP = re.compile(r"\s*\d{9,10}(\d{3}|\d{6}|\d{9})?(\.\d*)?\s*")
 """Seconds, milli-, micro- or nanoseconds since 1970, of our days."""
 SAMPLE = 100
 """Lines whose fields are looked at."""
+MOSTLY = 0.9
+"""Of the other lines so many have fields where the first, which has none, is no header."""
 WIDEST = 50
 """Fields on a line of a table between blanks, at most: longer lines are people and their items."""
 CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a]")
@@ -124,6 +126,8 @@ def _refuse_no_header(source: Path, kind: str, *, header: bool) -> None:
 def _only_member(source: Path) -> Iterator[IO[bytes]]:
     with zipfile.ZipFile(source) as archive:
         files = [name for name in archive.namelist() if not name.endswith("/") and not name.startswith("__MACOSX/")]
+        if DOCUMENT_PARTS & set(files):
+            raise PenchantError(f"{source}: is a spreadsheet or another document (Excel, …); save the sheet as CSV")
         if len(files) != 1:
             raise PenchantError(f"{source}: is a zip archive of {len(files)} files ({listed(files)}); unpack it and name one")
         with archive.open(files[0]) as member:
@@ -153,9 +157,16 @@ FOREIGN = {
     b"SQLite format 3": "a SQLite database; export the table of events as CSV",
     b"\xd0\xcf\x11\xe0": "an Excel file; save the sheet as CSV",
     b"%PDF": "a PDF document; name the log itself",
+    b"7z\xbc\xaf\x27\x1c": "a 7-Zip archive; unpack it and name the log in it",
+    b"Rar!": "a RAR archive; unpack it and name the log in it",
+    b"PK\x05\x06": "a zip archive with nothing in it",
     **{magic: f"packed twice ({name} inside); unpack it first" for magic, (name, _) in OPENERS.items()},
 }
 """By the first bytes of a file, what it is where it can't be read, and what to do."""
+TAR = slice(257, 262)
+"""Where a tar archive says ``ustar``."""
+DOCUMENT_PARTS = {"[Content_Types].xml", "content.xml"}
+"""What zip archives hold that are documents of an office program: Microsoft's, and others'."""
 
 
 def _unpacked(source: Path, work: Path) -> Path:
@@ -223,6 +234,8 @@ def _refuse_binary(source: Path, head: bytes) -> None:
     for magic, words in FOREIGN.items():
         if head.startswith(magic):
             raise PenchantError(f"{source}: is {words}")
+    if head[TAR] == b"ustar":
+        raise PenchantError(f"{source}: is a tar archive; unpack it and name the log in it")
     if any(head[start:200:2].count(0) > len(head[:200]) / 3 for start in (0, 1)):
         raise PenchantError(f"{source}: looks like UTF-16; read it with --encoding utf-16-le, or utf-16-be")
     start = head[:1000]
@@ -238,7 +251,9 @@ def _json_lines(file: EventFile, lines: list[str]) -> EventFile:
     nested: set[str] = set()
     for line in lines:
         try:
-            value = json.loads(line)
+            value = json.loads(line, object_pairs_hook=_once)
+        except _TwiceError as error:
+            raise PenchantError(f"{file.source} {find_fault(file)}") from error
         except (ValueError, RecursionError):
             continue  # the reader will stop here and find_fault will name the line
         if isinstance(value, dict):
@@ -249,6 +264,18 @@ def _json_lines(file: EventFile, lines: list[str]) -> EventFile:
     return replace(file, columns=tuple(keys), nested=frozenset(nested))
 
 
+class _TwiceError(ValueError):
+    """A key that an object has twice: which of the values counts, each reader decides for itself."""
+
+
+def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = Counter(key for key, _ in pairs).most_common(1)[0][0]
+        raise _TwiceError(f"the key {shortened(twice)!r} stands there twice")
+    return found
+
+
 def _examine_text(file: EventFile, lines: list[str], *, header: bool, ordered: bool) -> EventFile:
     source, first = file.source, lines[0]
     if first.lstrip().startswith("["):
@@ -257,6 +284,8 @@ def _examine_text(file: EventFile, lines: list[str], *, header: bool, ordered: b
         columns = _numbered(first.count("::") + 1)
         rows = [line.rstrip("\r").split("::") for line in lines[:SAMPLE]]
         return replace(file, kind="double_colon", separator="::", columns=columns, moments=_moments(columns, rows))
+    if not ordered:
+        _refuse_title(source, lines)
     separator = max(DELIMITERS, key=lambda d: first.count(d))
     if first.count(separator) == 0:
         words = first.split()
@@ -268,6 +297,8 @@ def _examine_text(file: EventFile, lines: list[str], *, header: bool, ordered: b
     csv.field_size_limit(sys.maxsize)
     rows = list(islice(csv.reader((line.rstrip("\r") + "\n" for line in lines), delimiter=separator), SAMPLE))
     fields = rows[0]
+    if any(field.startswith(' "') for field in fields[1:]):
+        raise PenchantError(f"{source} line 1: has a blank between a separator and a quote; remove such blanks")
     has_header = header and (_is_column_name(fields) or not any(VALUE.fullmatch(field) for field in fields))
     columns = tuple(field.strip() for field in fields) if has_header else _numbered(len(fields))
     if has_header:
@@ -275,9 +306,26 @@ def _examine_text(file: EventFile, lines: list[str], *, header: bool, ordered: b
             if count > 1:
                 what = f"two columns are called {shortened(name)!r}" if name else "two columns have no name"
                 raise PenchantError(f"{source} line 1: {what}; rename one")
-    padded = len(fields) > 1 and all(field.startswith(" ") for field in fields[1:])
+    padded = len(fields) > 1 and any(
+        all(field.startswith(" ") for row in some for field in row[1:] if field)
+        for some in ([fields], rows[has_header:])
+        if some
+    )
     moments = _moments(columns, rows[has_header:])
     return replace(file, separator=separator, columns=columns, has_header=has_header, padded=padded, moments=moments)
+
+
+def _refuse_title(source: Path, lines: Sequence[str]) -> None:
+    """Refuse a line above the header, such as a title, a comment, or Excel's ``sep=;``: the others are fields, it isn't."""
+    first, others = lines[0], lines[1:SAMPLE]
+    if len(others) < 2 or (any(d in first for d in DELIMITERS) and not first.startswith("sep=")):
+        return
+    for delimiter in DELIMITERS:
+        if sum(delimiter in line for line in others) >= len(others) * MOSTLY:
+            raise PenchantError(
+                f"{source}: the first line ({shortened(first)!r}) is no row of the table below it, which has {delimiter!r} "
+                "between fields; remove what stands above the header"
+            )
 
 
 def _moments(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> tuple[str, ...]:
@@ -381,7 +429,9 @@ def _find_json_fault(file: EventFile) -> str | None:
         if not line.strip():
             continue
         try:
-            value = json.loads(line, parse_constant=_no_constant)
+            value = json.loads(line, parse_constant=_no_constant, object_pairs_hook=_once)
+        except _TwiceError as error:
+            return f"line {number}: {error}; keep one"
         except (ValueError, RecursionError) as error:
             reason = f"{error.msg} at column {error.colno}" if isinstance(error, json.JSONDecodeError) else error
             return f"line {number}: is not JSON ({reason}); write one complete object a line"

@@ -23,6 +23,7 @@ LABELS = {"0": 0, "0.0": 0, "false": 0, "1": 1, "1.0": 1, "true": 1}
 MISSING = ("", "na", "n/a", "nan", "null", "none")
 MOSTLY = 0.9
 """Where so many of a column's values are numbers, one that isn't is a fault; where fewer are, the column holds words."""
+DECIMAL = re.compile(r"\s*[-+]?\d*,\d+\s*")
 SHOWN = 5
 STEP = re.compile(r"(.+)_t(\d+)")
 WORD = re.compile(r"\w+")
@@ -72,6 +73,8 @@ def read_table(source: str | Path, encoding: str = "utf-8") -> Table:
         if file.kind in ("sequences", "double_colon") or (file.has_fields and not file.has_header):
             raise PenchantError(f"{source}: has no header; the first line must name the columns, the label last")
         names, cells = read_cells(file)
+    if file.separator == ";":  # where the comma is that of decimals
+        cells = [tuple(v.replace(",", ".") if v and DECIMAL.fullmatch(v) else v for v in row) for row in cells]
     return table_of(str(source), names, cells, [file.line(row) for row in range(len(cells))])
 
 

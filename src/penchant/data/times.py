@@ -6,7 +6,7 @@ Told from the values; a log that mixes two is refused rather than guessed at.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import narwhals as nw
@@ -26,8 +26,12 @@ NOTATIONS = (
     "%Y/%m/%d %H:%M",
     "%Y/%m/%d",
     "%Y%m%dT%H%M%SZ",
+    "%Y%m%dT%H%M%S",
+    "%Y-%m-%d %H:%M:%S%.f %z UTC",
 )
-"""Notations read without asking: Twitter's and Foursquare's, that of e-mail (RFC 5322), and others with but one meaning."""
+"""Notations read without asking: Twitter's and Foursquare's, that of e-mail (RFC 5322), Go's, and others that have but one
+meaning.
+"""
 DOUBTFUL = tuple(
     day + clock
     for day in (
@@ -42,6 +46,10 @@ DOUBTFUL = tuple(
 # the four ranges don't overlap). Smaller numbers throughout are positions in a sequence.
 RANGES = {"s": (1e8, 4.1e9), "ms": (6.3e11, 4.1e12), "us": (6.3e14, 4.1e15), "ns": (6.3e17, 4.1e18)}
 SMALL = 1e8
+SAMPLE = 1000
+"""So many times that aren't told by themselves are looked at for how they are written."""
+SHEET_DAYS = (25_569, 73_050)
+"""Days since 1900 of the years 1970 to 2099: what a spreadsheet counts instead of dates."""
 TO_MICROSECONDS = {"s": 1e6, "ms": 1e3, "us": 1.0, "ns": 1e-3, "index": 1e6}
 WHOLE = {unit: int(factor) for unit, factor in TO_MICROSECONDS.items() if factor >= 1}
 """Units in which whole numbers stay whole."""
@@ -94,6 +102,7 @@ def tell_unit(frame: Frame, name: str, where: Callable[[int], str]) -> str:
     masks = {unit: number.is_between(low, high, closed="left") for unit, (low, high) in RANGES.items()}
     masks["small"] = (number >= 0) & (number < SMALL)
     masks["ymd"] = _is_day(number)
+    masks["sheet"] = number.is_between(*SHEET_DAYS) & (number != number.round(0))
     masks["number"] = ~number.is_null()
     masks["iso"] = ~nw.col("_moment").is_null()
     masks["unreadable"] = ~nw.col("timestamp").is_null() & number.is_null() & nw.col("_moment").is_null()
@@ -114,23 +123,33 @@ def tell_unit(frame: Frame, name: str, where: Callable[[int], str]) -> str:
         return kinds[0]
     if found["ymd"].count > found["number"].count / 2:  # of positions, one in a hundred looks like a day
         return "ymd"
+    if found["sheet"].count > found["number"].count / 2:
+        raise PenchantError(
+            f"{where(found['sheet'].first_row)}, field timestamp: is a spreadsheet's count of days; write it as a date "
+            "(2024-05-31 18:30:00), or say --time-unit index if such numbers are but an order"
+        )
     return "index" if found["small"].count == found["number"].count else "s"
 
 
 def _notation(frame: Frame, name: str, row: int, where: Callable[[int], str]) -> str:
     """The notation of the text in this row. Raises ``PenchantError`` where none is sure, suggesting one if it can."""
-    value = engine.row(frame.filter(nw.col("row") == row).select(nw.col("timestamp").cast(nw.String)), name)["timestamp"]
-    sure = next((notation for notation in NOTATIONS if _is_written(value, notation)), None)
+    odd = frame.filter(nw.col("_number").is_null() & nw.col("_moment").is_null() & ~nw.col("timestamp").is_null())
+    values = engine.collect(odd.select(nw.col("timestamp").cast(nw.String)).head(SAMPLE), name)["timestamp"].to_list()
+    sure = next((notation for notation in NOTATIONS if _written(values[:1], notation)), None)
     if sure is not None:
         return sure
-    perhaps = next((notation for notation in DOUBTFUL if _is_written(value, notation)), None)
-    cure = KNOWN if perhaps is None else f"if it is written so, say --time-unit {shlex.quote(perhaps)}"
-    raise PenchantError(f"{where(row)}, field timestamp: {shortened(value)!r} is no time; {cure}")
+    # Whether 05/06/2024 is a day of May or of June is told by others that can be but one of the two, if by anything.
+    counts = {notation: _written(values, notation) for notation in DOUBTFUL}
+    most = max(counts.values())
+    perhaps = [shlex.quote(notation) for notation, count in counts.items() if count == most]
+    cure = f"if it is written so, say --time-unit {' or '.join(perhaps)}" if most else KNOWN
+    raise PenchantError(f"{where(row)}, field timestamp: {shortened(values[0])!r} is no time; {cure}")
 
 
-def _is_written(value: str, notation: str) -> bool:
-    frame = engine.written_microseconds(engine.table({"t": [value]}).lazy(), "t", notation, into="us")
-    return engine.row(frame)["us"] is not None
+def _written(values: Sequence[str], notation: str) -> int:
+    """How many of the values are written so, and lie behind 1970: in another notation 24 is the year 24."""
+    frame = engine.written_microseconds(engine.table({"t": values}).lazy(), "t", notation, into="us")
+    return int(engine.row(frame.select((nw.col("us") >= 0).sum()))["us"] or 0)
 
 
 def _is_day(number: nw.Expr) -> nw.Expr:

@@ -39,7 +39,6 @@ _LABELS: Mapping[str, tuple[str, str]] = {
     "drift": ("Drift over time", "兴趣漂移"),
     "drift_now": ("drift", "兴趣漂移"),
     "share": ("share", "占比"),
-    "share_of_events": ("share of events", "事件占比"),
     "other": ("other topics", "其他主题"),
     "drift_axis": ("distance of long-term and right now", "长期与当前的差距"),
     "events": ("events", "事件数"),
@@ -103,6 +102,18 @@ def _parts(word: str) -> list[str]:
         return [word]
     ends = range(2, _LONGEST + 1)
     return [word[start : start + size] for start in range(len(word) - 1) for size in ends if start + size <= len(word)]
+
+
+_DATE = re.compile(r"(\d+-)?(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*-\d{2,4}")
+
+
+def is_date(word: str) -> bool:
+    """Whether a term is a day or a month of some year: items may share it, but it names no kind of them.
+
+    >>> is_date("01-jan-1995"), is_date("jan-1995"), is_date("may")
+    (True, True, False)
+    """
+    return _DATE.fullmatch(word) is not None
 
 
 def is_chinese(word: str) -> bool:

@@ -148,11 +148,18 @@ class Ledger:
 
     def merge(self, target: str, source: str) -> Future[tuple[list[Happened], list[Happened], list[Happened]]]:
         """Give the source's events to the target and forget the source; returns the target's and the source's history before,
-        and the target's after. An event both have (same id) is kept once, the target's.
+        and the target's after. An event both have is kept once, the target's; where only the ids are equal, as they are if each
+        session counts its own events, the source's gets another one.
         """
 
         def merge(connection: sqlite3.Connection) -> tuple[list[Happened], list[Happened], list[Happened]]:
             theirs, mine = _histories(connection, [(target, NEVER, ""), (source, NEVER, "")])
+            connection.execute(
+                "UPDATE events SET event_id = event_id || '@' || seq WHERE user_id = ?2 AND EXISTS (SELECT 1 FROM events e "
+                "WHERE e.user_id = ?1 AND e.event_id = events.event_id AND "
+                "(e.item_id, e.timestamp, e.event_type) != (events.item_id, events.timestamp, events.event_type))",
+                [target, source],
+            )
             connection.execute("UPDATE OR IGNORE events SET user_id = ? WHERE user_id = ?", [target, source])
             _erase(connection, source)
             connection.execute("INSERT OR IGNORE INTO users (user_id, reset) VALUES (?, 0)", [target])
@@ -360,17 +367,17 @@ class Ledger:
             )
             return [Person(*row) for row in rows]
 
-    def past(self, user_id: str) -> tuple[list[int], list[str], list[str | None]]:
-        """Of a user's events, in order, the timestamps, items and sessions: what a profile reads."""
+    def past(self, user_id: str) -> tuple[list[int], list[str], list[str | None], list[float | None]]:
+        """Of a user's events, in order, the timestamps, items, sessions and values: what a profile reads."""
         with self.database.reading() as connection:
             columns = connection.execute(
                 "SELECT json_group_array(timestamp), json_group_array(event_id), json_group_array(item_id), "
-                "json_group_array(session_id) FROM events WHERE user_id = ?",
+                "json_group_array(session_id), json_group_array(value) FROM events WHERE user_id = ?",
                 [user_id],
             ).fetchone()
-        timestamp, event_id, item, session = map(json.loads, columns)
+        timestamp, event_id, item, session, value = map(json.loads, columns)
         order = sorted(range(len(item)), key=list(zip(timestamp, event_id, strict=True)).__getitem__)
-        return [timestamp[i] for i in order], [item[i] for i in order], [session[i] for i in order]
+        return [timestamp[i] for i in order], [item[i] for i in order], [session[i] for i in order], [value[i] for i in order]
 
     def newest(self, user_id: str, *, before: tuple[int, str] | None = None, most: int = 20) -> list[Event]:
         """A user's events, the newest first: up to ``most`` of those before a place (timestamp and event id)."""

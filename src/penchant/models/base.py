@@ -49,7 +49,7 @@ class Settings:
         values: dict[str, Any] = {}
         for name, word in words.items():
             if name not in kinds:
-                near = get_close_matches(name, kinds, n=1)
+                near = get_close_matches(name.lower(), kinds, n=1)
                 hint = f"did you mean {near[0]}? " if near else ""
                 has = f"the settings are {', '.join(kinds)}" if kinds else "this model has none"
                 raise PenchantError(f"there is no setting {name!r}; {hint}{has}")

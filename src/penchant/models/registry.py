@@ -32,7 +32,7 @@ def create(models: Mapping[str, type[Model]], name: str, settings: Mapping[str, 
     ``PenchantError`` names the nearest where there is none of that name, or no such setting.
     """
     if name not in models:
-        near = get_close_matches(name, models, n=1)
+        near = get_close_matches(name.lower(), models, n=1)
         hint = f"did you mean {near[0]}? " if near else ""
         raise PenchantError(f"there is no model {name!r}; {hint}the models are {', '.join(models)}")
     model = models[name]

@@ -21,6 +21,7 @@ A slash within an id is written ``%2F`` in a path.
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
@@ -39,7 +40,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from penchant.interests import pictures
 from penchant.interests.reasons import Reason
-from penchant.live.events import LONGEST_ID, MOST_EVENTS
+from penchant.live.events import LONGEST_ID, MOST_EVENTS, check_id
 from penchant.live.service import MOST_RECOMMENDED, MOST_WORDS, Ask, Recommended, Service
 from penchant.server import shapes
 from penchant.server.browsing import add_browsing, add_models
@@ -114,11 +115,11 @@ def create_app(
     _add_recommendations(app, service, clock)
     _add_feedback(app, service, clock)
     _add_items(app, service)
+    add_models(app, service, model, report)  # before the pictures of people, whose path would take /api/figures/models/… too
     _add_interests(app, service, clock)
     _add_users(app, service, clock)
     _add_health(app, service, registry)
     add_browsing(app, service)
-    add_models(app, service, model, report)
     latest = {path: deque[float](maxlen=LATEST_REQUESTS) for path in TIMED.values()}
     add_watching(app, Watch(service, clock, latest))
     add_page(app)
@@ -139,15 +140,22 @@ def _add_errors(app: FastAPI) -> None:
         return answer(*refusal(error))
 
     @app.exception_handler(RequestValidationError)
-    async def malformed(_: Request, error: RequestValidationError) -> JSONResponse:
+    async def malformed(request: Request, error: RequestValidationError) -> JSONResponse:
         first = error.errors()[0]
+        if first["loc"][0] == "body" and "json" not in request.headers.get("content-type", "").lower():
+            return answer(422, "body: only JSON is read; send it with Content-Type: application/json")
+        if first["type"] == "json_invalid":
+            return answer(422, f"body: is not JSON ({first['ctx']['error']} at character {first['loc'][1] + 1})")
         place = ", ".join(str(word)[:80] for word in first["loc"])
         return answer(422, f"{place}: {first['msg'].removeprefix('Value error, ')}")
 
     app.exception_handler(Exception)(_broken)
 
     @app.exception_handler(HTTPException)
-    async def http(_: Request, error: HTTPException) -> JSONResponse:
+    async def http(request: Request, error: HTTPException) -> JSONResponse:
+        if error.status_code == 400 and error.__cause__ is not None:  # the framework couldn't read the body, and says no more
+            packed = request.headers.get("content-encoding")
+            return answer(400, "body: is packed; send it as it is" if packed else "body: is not JSON in UTF-8")
         return JSONResponse({"error": str(error.detail)}, error.status_code, headers=error.headers)
 
 
@@ -168,13 +176,13 @@ async def _speaks_gorse(
 Gorse = Annotated[int, Depends(_speaks_gorse)]
 
 
+_ZONE = re.compile(r"([T ]\d\d:\d\d\S*) (\d\d:?\d\d)$")
+
+
 def _moment(name: str, word: str | None) -> int | None:
-    """A time in a query, in any notation that events have."""
+    """A time in a query, in any notation that events have; the plus of a time zone may have come as a blank."""
     try:
-        try:
-            return shapes.microseconds(None if word is None else float(word))
-        except ValueError:
-            return shapes.microseconds(word)
+        return shapes.microseconds(None if word is None else _ZONE.sub(r"\1+\2", word))
     except (ValueError, OverflowError) as error:
         raise PenchantError(f"{name}: is no time; write it as 2024-05-31T18:30:00Z") from error
 
@@ -237,7 +245,8 @@ def _add_recommendations(app: FastAPI, service: Service, clock: Callable[[], int
     async def session(events: Session, filters: Filters, gorse: Gorse) -> Response:
         """What to recommend after some events, which aren't stored: for people who aren't known."""
         moment = clock() if filters["now"] is None else filters["now"]
-        wish = ask(filters, events=tuple(event.event(moment) for event in events))
+        arrivals = shapes.Arrivals(moment)
+        wish = ask(filters, events=tuple(event.event(arrivals) for event in events))
         return await answered(wish, gorse, scored=True)
 
     @app.post("/api/rank", response_model=shapes.RankedOut, tags=["recommend"])
@@ -277,7 +286,8 @@ def _add_feedback(app: FastAPI, service: Service, clock: Callable[[], int]) -> N
         recommendation knows them, in the order of their times, also those that come late.
         """
         moment = clock()
-        stored = await asyncio.wrap_future(service.feedback([event.event(moment) for event in events], moment))
+        arrivals = shapes.Arrivals(moment)
+        stored = await asyncio.wrap_future(service.feedback([event.event(arrivals) for event in events], moment))
         if gorse:
             return JSONResponse({"RowAffected": stored.accepted})
         return JSONResponse({"accepted": stored.accepted, "duplicates": stored.duplicates})
@@ -463,6 +473,7 @@ def _add_users(app: FastAPI, service: Service, clock: Callable[[], int]) -> None
     @app.patch("/api/user/{user_id}", tags=["users"])
     async def patch_user(user_id: AnId, user: shapes.UserPatch, gorse: Gorse) -> Response:
         """Change some of what is known of a user beside events."""
+        check_id(user_id, "user_id")
         known = await run_in_threadpool(service.ledger.users, user_id=user_id)
         before = shapes.user_out(known[0]) if known else {"user_id": user_id}
         return await put([shapes.UserIn.model_validate(before | user.fields())], gorse)
@@ -482,12 +493,14 @@ def _add_users(app: FastAPI, service: Service, clock: Callable[[], int]) -> None
 
 def _add_health(app: FastAPI, service: Service, registry: CollectorRegistry) -> None:
     @app.get("/health/live", tags=["health"])
+    @app.head("/health/live", include_in_schema=False)
     @app.get("/api/health/live", include_in_schema=False)
     async def live() -> Response:
         """The process answers."""
         return JSONResponse({"alive": True})
 
     @app.get("/health/ready", tags=["health"])
+    @app.head("/health/ready", include_in_schema=False)
     @app.get("/api/health/ready", include_in_schema=False)
     async def ready() -> Response:
         """The store can be read and states can be answered from. The server listens only when that is so."""

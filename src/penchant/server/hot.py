@@ -25,7 +25,7 @@ from penchant.live.events import LONGEST_ID, MOST_EVENTS, Event
 from penchant.live.interests import NotYetError
 from penchant.live.service import MOST_RECOMMENDED, Ask, Recommended, Service
 from penchant.live.worker import OverloadedError
-from penchant.server.shapes import GORSE, SLASH, microseconds
+from penchant.server.shapes import GORSE, SLASH, Arrivals
 from penchant.types import PenchantError, UnknownError
 
 log = logging.getLogger("penchant.server")
@@ -76,6 +76,7 @@ _ENCODER = msgspec.json.Encoder()
 
 def read_events(body: bytes, now: int) -> list[Event] | None:
     """Events as described, those without a time at ``now``; ``None`` where somebody else has to judge."""
+    arrivals = Arrivals(now)
     try:
         try:
             found = _EVENTS.decode(body)
@@ -85,7 +86,7 @@ def read_events(body: bytes, now: int) -> list[Event] | None:
             Event(
                 e.user_id,
                 e.item_id,
-                now if e.timestamp is None or (moment := microseconds(e.timestamp)) is None else moment,
+                arrivals.moment(e.user_id, e.timestamp),
                 e.event_type,
                 e.value,
                 e.event_id or "",

@@ -29,26 +29,54 @@ AnId = Annotated[str, BeforeValidator(lambda word: word.replace(SLASH, "/")), Pa
 """An id in a path."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
+FIRST, LAST = ((end.replace(tzinfo=UTC) - EPOCH) // MICROSECOND for end in (datetime.min, datetime.max))
+"""The first and the last moment that can be written."""
 
 
 def microseconds(time: str | float | None) -> int | None:
-    """A moment as microseconds since 1970: a number (the unit is told from its size) or ISO 8601, UTC unless it says otherwise.
+    """A moment as microseconds since 1970: a number, as text too (the unit is told from its size), or ISO 8601, UTC unless it
+    says otherwise.
 
-    ``None`` where none is given. Raises ``ValueError`` for what is no time.
+    ``None`` where none is given. Raises ``ValueError`` for what is no time, or lies beyond the years 1 to 9999.
     """
     if time is None or time == "":
         return None
     if isinstance(time, str):
-        moment = datetime.fromisoformat(time.strip())
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        return None if moment.year == 1 else (moment - EPOCH) // MICROSECOND  # Go's zero time stands for none
-    if not isfinite(time):
+        try:
+            written = datetime.fromisoformat(time.strip())
+        except ValueError:
+            return microseconds(float(time))
+        written = written if written.tzinfo else written.replace(tzinfo=UTC)
+        if written.year == 1:  # Go's zero time stands for none
+            return None
+        moment = (written - EPOCH) // MICROSECOND
+    elif isfinite(time):
+        unit = next((unit for unit, (low, high) in RANGES.items() if low <= time < high), "s")
+        moment = round(time * int(TO_MICROSECONDS[unit]) if unit != "ns" else time // 1000)
+    else:
         raise ValueError("a time must be finite")
-    unit = next((unit for unit, (low, high) in RANGES.items() if low <= time < high), "s")
-    scaled = time * int(TO_MICROSECONDS[unit]) if unit != "ns" else time // 1000
-    if abs(scaled) >= 1 << 62:
-        raise ValueError("a time must lie between 1970 and now")
-    return int(scaled)
+    if not FIRST <= moment <= LAST:
+        raise ValueError("a time must lie between the years 1 and 9999")
+    return moment
+
+
+class Arrivals:
+    """When the events of one request happened: at their own times, or ``now``. Of a user's events without a time each happens
+    a microsecond after the one before it, so that they keep their order.
+    """
+
+    def __init__(self, now: int) -> None:
+        self._now = now
+        self._came: dict[str, int] = {}
+
+    def moment(self, user_id: str, time: str | float | None) -> int:
+        """The moment of the next event. Raises ``ValueError`` for what is no time."""
+        given = microseconds(time)
+        if given is not None:
+            return given
+        place = self._came.get(user_id, 0)
+        self._came[user_id] = place + 1
+        return self._now + place
 
 
 def iso(moment: int | None) -> str:
@@ -72,6 +100,12 @@ def _plain_json(value: Any) -> Any:
     return value
 
 
+def _no_truth(time: Any) -> Any:
+    if isinstance(time, bool):
+        raise ValueError("is no time, but true or false")
+    return time
+
+
 def _moment(time: str | float | None) -> str | float | None:
     try:
         microseconds(time)
@@ -84,7 +118,7 @@ def _moment(time: str | float | None) -> str | float | None:
 
 Id = Annotated[str, Field(min_length=1, max_length=LONGEST_ID), AfterValidator(_text)]
 Words = Annotated[str, Field(max_length=LONGEST_TEXT), AfterValidator(_text)]
-Time = Annotated[str | float | None, AfterValidator(_moment)]
+Time = Annotated[str | float | None, BeforeValidator(_no_truth), AfterValidator(_moment)]
 Labels = Annotated[Any, AfterValidator(_plain_json)]
 
 
@@ -108,13 +142,12 @@ class SessionEventIn(_In):
     session_id: Id | None = None
     recommendation_id: Id | None = Field(None, description="the list that led to it")
 
-    def event(self, now: int) -> Event:
-        """The event, at ``now`` if it has no time."""
-        moment = microseconds(self.timestamp)
+    def event(self, arrivals: Arrivals) -> Event:
+        """The event, one of those of a request."""
         return Event(
             self.user_id,
             self.item_id,
-            now if moment is None else moment,
+            arrivals.moment(self.user_id, self.timestamp),
             self.event_type,
             self.value,
             self.event_id or "",
@@ -278,8 +311,8 @@ class InterestOut(BaseModel):
 
 
 class HabitsOut(BaseModel):
-    """Shares of events by hour and weekday (UTC, Monday first), and what sessions are like, where the store has times. How long
-    somebody stays with an item isn't told by events; ``penchant interests`` reads it from a dataset.
+    """Shares of events by hour and weekday (UTC, Monday first), and what sessions are like, where the store has times; and how
+    much of an item is taken in, or for how long, where the server was told that values say it (``serve --value``).
     """
 
     hours: list[float]
@@ -287,6 +320,8 @@ class HabitsOut(BaseModel):
     sessions: int
     session_minutes: float = Field(default=0, description="the median; left out where the store has an order, but no times")
     events_per_session: float = Field(default=0, description="left out where the store has an order, but no times")
+    completion: float = Field(default=0, description="the mean, 0 to 1; left out where values don't say it")
+    dwell_seconds: float = Field(default=0, description="the mean; left out where values don't say it")
 
 
 class RiverOut(BaseModel):
@@ -298,10 +333,11 @@ class RiverOut(BaseModel):
 
 
 class SegmentOut(BaseModel):
-    """A kind of people."""
+    """A kind of people; ``fidelity`` is the balanced accuracy of the rule's tree on people it wasn't learned from."""
 
     name: str
     rule: str
+    fidelity: float | None
 
 
 class InterestsOut(BaseModel):

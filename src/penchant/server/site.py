@@ -75,6 +75,7 @@ def add_page(app: FastAPI) -> None:
     kept = {name: Kept.of(name, content) for name, content in found.items()}
 
     @app.get("/", include_in_schema=False)
+    @app.head("/", include_in_schema=False)
     async def page(request: Request) -> Response:
         return kept["index.html"].answer(request, 0)
 
@@ -177,4 +178,7 @@ def _foreign(header: Callable[[bytes], bytes | None]) -> bool:
     if header(b"sec-fetch-site") in (b"cross-site", b"same-site"):
         return True
     origin = header(b"origin")
-    return origin is not None and urlsplit(origin.decode("latin-1")).netloc.encode("latin-1") != header(b"host")
+    try:
+        return origin is not None and urlsplit(origin.decode("latin-1")).netloc.encode("latin-1") != header(b"host")
+    except ValueError:  # no address at all
+        return True
