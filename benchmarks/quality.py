@@ -1,9 +1,10 @@
-"""What the models are worth: the table in docs/results.md, every figure over several seeds.
+"""What the models are worth: docs/results.md and its pictures, every figure over several seeds; and the README's tables.
 
-    python -m benchmarks.quality [--data beauty,sports] [--seeds 1,2,3]
+    python -m benchmarks.quality [--data beauty,sports] [--seeds 1,2,3] [--missing]
 
 Full catalogue, seen items excluded, everything chosen on validation, reported on test. What is measured already
-(benchmarks/results/quality.json) isn't measured again; delete a line there to have it anew.
+(benchmarks/results/quality.json) isn't measured again; delete a line there to have it anew. ``--missing`` only names what would
+be measured. Models without chance in them are measured once, as seed 1.
 """
 
 from __future__ import annotations
@@ -21,13 +22,13 @@ import polars as pl
 
 from benchmarks import tables
 from benchmarks.machine import DATA, facts
-from penchant import evaluation
+from penchant import evaluation, workflow
 from penchant.data import dataset
 from penchant.models import MODELS, create
 from penchant.models.base import Model
 from penchant.models.blend import Blend, learn_weights
 from penchant.models.validation import validate
-from penchant.types import Interactions, Learning, PenchantError, Split
+from penchant.types import Interactions, Learning, Split
 
 AMAZON = {"width": 128, "batch_events": 256, "loss": "sampled", "learning_rate": 0.001, "epochs": 10, "patience": 2}
 TIMED = {"width": 64, "batch_events": 1024, "loss": "sampled", "learning_rate": 0.001, "epochs": 15, "patience": 2}
@@ -35,14 +36,15 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "beauty": AMAZON,
     "sports": AMAZON,
     "ml-1m": {
-        "width": 128,
+        "width": 64,
         "long_layers": 2,
         "batch_events": 4096,
         "loss": "softmax",
-        "learning_rate": 0.0015,
+        "learning_rate": 0.002,
         "schedule": "cosine",
         "dropout": 0.2,
-        "epochs": 14,
+        "epochs": 36,
+        "patience": 12,
     },
     "ml-100k": {"width": 64, "batch_events": 1024, "learning_rate": 0.003, "epochs": 30, "patience": 3},
     "30music": TIMED,
@@ -53,6 +55,13 @@ SETTINGS: dict[str, dict[str, Any]] = {
 """Of ``longshort``, and of the networks alone as far as they have such settings."""
 OTHERS = ("popularity", "recent_popularity", "markov", "transitions", "item_knn", "ease", "als", "content")
 NETWORKS = ("lstm", "gru", "attention_lstm", "transformer", "article_lstm")
+NETWORK, IDS_ONLY = "the network of longshort alone", "longshort, ids only"
+ELSEWHERE = ("repeats", "blend")
+"""What people had is excluded here, and a blend is what one puts in it: the examples measure both."""
+WITHOUT_TIMES = ("beauty", "sports", "ml-1m")
+WITHOUT_WORDS = ("30music", "twitter")
+README_LOG, README_MODELS = "ml-100k", ("popularity", "item_knn", "markov", "lstm", "transitions", "longshort")
+"""What the README's first table compares, all by their defaults."""
 
 
 def load(name: str, work: Path) -> Interactions:
@@ -122,11 +131,31 @@ def _attributes(name: str, work: Path, described: dict[str, list[str]]) -> Path:
     return path
 
 
+def wanted(name: str, seed: int) -> list[tuple[str, str]]:
+    """The models and readings to be measured on a log with a seed."""
+    found: list[tuple[str, str]] = []
+    if seed == 1:
+        for other in OTHERS:
+            if (other == "recent_popularity" and name in WITHOUT_TIMES) or (other == "content" and name in WITHOUT_WORDS):
+                continue
+            found += [(other, reading) for reading in tables.READINGS[: 2 if isinstance(create(other), Learning) else 1]]
+    found += [(network, "train-only") for network in NETWORKS] + [(NETWORK, "train-only"), (NETWORK, "refit")]
+    whole = ("longshort",) if name in WITHOUT_WORDS else (IDS_ONLY, "longshort")
+    return found + [(model, reading) for model in whole for reading in tables.READINGS]
+
+
+def missing(name: str, seed: int) -> list[tuple[str, str]]:
+    """Of those, what isn't measured yet."""
+    found = tables.measured()
+    return [
+        (model, reading) for model, reading in wanted(name, seed) if str(seed) not in found.get(f"{name}|{model}|{reading}", {})
+    ]
+
+
 def measure(name: str, seed: int, work: Path) -> Iterator[tuple[str, str, dict[str, float]]]:
-    """Each model and reading with its test figures, if it isn't measured with this seed yet."""
-    whole = not _measured(name, "longshort", "refit", seed)
-    networks = [network for network in NETWORKS if not _measured(name, network, "train-only", seed)]
-    if not (whole or networks):
+    """Each model and reading that isn't measured with this seed yet, with its test figures."""
+    left = {model for model, _ in missing(name, seed)}
+    if not left:
         return
     cut = evaluation.split(load(name, work), tables.SPLITS[name])
 
@@ -134,41 +163,25 @@ def measure(name: str, seed: int, work: Path) -> Iterator[tuple[str, str, dict[s
         if not total:
             print(f"{name} {seed}: {what}", flush=True)
 
-    if whole and seed == 1:
-        yield from _others(name, cut)
-    for network in networks:
+    for other in (model for model in OTHERS if model in left):
+        yield from _readings(other, create(other).fit(cut.train, cut.valid), cut)
+    for network in (model for model in NETWORKS if model in left):
         known = {field.name for field in fields(MODELS[network].settings_type)}
         settings = {key: value for key, value in SETTINGS[name].items() if key in known}
         yield network, "train-only", validate(create(network, seed=seed, **settings).fit(cut.train, cut.valid), cut.test)
-    if whole:
+    if left & {NETWORK, IDS_ONLY, "longshort"}:
         yield from _flagship(create("longshort", seed=seed, **SETTINGS[name]).fit(cut.train, cut.valid, progress=say), cut)
 
 
-def _measured(name: str, model: str, reading: str, seed: int) -> bool:
-    return str(seed) in tables.measured().get(f"{name}|{model}|{reading}", {})
-
-
-def _others(name: str, cut: Split) -> Iterator[tuple[str, str, dict[str, float]]]:
-    for other in OTHERS:
-        if _measured(name, other, "train-only", 1):
-            continue
-        try:
-            model = create(other).fit(cut.train, cut.valid)
-        except PenchantError as error:  # needs times, or words
-            print(f"{name} {other}: {error}", flush=True)
-            continue
-        yield from _readings(other, model, cut)
-
-
 def _flagship(model: Model, cut: Split) -> Iterator[tuple[str, str, dict[str, float]]]:
-    """``longshort``, its network alone, and the same without content; ``refit`` last, which tells that all was measured."""
+    """``longshort``, its network alone, and the same without content."""
     assert isinstance(model, Blend)
     again = model.refitted(cut.before_test)
-    yield "the network of longshort alone", "train-only", validate(model.members["network"], cut.test)
-    yield "the network of longshort alone", "refit", validate(again.members["network"], cut.test)
+    yield NETWORK, "train-only", validate(model.members["network"], cut.test)
+    yield NETWORK, "refit", validate(again.members["network"], cut.test)
     if "content" in model.members:
-        yield from _readings("longshort, ids only", _without(model, "content", model, cut), cut)
-        yield "longshort, ids only", "refit", validate(_without(again, "content", model, cut), cut.test)
+        yield from _readings(IDS_ONLY, _without(model, "content", model, cut), cut)
+        yield IDS_ONLY, "refit", validate(_without(again, "content", model, cut), cut.test)
     yield from _readings("longshort", model, cut)
     yield "longshort", "refit", validate(again, cut.test)
 
@@ -192,11 +205,30 @@ def _without(blend: Blend, part: str, chosen: Blend, cut: Split) -> Blend:
     return left
 
 
+def compare_for_readme(work: Path) -> None:
+    """The README's first table: ``penchant evaluate`` with defaults, kept in ``tables.FIRST``, and made once."""
+    if tables.FIRST.exists():
+        return
+    print(f"{README_LOG}: the README's first table", flush=True)
+    result = workflow.compare(load(README_LOG, work), README_MODELS, split=tables.SPLITS[README_LOG], controls=False)
+    told = {name: result.to_json()[name] for name in ("split", "k", "models", "intervals", "verdict", "facts")}
+    tables.FIRST.write_text(json.dumps({"machine": facts(), **told}, indent=1) + "\n")
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default=",".join(tables.SPLITS))
     parser.add_argument("--seeds", default="1,2,3")
+    parser.add_argument("--missing", action="store_true", help="only name what isn't measured yet")
     options = parser.parse_args()
+    if options.missing:
+        for name in options.data.split(","):
+            for seed in options.seeds.split(","):
+                for model, reading in missing(name, int(seed)):
+                    print(f"{name}, seed {seed}: {model}, {reading}")
+        return
+    with tempfile.TemporaryDirectory() as work:
+        compare_for_readme(Path(work))
     for name in options.data.split(","):
         for seed in options.seeds.split(","):
             with tempfile.TemporaryDirectory() as work:

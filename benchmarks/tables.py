@@ -1,23 +1,28 @@
-"""What ``benchmarks.quality`` measured, as tables: docs/results.md, and the README's summary of it."""
+"""What ``benchmarks.quality`` measured, as tables: docs/results.md, and the README's of it."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmarks.machine import RESULTS, ROOT
+from benchmarks.pictures import picture
 
-FILE = RESULTS / "quality.json"
-PAGE, README = ROOT / "docs" / "results.md", ROOT / "README.md"
+FILE, FIRST = RESULTS / "quality.json", RESULTS / "first.json"
+PAGE, README, PICTURES = ROOT / "docs" / "results.md", ROOT / "README.md", ROOT / "docs" / "results"
 SPLITS = dict.fromkeys(("beauty", "sports", "ml-1m", "ml-100k"), "leave-one-out") | dict.fromkeys(
     ("30music", "unilibrary", "twitter", "kuairand"), "temporal"
 )
 READINGS = ("train-only", "online", "refit")
 OURS = ("longshort", "longshort, ids only")
 BEGIN, END = "<!-- results -->\n", "<!-- end of results -->\n"
+FIRST_BEGIN, FIRST_END = "<!-- first results -->\n", "<!-- end of first results -->\n"
+FIRST_METRICS = {"recall@10": 3, "ndcg@10": 3, "coverage@10": 2}
+"""What the README's first table shows, and with how many digits."""
 Figures = Mapping[str, Mapping[str, float]]
 """Of each seed the metrics."""
 
@@ -48,7 +53,8 @@ def page(found: Mapping[str, Figures]) -> str:
         "learned the events before the test one, without gradients; *refit*: all have learned again from training and",
         "validation parts together, for as many epochs as were best. Models that know words about items (`content`,",
         "and `longshort` where the dataset has some) know more than published models, which know ids only: *ids only* is",
-        "the line to compare with those. Networks began at random in all rows but those of Beauty, which were measured",
+        "the line to compare with those. `repeats` and `blend` are in [the examples](../examples/README.md).",
+        "Networks began at random in all rows but those of Beauty, which were measured",
         "after `start=factors` became the default.",
         "",
     ]
@@ -56,7 +62,8 @@ def page(found: Mapping[str, Figures]) -> str:
         rows = by_model(found, data)
         if not rows:
             continue
-        lines += [f"## {data}, {split}", "", "| model | train-only | online | refit | seeds |", "|---|---|---|---|---|"]
+        lines += [f"## {data}, {split}", "", f"![{data}: ndcg@10 of each model]({PICTURES.name}/{data}.svg)", ""]
+        lines += ["| model | train-only | online | refit | seeds |", "|---|---|---|---|---|"]
         for model, readings in rows.items():
             cells = [_cell(readings[r]) if r in readings else "" for r in READINGS]
             lines.append(f"| {model} | {' | '.join(cells)} | {max(len(v) for v in readings.values())} |")
@@ -72,7 +79,7 @@ def summary(found: Mapping[str, Figures]) -> str:
     ]
     for data, split in SPLITS.items():
         rows = by_model(found, data)
-        if not rows:
+        if "refit" not in rows.get("longshort", {}):  # what is measured last: before that the row isn't whole
             continue
         others = {m: _ndcg(r["train-only"]) for m, r in rows.items() if m not in (*OURS, "transitions")}
         best = max(others, key=lambda name: others[name])
@@ -84,17 +91,38 @@ def summary(found: Mapping[str, Figures]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def write() -> None:
-    """Write the page, and the table into the README."""
+def first(told: Mapping[str, Any]) -> str:
+    """The README's first table: some models by their defaults, with intervals."""
+    lines = [f"| model | {' | '.join(FIRST_METRICS)} |", "|---|" + "---|" * len(FIRST_METRICS)]
+    for model, values in told["models"].items():
+        cells = []
+        for metric, digits in FIRST_METRICS.items():
+            ends = told["intervals"][model].get(metric)
+            cells.append(f"{values[metric]:.{digits}f}" + (f" [{ends[0]:.{digits}f}, {ends[1]:.{digits}f}]" if ends else ""))
+        lines.append(f"| {model} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def documents() -> dict[Path, str]:
+    """Every file that is made of what was measured, as it should be."""
     found = measured()
-    PAGE.write_text(page(found), encoding="utf-8")
-    README.write_text(with_summary(README.read_text(encoding="utf-8"), found), encoding="utf-8")
+    readme = _between(README.read_text(encoding="utf-8"), BEGIN, END, summary(found))
+    if FIRST.exists():
+        readme = _between(readme, FIRST_BEGIN, FIRST_END, first(json.loads(FIRST.read_text())))
+    drawn = {PICTURES / f"{data}.svg": picture(data, by_model(found, data)) for data in SPLITS if by_model(found, data)}
+    return {README: readme, PAGE: page(found), **drawn}
 
 
-def with_summary(readme: str, found: Mapping[str, Figures]) -> str:
-    """The README with its table as it should be."""
-    before, rest = readme.split(BEGIN)
-    return before + BEGIN + summary(found) + END + rest.split(END)[1]
+def write() -> None:
+    """Write them."""
+    PICTURES.mkdir(exist_ok=True)
+    for path, text in documents().items():
+        path.write_text(text, encoding="utf-8")
+
+
+def _between(text: str, begin: str, end: str, new: str) -> str:
+    before, rest = text.split(begin)
+    return before + begin + new + end + rest.split(end)[1]
 
 
 def _ndcg(figures: Figures) -> float:

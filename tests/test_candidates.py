@@ -144,7 +144,7 @@ def test_a_head_can_recommend_too_and_no_comparison_takes_it_unawares(run: Any) 
     assert {int(row["item_id"][1:]) % 2 == int(row["user_id"][1:]) for row in rows} == {True}
     code, _, err = run("evaluate", "dataset", "--models", "head")
     assert code == 2
-    assert "it may know the answers" in " ".join(err.split())
+    assert "judge it by --impressions FILE" in " ".join(err.split())
 
 
 LEARN = "train dataset --model interest --out x --impressions"
@@ -173,3 +173,67 @@ def test_what_is_wrong_is_said_in_a_sentence_and_nothing_is_written(run: Any, wo
     assert (code, out) == (2, "")
     assert sentence in json.loads(err)["error"]
     assert sorted(path.name for path in Path().iterdir()) == before
+
+
+EVALUATE = ["evaluate", "dataset", "--impressions", "shown.csv"]
+
+
+MILD = ["width=8", "hidden=8", "ring=5", "epochs=6", "batch=64", "learning_rate=0.01"]
+"""A head that isn't so sure of anything that its probabilities are rounded to 1."""
+
+
+def test_heads_are_judged_beside_simple_methods_as_training_said(run: Any) -> None:
+    assert run(*TRAIN, "--base", "base", "--out", "mild", "--content", "kind", "--force", "--set", *MILD)[0] == 0
+    code, out, err = run(*EVALUATE, "--models", "mild,head", "--out", "judged", "--json")
+    assert code == 0, err
+    value = json.loads(out)
+    assert value == json.loads(Path("judged/report.json").read_text())
+    assert list(value["answers"]) == ["click", "like"]
+    assert value["facts"]["impressions"] == 90
+    assert value["facts"]["learned_from"] == 510
+    said = json.loads(Path("mild/lineage.json").read_text())["test"]
+    for answer in ("click", "like"):
+        mine = value["answers"][answer]["models"]["mild"]
+        for metric in ("auc", "accuracy", "f1", "logloss", "calibration_error", "auc_within"):
+            assert mine[metric] == pytest.approx(said[answer][metric], abs=1e-4)
+    click = value["answers"]["click"]
+    assert list(click["controls"]) == ["everybody's share", "the item's share", "the person's share"]
+    assert click["models"]["head"]["auc"] > max(control["auc"] for control in click["controls"].values())
+    assert [sentence for sentence in value["verdict"] if " leads by log loss of " in sentence]
+    code, out, _ = run(*EVALUATE, "--models", "mild", "--out", "judged", "--force")
+    assert code == 0
+    assert "everybody's share (control)" in out
+    assert "differences, reliability and definitions: judged/index.html" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--models", "popular"], "doesn't rank candidates"),
+        (["--models", "head,head"], "head is named twice"),
+        (["--models", ","], "no model was named"),
+        (["--models", "head", "--k", "5"], "--k tells how lists are judged"),
+        (["--models", "head", "--no-controls"], "--no-controls tells how lists are judged"),
+        (["--models", "head", "--out", "dataset"], "so it is not replaced"),
+    ],
+)
+def test_heads_aren_t_judged_where_it_says_nothing(run: Any, words: list[str], sentence: str) -> None:
+    code, out, err = run(*EVALUATE, *words)
+    assert (code, out) == (2, "")
+    assert sentence in err
+
+
+def test_other_impressions_and_other_data_are_refused(run: Any) -> None:
+    lines = Path("shown.csv").read_text().splitlines()
+    Path("fewer.csv").write_text("\n".join([lines[0], *lines[len(lines) // 2 :]]) + "\n")
+    code, _, err = run("evaluate", "dataset", "--impressions", "fewer.csv", "--models", "head")
+    assert (code, "learned from other impressions" in err) == (2, True)
+    Path("no-likes.csv").write_text("\n".join(line.rpartition(",")[0] for line in lines) + "\n")
+    code, _, err = run("evaluate", "dataset", "--impressions", "no-likes.csv", "--models", "head")
+    assert (code, "no column of like" in err) == (2, True)
+    Path("half.csv").write_text("\n".join(Path("events.csv").read_text().splitlines()[:400]) + "\n")
+    assert run("prepare", "half.csv", "--out", "half", "--force")[0] == 0
+    code, _, err = run("evaluate", "half", "--impressions", "shown.csv", "--models", "head")
+    assert (code, "head: was trained on the dataset dataset (" in err) == (2, True)
+    code, _, err = run("evaluate", "dataset", "--models", "head")
+    assert (code, "judge it by --impressions FILE" in err) == (2, True)

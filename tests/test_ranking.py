@@ -8,11 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from penchant import ranking
 from penchant.models import create
 from penchant.models.base import Model
 from penchant.ranking import Excluded, masked_scores, recommend, target_ranks, top_k
-from penchant.sequences import histories
-from penchant.testing import log_of
+from penchant.sequences import histories, recode
+from penchant.testing import example_histories, log_of
 from penchant.types import UNKNOWN, Float, Int, PenchantError
 
 few_values = st.sampled_from([-np.inf, -1.0, -0.0, 0.0, 0.5, 1.0, 3e38])
@@ -122,3 +123,26 @@ def test_nobody_asked_nothing_answered() -> None:
     exclude = Excluded(np.array([0]), np.array([], np.int32))
     assert recommend(model, model.initial(0), 2, now=now, exclude=exclude).item.shape == (0, 2)
     assert masked_scores(model, model.initial(0), now, exclude).shape == (0, 3)
+
+
+@pytest.mark.parametrize("people", [1, 2, 5, 11])
+def test_many_people_are_answered_as_each_alone(people: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ranking, "PEOPLE_AT_ONCE", 3)
+    histories = example_histories(np.random.default_rng(0), people)
+    model = create("transitions").fit(example_histories(np.random.default_rng(1), 30))
+    coded = recode(histories, model.items)
+    states, now = model.encode(coded), np.zeros(people, np.int64)
+    found = recommend(model, states, 4, now=now, exclude=Excluded(coded.offsets, coded.item), explain=True)
+    for row in range(people):
+        mine = Excluded(np.array([0, coded.lengths[row]]), coded.item[coded.offsets[row] : coded.offsets[row + 1]])
+        alone = recommend(model, states[row : row + 1], 4, now=now[:1], exclude=mine, explain=True)
+        assert alone.item.tolist() == found.item[row : row + 1].tolist()
+        assert alone.score == pytest.approx(found.score[row : row + 1])
+        assert alone.parts.keys() == found.parts.keys()
+        for name, part in alone.parts.items():
+            assert part == pytest.approx(found.parts[name][row : row + 1])
+
+
+def test_nobody_is_answered_with_nothing() -> None:
+    model = create("transitions").fit(example_histories(np.random.default_rng(1), 30))
+    assert recommend(model, model.initial(0), 4, now=np.zeros(0, np.int64), explain=True).item.shape == (0, 4)

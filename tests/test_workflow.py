@@ -176,7 +176,9 @@ def test_comparing_names_and_paths(log: Interactions, tmp_path: Path) -> None:
     lstm = result.costs[str(tmp_path / "m")]
     assert lstm.settings == SETTINGS
     assert lstm.parameters == sum(array.size for array in artifact.load(tmp_path / "m").weights().values())
-    assert lstm.train_seconds == artifact.read_lineage(tmp_path / "m")["seconds"]
+    lineage = artifact.read_lineage(tmp_path / "m")
+    assert (lstm.train_seconds, lstm.peak_memory_mb) == (lineage["seconds"], lineage["peak_memory_mb"])
+    assert 20 < (result.costs["popularity"].peak_memory_mb or 0) < 100_000
     assert 0 < lstm.next_event_ms["p50"] <= lstm.next_event_ms["p99"]
     assert len(lstm.curve) == 4
     assert result.costs["popularity"].state_bytes == 0
@@ -335,7 +337,7 @@ def test_a_model_of_another_dataset_is_loaded_with_a_remark(log: Interactions, t
     workflow.load_for(tmp_path / "m", log, tell)
     assert told == []
     workflow.load_for(tmp_path / "m", replace(log, content_hash="another"), tell)
-    assert [f"{tmp_path / 'm'} was trained on another dataset" in remark for remark in told] == [True]
+    assert [f"{tmp_path / 'm'} was trained on the dataset " in remark for remark in told] == [True]
 
 
 def test_refit_learns_from_both_parts_for_the_best_number_of_epochs(log: Interactions, tmp_path: Path) -> None:

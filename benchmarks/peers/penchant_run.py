@@ -9,11 +9,13 @@ import numpy as np
 from benchmarks.machine import DATA
 from benchmarks.peers import common
 
+EPOCH = {"epochs": 1, "batch_events": 2048, "start": "random"}
+"""One epoch, no more: in batches of as many targets as RecBole's, without the factors that embeddings otherwise begin as."""
 MODELS: dict[str, tuple[str, dict[str, Any]]] = {
-    "lstm 64, full softmax": ("lstm", {"epochs": 1, "width": 64, "loss": "softmax"}),
-    "gru 100, 2048 negatives": ("gru", {"epochs": 1, "width": 100, "loss": "sampled", "negatives": 2048}),
+    "lstm 64, full softmax": ("lstm", EPOCH | {"width": 64, "loss": "softmax"}),
+    "gru 100, 2048 negatives": ("gru", EPOCH | {"width": 100, "loss": "sampled", "negatives": 2048}),
 }
-"""The model and its settings, by the name a run is reported under. One epoch each."""
+"""The model and its settings, by the name a run is reported under."""
 
 
 def measure(name: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from importlib.metadata import version
 
 from penchant.artifact import load as load_model
 from penchant.artifact import save as save_model
-from penchant.candidates import load_ranker, rank_candidates, train_interest
+from penchant.candidates import evaluate_rankers, load_ranker, rank_candidates, train_interest
 from penchant.classification import classify, load_classifier
 from penchant.data.clean import PrepareConfig
 from penchant.data.dataset import load as load_dataset
@@ -37,6 +37,7 @@ __all__ = [
     "classify",
     "create",
     "evaluate",
+    "evaluate_rankers",
     "find_topics",
     "leave_one_out",
     "load_classifier",

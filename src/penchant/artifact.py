@@ -104,6 +104,13 @@ def read_lineage(folder: str | Path) -> dict[str, Any]:
     return _read(Path(folder), LINEAGE)
 
 
+def other_dataset(lineage: Mapping[str, Any], content_hash: str) -> str:
+    """On which other dataset a model was trained, in words: its folder then, where that is known, and its content's digest."""
+    theirs, folder = str(lineage.get("dataset")), lineage.get("dataset_folder")
+    named = f"{folder} ({theirs[:12]})" if folder else theirs[:12]
+    return f"was trained on the dataset {named}, not on this one ({content_hash[:12]})"
+
+
 def _write(path: Path, value: Mapping[str, Any]) -> None:
     path.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 

@@ -16,6 +16,19 @@ RESAMPLES = 1000
 LEAST = 1e-7
 """A probability of 0 or 1 counts as this far from it in the logarithm, as in Keras."""
 METRICS = ("accuracy", "recall", "precision", "f1", "auc", "logloss")
+DEFINITIONS = {
+    "auc": "How often an impression with the answer yes has a higher probability than one with no, ties counting half; over "
+    "all people together.",
+    "auc_within": "The same within each person who gave both answers, the mean over these people.",
+    "accuracy": "Share of impressions on whose side of 0.5 the probability lies.",
+    "precision": "Share of yes among what has a probability of 0.5 or more; 0 where nothing has.",
+    "recall": "Share of the yes that have a probability of 0.5 or more.",
+    "f1": "Harmonic mean of precision and recall; 0 where nothing has a probability of 0.5 or more.",
+    "logloss": "Mean negative logarithm of the probability given to what came, in nats; less is better.",
+    "calibration_error": "Mean distance of what was said from what came, over 15 bins of equal size by probability; less is "
+    "better.",
+}
+"""What the metrics of answers are, in words."""
 BINS = 15
 
 Values = Mapping[str, float]
@@ -51,10 +64,15 @@ def auc_within(probability: Array, label: Array, group: Int) -> tuple[Array, Int
     return won[pairs > 0] / pairs[pairs > 0], g[new][pairs > 0]
 
 
-def logloss(probability: Array, label: Array, weight: Array | None = None) -> float:
-    """Mean negative log likelihood of the labels."""
+def loglosses(probability: Array, label: Array) -> Array:
+    """The negative log likelihood of each label, ``[n]``."""
     p = np.clip(probability, LEAST, 1 - LEAST)
-    return float(-np.average(np.where(label == 1, np.log(p), np.log1p(-p)), weights=weight))
+    return np.asarray(-np.where(label == 1, np.log(p), np.log1p(-p)))
+
+
+def logloss(probability: Array, label: Array, weight: Array | None = None) -> float:
+    """Their mean."""
+    return float(np.average(loglosses(probability, label), weights=weight))
 
 
 def measure(probability: Array, label: Array, weight: Array | None = None) -> dict[str, float]:

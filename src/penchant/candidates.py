@@ -18,6 +18,8 @@ from penchant import artifact, binary, folders
 from penchant import sequences as seq
 from penchant.data import dataset
 from penchant.data.impressions import check_items, read_candidates, read_impressions
+from penchant.evaluation import pointwise, pointwise_report
+from penchant.evaluation.pointwise import Pointwise
 from penchant.evaluation.splits import PARTS
 from penchant.models import RANKERS
 from penchant.models.interest import Interest, InterestSettings, states_at
@@ -94,7 +96,12 @@ def train_interest(
     measured = {
         name: measure(model, logits, part) for name, logits, part in zip(("valid", "test"), said, (valid, test), strict=True)
     }
-    lineage = {"dataset": log.content_hash, "split": f"impressions before {cut}", "base": artifact.read_lineage(base)}
+    lineage = {
+        "dataset": log.content_hash,
+        "dataset_folder": str(folder),
+        "split": f"impressions before {cut}",
+        "base": artifact.read_lineage(base),
+    }
     artifact.save(model, out, lineage | measured)
     return {
         "model": str(out),
@@ -110,7 +117,10 @@ def _check_base(path: str | Path, log: Interactions, cut: int) -> None:
     """Refuse a base that has learned from other data, or from events after the impressions that are learned from."""
     lineage = artifact.read_lineage(path)
     if lineage.get("dataset") != log.content_hash:
-        raise PenchantError(f"{path}: was trained on another dataset, where equal ids may be other items; train it on this one")
+        raise PenchantError(
+            f"{path}: {artifact.other_dataset(lineage, log.content_hash)}, where equal ids may be other items; train it on "
+            "this one"
+        )
     ascending = np.sort(log.timestamp)
     refit = "validation" in str(lineage.get("trained_on"))
     last = ascending[max(0, len(log) * (PARTS - (1 if refit else 2)) // PARTS - 1)]
@@ -122,16 +132,14 @@ def _check_base(path: str | Path, log: Interactions, cut: int) -> None:
 
 
 def measure(model: Interest, logits: Array, part: Impressions) -> dict[str, Any]:
-    """Of each target: ``auc``, ``auc_within`` people, ``logloss``, ``calibration_error``, counts, and the reliability curve."""
+    """Of each target: ``binary.METRICS``, ``auc_within`` people, ``calibration_error``, counts, and the reliability curve."""
     slope, offset = model.calibration
     found: dict[str, Any] = {}
     for place, (target, label) in enumerate(part.labels.items()):
         p = 1 / (1 + np.exp(-(logits[:, place].astype(float) * slope[place] + offset[place])))
         within = binary.auc_within(p, label, part.user)[0]
-        found[target] = {
-            "auc": _number(binary.auc(p, label)),
+        found[target] = {name: _number(value) for name, value in binary.measure(p, label).items()} | {
             "auc_within": _number(float(within.mean()) if len(within) else math.nan),
-            "logloss": binary.logloss(p, label),
             "calibration_error": binary.calibration_error(p, label),
             "impressions": len(part),
             "share_of_ones": float(label.mean()),
@@ -157,6 +165,105 @@ def load_ranker(path: str | Path) -> Interest:
     return model
 
 
+def evaluate_rankers(
+    folder: str | Path,
+    models: Sequence[str],
+    impressions: str | Path,
+    *,
+    labels: Mapping[str, str] | None = None,
+    columns: Mapping[str, str] | None = None,
+    seed: int = 0,
+    encoding: str = "utf-8",
+    progress: Progress = quiet,
+) -> Pointwise:
+    """Judge models that ``train_interest`` wrote by the latest 15% of the impressions they learned from, beside simple methods.
+
+    Raises ``PenchantError`` for models that can't stand in one table: of another dataset, of other impressions (they may know
+    the answers), or of other targets.
+    """
+    heads = {name: load_ranker(name) for name in _once(models)}
+    log = dataset.load(folder)
+    context = dict.fromkeys(place for head in heads.values() for place in head.form.places)
+    shown = read_impressions(impressions, log, columns=columns, labels=labels, context=list(context), encoding=encoding)
+    _, valid, test = split(shown)
+    cut = int(valid.timestamp.min())
+    for name, head in heads.items():
+        _check_comparable(name, head, next(iter(heads.items())), log, shown, cut)
+    said = {name: _probabilities(head, log, _coded(test, log, head), progress) for name, head in heads.items()}
+    known = shown.take(np.flatnonzero(shown.timestamp < test.timestamp.min()))
+    answers, left_out = {}, []
+    for target in next(iter(heads.values())).form.targets:
+        progress(f"judging {target}", 0, 0)
+        label, before = test.labels[target], known.labels[target]
+        if label.min() == label.max():
+            left_out.append(target)
+            continue
+        controls = {
+            "everybody's share": np.full(len(test), before.mean()),
+            "the item's share": pointwise.shares_before(known.item, before, test.item),
+            "the person's share": pointwise.shares_before(known.user, before, test.user),
+        }
+        answers[target] = pointwise.judge({name: p[target] for name, p in said.items()}, controls, label, test.user, seed)
+    facts = {
+        "impressions": len(test),
+        "people": len(np.unique(test.user)),
+        "learned_from": len(known),
+        "new_people": float((~np.isin(test.user, known.user)).mean()),
+        "new_items": float((~np.isin(test.item, known.item)).mean()),
+    }
+    return Pointwise(answers, facts, tuple(left_out))
+
+
+def write_report(result: Pointwise, out: str | Path, *, force: bool = False) -> None:
+    """Write the report's files into the folder ``out``. ``PenchantError`` where it exists, unless by ``force``."""
+    check_report(out, force=force)
+    with folders.writing(Path(out), pointwise_report.FILES) as target:
+        for name, words in pointwise_report.files(result).items():
+            (target / name).write_text(words, encoding="utf-8")
+
+
+def check_report(out: str | Path, *, force: bool = False) -> None:
+    """``PenchantError`` if a report can't be written to ``out``: what is there stays, unless by ``force``."""
+    folders.check_replaceable(out, pointwise_report.FILES, force=force)
+
+
+def _once(models: Sequence[str]) -> Sequence[str]:
+    if not models:
+        raise PenchantError("no model was named")
+    twice = [name for place, name in enumerate(models) if name in models[:place]]
+    if twice:
+        raise PenchantError(f"{twice[0]} is named twice; a table has one line for each model")
+    return models
+
+
+def _check_comparable(
+    name: str, head: Interest, first: tuple[str, Interest], log: Interactions, shown: Impressions, cut: int
+) -> None:
+    lineage = artifact.read_lineage(name)
+    if lineage.get("dataset") != log.content_hash:
+        told = artifact.other_dataset(lineage, log.content_hash)
+        raise PenchantError(f"{name}: {told}; name that one, or train it on this one")
+    if lineage.get("split") != f"impressions before {cut}":
+        raise PenchantError(
+            f"{name}: learned from other impressions than the first 70% of these, so it may know the answers; train it on these"
+        )
+    if head.form.targets != first[1].form.targets:
+        raise PenchantError(
+            f"{name} and {first[0]} can't stand in one table: one tells {', '.join(head.form.targets)}, the other "
+            f"{', '.join(first[1].form.targets)}"
+        )
+    if missing := [target for target in head.form.targets if target not in shown.labels]:
+        raise PenchantError(
+            f"the impressions have no column of {missing[0]}, which {name} tells; name it, for example "
+            f"--labels {missing[0]}=COLUMN"
+        )
+
+
+def _coded(read: Impressions, log: Interactions, model: Interest) -> Impressions:
+    """The same with items as the model codes them."""
+    return replace(read, item=log.items.translation(model.items)[read.item], items=model.items)
+
+
 def rank_candidates(
     model: Interest,
     log: Interactions,
@@ -176,7 +283,7 @@ def rank_candidates(
     read, ids = read_candidates(
         candidates, log, columns=columns, context=list(model.form.places), now=moment, encoding=encoding
     )
-    read = replace(read, item=log.items.translation(model.items)[read.item], items=model.items)
+    read = _coded(read, log, model)
     strangers = len(read.users) - len(log.users)
     if strangers:
         progress(f"{strangers:,} people aren't in the dataset: they are told as newcomers are", 0, 0)

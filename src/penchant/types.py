@@ -300,6 +300,16 @@ class Ranking:
     def __len__(self) -> int:
         return len(self.item)
 
+    @classmethod
+    def concatenate(cls, rankings: Sequence[Ranking]) -> Ranking:
+        """Several rankings from one catalogue, end to end."""
+        return cls(
+            rankings[0].items,
+            np.concatenate([r.item for r in rankings]),
+            np.concatenate([r.score for r in rankings]),
+            {name: np.concatenate([r.parts[name] for r in rankings]) for name in rankings[0].parts},
+        )
+
     def rows(self, users: Sequence[str]) -> Iterator[dict[str, Any]]:
         """The output frame, row by row: ``user_id, item_id, score, rank`` (from 1), and any parts."""
         scores, parts = self.score.tolist(), {name: part.tolist() for name, part in self.parts.items()}

@@ -19,7 +19,7 @@ from penchant.evaluation.ablation import ablated
 from penchant.evaluation.cost import Cost, cost
 from penchant.evaluation.progressive import Live, stream
 from penchant.interests import topics
-from penchant.models import MODELS, create
+from penchant.models import MODELS, RANKERS, create
 from penchant.models.base import Model
 from penchant.models.longshort import LongShort
 from penchant.models.validation import validate
@@ -42,6 +42,7 @@ def train(
     scalars: str | Path | None = None,
     profile: str | Path | None = None,
     trials: int = 0,
+    folder: str | Path | None = None,
     progress: Progress = quiet,
 ) -> dict[str, Any]:
     """Train a model on the training part of a split, write its folder at ``out``, and return what was measured.
@@ -49,9 +50,9 @@ def train(
     With ``refit`` the model written has learned from the training and validation parts together, with what validation
     chose (epochs, weights of parts); what was measured on validation is of the model before. After each epoch the training
     is saved beside ``out``; with ``resume`` it goes on from there. ``scalars`` is a folder for TensorBoard's events,
-    ``profile`` a file for a trace of the first steps; ``trials`` says in how many the settings were chosen. Raises
-    ``PenchantError`` on settings the model doesn't have, or where there is nothing to resume; ``KeyboardInterrupt`` leaves
-    no model, and the words to go on with.
+    ``profile`` a file for a trace of the first steps; ``trials`` says in how many the settings were chosen, ``folder`` where
+    the dataset lies, for whoever is told later that it was another one. Raises ``PenchantError`` on settings the model doesn't
+    have, or where there is nothing to resume; ``KeyboardInterrupt`` leaves no model, and the words to go on with.
     """
     out = Path(out)
     folders.check_replaceable(out, artifact.FILES)
@@ -62,18 +63,7 @@ def train(
         cut = evaluation.split(log, split)
         started = time.perf_counter()
         try:
-            with nullcontext() if scalars is None else tensorboard.writing(scalars) as observe:
-                trace = None if profile is None else Path(profile)
-                if trace is not None:
-                    folders.make_parent(trace)
-                model.fit(
-                    cut.train, cut.valid, progress=progress, checkpoint=unfinished / "fit", observe=observe, profile=trace
-                )
-            measured, histories = validate(model, cut.valid), model.histories()
-            if refit:
-                progress("training again, on the training and validation parts", 0, 0)
-                model = model.refitted(cut.before_test, progress=progress, checkpoint=unfinished / "refit")
-                model.set_histories(histories)
+            model, measured = _learned(model, cut, unfinished, scalars, profile, refit=refit, progress=progress)
         except KeyboardInterrupt as interrupt:
             if any(unfinished.iterdir()):
                 raise KeyboardInterrupt(
@@ -81,7 +71,7 @@ def train(
                 ) from interrupt
             raise
         seconds = time.perf_counter() - started
-        if not histories and (scalars or profile):
+        if not model.histories() and (scalars or profile):
             progress(f"{name} learns in one go: there are no epochs to write of", 0, 0)
         lineage = {
             "dataset": log.content_hash,
@@ -89,10 +79,36 @@ def train(
             "trained_on": TRAINED_ON["refit" if refit else "train-only"],
             "seconds": seconds,
             "trials": trials,
+            "peak_memory_mb": peak_memory_mb(),
         }
+        lineage |= {} if folder is None else {"dataset_folder": str(folder)}
         artifact.save(model, out, lineage)
         shutil.rmtree(unfinished, ignore_errors=True)
     return _figures(model, cut, seconds) | {"model": str(out), "valid": measured}
+
+
+def _learned(
+    model: Model,
+    cut: Split,
+    unfinished: Path,
+    scalars: str | Path | None,
+    profile: str | Path | None,
+    *,
+    refit: bool,
+    progress: Progress,
+) -> tuple[Model, dict[str, float]]:
+    """The model fit, and refit if wanted, and what was measured on validation before that."""
+    with nullcontext() if scalars is None else tensorboard.writing(scalars) as observe:
+        trace = None if profile is None else Path(profile)
+        if trace is not None:
+            folders.make_parent(trace)
+        model.fit(cut.train, cut.valid, progress=progress, checkpoint=unfinished / "fit", observe=observe, profile=trace)
+    measured, histories = validate(model, cut.valid), model.histories()
+    if refit:
+        progress("training again, on the training and validation parts", 0, 0)
+        model = model.refitted(cut.before_test, progress=progress, checkpoint=unfinished / "refit")
+        model.set_histories(histories)
+    return model, measured
 
 
 @contextmanager
@@ -136,9 +152,9 @@ def _figures(model: Model, cut: Split, seconds: float) -> dict[str, Any]:
 def load_for(path: str | Path, log: Interactions, progress: Progress = quiet) -> Model:
     """Load a model to recommend from a dataset; remarks if it was trained on another, whose ids may mean other items."""
     model = artifact.load(path)
-    trained_on = artifact.read_lineage(path).get("dataset")
-    if trained_on not in (None, log.content_hash):
-        progress(f"{path} was trained on another dataset ({trained_on[:12]}…): equal ids must mean equal items", 0, 0)
+    lineage = artifact.read_lineage(path)
+    if lineage.get("dataset") not in (None, log.content_hash):
+        progress(f"{path} {artifact.other_dataset(lineage, log.content_hash)}: equal ids must mean equal items", 0, 0)
     return model
 
 
@@ -238,6 +254,7 @@ class _Candidate:
     trained: Model | None = None
     trials: int = 0
     seconds: float | None = None
+    memory: float | None = None
 
 
 def check_names(models: Sequence[str]) -> None:
@@ -255,15 +272,18 @@ def _candidate(name: str, log: Interactions, cut: Split, reading: str) -> _Candi
         model = create(name)
         return _Candidate(name, model.name, bool(fields(model.settings)))
     lineage = artifact.read_lineage(name)
-    for what, mine, theirs in (
-        ("dataset", log.content_hash, lineage.get("dataset")),
-        ("split", cut.name, lineage.get("split")),
-    ):
-        if mine != theirs:
-            raise PenchantError(
-                f"{name}: was trained on the {what} {str(theirs)[:16]}, not {mine[:16]}: it may know the answers; "
-                f"train it on this {what}"
-            )
+    if lineage.get("dataset") != log.content_hash:
+        raise PenchantError(
+            f"{name}: {artifact.other_dataset(lineage, log.content_hash)}: it may know the answers; name that dataset, or "
+            "train it on this one"
+        )
+    if artifact.read_config(name)["model"] in RANKERS:
+        raise PenchantError(f"{name}: tells whether people like what they are shown; judge it by --impressions FILE")
+    if lineage.get("split") != cut.name:
+        raise PenchantError(
+            f"{name}: was trained on the split {lineage.get('split')}, not {cut.name}: it may know the answers; train it on "
+            "this split"
+        )
     expected = TRAINED_ON["refit" if reading == "refit" else "train-only"]
     if lineage.get("trained_on") != expected:
         raise PenchantError(
@@ -271,7 +291,8 @@ def _candidate(name: str, log: Interactions, cut: Split, reading: str) -> _Candi
             f"comparison; train it {'with' if reading == 'refit' else 'without'} --refit, or choose another --reading"
         )
     model = artifact.load(name)
-    return _Candidate(name, model.name, bool(fields(model.settings)), model, lineage.get("trials", 0), lineage.get("seconds"))
+    kept = lineage.get("trials", 0), lineage.get("seconds"), lineage.get("peak_memory_mb")
+    return _Candidate(name, model.name, bool(fields(model.settings)), model, *kept)
 
 
 def _candidates(models: Sequence[str], log: Interactions, cut: Split, reading: str, ablate: bool) -> list[_Candidate]:
@@ -296,15 +317,15 @@ def _trained(
 ) -> tuple[dict[str, list[Model]], dict[str, Cost]]:
     """The models, with what they may know, several of one name where there are several seeds; and what they cost."""
     trained: dict[str, list[Model]] = {}
-    seconds: dict[str, float] = {}
+    took: dict[str, tuple[float | None, float | None]] = {}
     for candidate in candidates:
-        same, took = [candidate.trained] if candidate.trained else [], candidate.seconds
+        same = [candidate.trained] if candidate.trained else []
+        took[candidate.name] = candidate.seconds, candidate.memory
         if not same:
             started = time.perf_counter()
             same = list(_fitted(candidate, cut, seeds, progress))
-            took = (time.perf_counter() - started) / len(same)
+            took[candidate.name] = (time.perf_counter() - started) / len(same), peak_memory_mb()
         trained[candidate.name] = same
-        seconds |= {} if took is None else {candidate.name: took}
         if ablate and candidate.kind == LongShort.name:
             # What was refit has learned from validation: its parts can't be weighed there.
             for model in _fitted(candidate, cut, (), progress) if candidate.trained and reading == "refit" else same:
@@ -316,7 +337,9 @@ def _trained(
         if name not in as_they_are:
             trained[name] = [_read_on(model, cut, reading, progress) for model in same]
     trials = {candidate.name: candidate.trials for candidate in candidates}
-    costs = {name: cost(same[0], cut.test, seconds.get(name), trials.get(name, 0)) for name, same in trained.items()}
+    costs = {
+        name: cost(same[0], cut.test, *took.get(name, (None, None)), trials.get(name, 0)) for name, same in trained.items()
+    }
     return trained, costs
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from penchant.evaluation import Evaluation, evaluate, leave_one_out
 from penchant.evaluation.cost import cost
-from penchant.evaluation.page import _ticks
+from penchant.evaluation.pieces import ticks
 from penchant.evaluation.report import FILES, files
 from penchant.models import create
 from penchant.models.base import Model
@@ -26,7 +26,7 @@ def result() -> Evaluation:
     models: dict[str, Model | list[Model]] = {ODD: create("markov").fit(cut.train), "lstm": [lstm, lstm]}
     controls = {"popularity": create("popularity").fit(cut.train)}
     found = evaluate(models, cut, k=3, controls=controls, shuffle=True)
-    return replace(found, costs={"lstm": cost(lstm, cut.test, 1.5, 4)})
+    return replace(found, costs={"lstm": cost(lstm, cut.test, 1.5, 256.0, 4)})
 
 
 class Page(HTMLParser):
@@ -127,13 +127,14 @@ def test_the_same_in_json_csv_and_markdown(result: Evaluation) -> None:
 def test_costs_are_of_the_model(result: Evaluation) -> None:
     of_lstm = result.costs["lstm"]
     assert (of_lstm.train_seconds, of_lstm.trials, of_lstm.settings) == (1.5, 4, {"width": 6, "epochs": 2})
+    assert of_lstm.peak_memory_mb == 256
     assert of_lstm.model_mb == pytest.approx(4 * of_lstm.parameters / 1e6)
     assert 0 < of_lstm.next_event_ms["p50"] <= of_lstm.next_event_ms["p99"]
 
 
 def test_ticks_are_round_and_hold_all() -> None:
     for low, high in ((0.0, 0.0), (0.5, 0.5), (-3.0, 7.0), (0.0999, 0.1001), (1e-9, 3e-9), (6.39, 7.93)):
-        ticks = _ticks(low, high)
-        assert ticks[0] <= low
-        assert ticks[-1] >= high
-        assert 2 <= len(ticks) <= 7
+        marks = ticks(low, high)
+        assert marks[0] <= low
+        assert marks[-1] >= high
+        assert 2 <= len(marks) <= 7

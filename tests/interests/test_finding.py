@@ -12,6 +12,7 @@ from penchant.interests.finding import find_topics, item_vectors
 from penchant.models import create
 from penchant.models.neural.model import LSTM
 from penchant.models.neural.runtime import RUNTIMES, common_shapes
+from penchant.testing import log_of
 from penchant.types import Interactions, PenchantError, Vocabulary
 
 from .conftest import World, make_log
@@ -80,6 +81,19 @@ def test_a_retrained_model_keeps_numbers_and_names(world: World) -> None:
             assert not topic.name.startswith("mine")
 
 
+def test_topics_of_vectors_that_moved_a_little_stay_where_nothing_is_separate(world: World) -> None:
+    """Of many groupings that are as good, the one that was there before is found again, whatever the seed."""
+    chance = np.random.default_rng(3)
+    items, nobody = Vocabulary(tuple(f"i{number}" for number in range(300))), world.log.where(np.zeros(len(world.log), bool))
+    before = chance.normal(size=(300, 12)).astype(np.float32)
+    after = before + chance.normal(0, 0.1, before.shape).astype(np.float32)
+    old = find_topics(lstm(items, before), nobody, count=8)
+    new = find_topics(lstm(items, after), nobody, old=old, seed=5)
+    assert (new.nearest == old.nearest).mean() > 0.9
+    assert [topic.name for topic in new.topics] == [topic.name for topic in old.topics]
+    assert new.criterion == "topics: 8, as many as before"
+
+
 def test_fewer_topics_than_before_have_numbers_from_nought(world: World) -> None:
     old = find_topics(world.model, world.log, world.descriptions, count=6)
     new = find_topics(world.model, world.log, world.descriptions, count=2, old=old)
@@ -116,6 +130,8 @@ def test_all_equal_vectors_are_one_topic(world: World) -> None:
         assert found.topics[0].name
         np.testing.assert_allclose(found.membership, 1)
         assert np.isfinite(found.place).all()
+    same = log_of([(f"u{user}", f"i{item}", user * 10 + item) for user in range(30) for item in range(4)])
+    assert len(find_topics(create("popularity").fit(seq.histories(same)), same)) == 1  # and nothing is warned of
 
 
 def test_items_without_text_are_named_by_the_typical_ones(world: World) -> None:

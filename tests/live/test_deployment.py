@@ -59,3 +59,17 @@ def test_of_a_dataset_only_what_lies_before_the_test_part(folder: Path) -> None:
 def test_other_addresses_are_refused(address: str) -> None:
     with pytest.raises(PenchantError, match="is no store"):
         open_store(address, create=True)
+
+
+def test_a_dataset_is_loaded_with_the_column_that_values_say(folder: Path) -> None:
+    rows = [f"u{user},{user % 7},{1_600_000_000 + user},{user / 10},5" for user in range(9)]
+    (folder / "watched.csv").write_text("user_id,item_id,timestamp,watch_ratio,value\n" + "\n".join(rows))
+    dataset.prepare(dataset.read(folder / "watched.csv"), folder / "watched")
+    loaded = {}
+    for value in (None, "completion", "dwell"):
+        store = f"sqlite:///{folder / str(value)}.db"
+        service = open_service(folder / "model", store, dataset_folder=folder / "watched", value=value)
+        loaded[value] = service.ledger.past("u3")[3]
+        assert service.insight.value == value
+        service.close()
+    assert loaded == {None: [5], "completion": [pytest.approx(0.3)], "dwell": [5]}

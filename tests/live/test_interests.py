@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 from penchant import artifact
 from penchant.interests import topics as kept
+from penchant.interests.profiles import habits
 from penchant.live import interests
 from penchant.live.deployment import Following
 from penchant.live.events import Event
@@ -135,5 +137,22 @@ def test_sessions_are_those_named_or_end_with_a_pause(ledger: Ledger, transition
     assert past.session.tolist() == [0, 0, 1, 1, 2]
     assert past.timestamp.tolist() == [NOW + at * minute for _, at in named]
     assert past.clock == "real"
-    assert past_of([3 * MICROSECONDS], ["item 1"], [None], topics).clock == "index"
+    assert past_of([3 * MICROSECONDS], ["item 1"], [None], [None], topics).clock == "index"
     assert len(past_of(*ledger.past("nobody"), topics)) == 0
+
+
+def test_values_say_how_much_was_taken_in_or_how_long_somebody_stayed(
+    ledger: Ledger, transitions: Model, tmp_path: Path
+) -> None:
+    fill(ledger)
+    artifact.save(transitions, tmp_path / "model")
+    topics = topics_of_store(tmp_path / "model", ledger)
+    events = [Event("u", "item 1", NOW + n, value=value).named() for n, value in enumerate((0.25, 0.5, 3.0))]
+    ledger.append(events).result()
+    told = ledger.past("u")
+    assert habits(past_of(*told, topics)) == replace(habits(past_of(*told, topics)), completion=None, dwell_seconds=None)
+    assert habits(past_of(*told, topics, "completion")).completion == pytest.approx((0.25 + 0.5 + 1) / 3)
+    assert habits(past_of(*told, topics, "dwell")).dwell_seconds == pytest.approx(3.75 / 3)
+    assert habits(past_of([NOW], ["item 1"], [None], [None], topics, "dwell")).dwell_seconds is None
+    with pytest.raises(PenchantError, match="may say completion or dwell, not 'rating'"):
+        Insight(ledger, "rating")

@@ -151,7 +151,7 @@ def test_events_are_listed_page_by_page(ledger: Ledger, did: Did) -> None:
     rest = ledger.events(after=(page[-1].user_id, page[-1].timestamp, page[-1].event_id))
     assert page + rest == kept
     assert ledger.past("bob") == tuple(
-        [getattr(e, name) for e in kept if e.user_id == "bob"] for name in ("timestamp", "item_id", "session_id")
+        [getattr(e, name) for e in kept if e.user_id == "bob"] for name in ("timestamp", "item_id", "session_id", "value")
     )
     assert ledger.events(user_id="bob", event_type="buy") == [e for e in kept if e.user_id == "bob" and e.event_type == "buy"]
 

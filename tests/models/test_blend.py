@@ -140,3 +140,53 @@ def test_cases_nobody_can_hit_leave_the_first_member() -> None:
     first = replace(had, **{name: getattr(had, name)[:1] for name in ("item", "timestamp", "event_type", "event_id")})
     none = Cases(had, np.zeros(1, np.int64), replace(first, offsets=np.array([0, 1])))
     assert learn_weights(members, none).tolist() == [1, 0]
+
+
+def test_scores_are_the_weighted_sum_of_what_the_members_say_each_from_its_own_state() -> None:
+    histories = example_histories(np.random.default_rng(0), 60, longest=150)
+    names = ("transitions", "item_knn", "content", "repeats", "ease", "popularity", "markov")
+    blend = ChosenBlend(members="+".join(names)).fit(histories)
+    blend.coefficients = np.array([0.5, 2, 0, 0.25, -1, 3, 1], np.float32)
+    now = np.zeros(len(histories), np.int64)
+    expected = sum(
+        weight * member.score(member.encode(histories), now)
+        for weight, member in zip(blend.coefficients, blend.members.values(), strict=True)
+    )
+    np.testing.assert_allclose(blend.score(blend.encode(histories), now), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_one_ring_serves_all_members_and_those_without_a_weight_need_no_state() -> None:
+    histories = example_histories(np.random.default_rng(0), 20)
+    parts = {"width": 4, "epochs": 1, "loss": "softmax"}
+    whole = create("longshort", **parts).fit(histories)
+    arrays = whole.encode(histories).arrays
+    assert [array.shape for name, array in arrays.items() if "recent" in name] == [(20, 100)]
+    quiet = create("longshort", **parts)
+    quiet.items, quiet.event_types = whole.items, whole.event_types
+    quiet.set_weights(dict(whole.weights()) | {"coefficients": np.array([0, 1, 1, 0, 1, 0, 0], np.float32)})
+    assert quiet.state_id != whole.state_id
+    assert {name: array.shape for name, array in quiet.encode(histories).arrays.items()} == {"recent": (20, 20)}
+
+
+def test_live_learning_and_new_items_tell_in_the_scores() -> None:
+    histories = example_histories(np.random.default_rng(0), 30)
+    blend = ChosenBlend(members="transitions+item_knn+markov").fit(histories)
+    blend.coefficients = np.array([0.5, 2, 1], np.float32)
+    larger = blend.grown(["new"])
+    new = len(blend.items)
+    more = seq.recode(example_histories(np.random.default_rng(1), 10), larger.items)
+    place = np.arange(len(more.item))
+    more = replace(more, item=np.where(place % 5 == 4, np.int32(new), more.item))
+    before, after = seq.where(more, place % 2 == 0), seq.where(more, place % 2 == 1)
+    larger.learn_next(before, after)
+    states, now = larger.encode(more), np.zeros(len(more), np.int64)
+    found = larger.score(states, now)
+    transitions, knn, markov = larger.members.values()
+    told = 0.5 * transitions.score(transitions.encode(more), now) + markov.score(markov.encode(more), now)
+    near = 2 * knn.score(knn.encode(seq.known_only(seq.recode(more, knn.items))), now)
+    near = np.concatenate([near, near.mean(axis=1, keepdims=True)], axis=1)
+    np.testing.assert_allclose(found, told + near, rtol=1e-5, atol=1e-5)
+    one_by_one = np.concatenate([larger.score(states[row : row + 1], now[:1]) for row in range(len(more))])
+    np.testing.assert_allclose(found, one_by_one, rtol=1e-5, atol=1e-5)
+    parts = larger.parts(states, now, np.tile(np.arange(new + 1), (len(more), 1)))
+    np.testing.assert_allclose(sum(parts.values()), found, rtol=1e-5, atol=1e-5)

@@ -16,7 +16,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Dialog, Page, expect, sync_playwright
 
-from penchant import artifact
+from penchant import artifact, workflow
 from penchant.data import dataset
 from penchant.interests.people import topics_of
 from penchant.live import deployment
@@ -78,7 +78,10 @@ def site(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     log = dataset.load(folder / "dataset")
     for window in (2, 3):
         target = folder / ("model.previous" if window == 2 else "model")
-        artifact.save(create("transitions", window=window).fit(histories(log)), target, {"split": "none"})
+        compared = {name: {"recall@10": 0.1 * window, "ndcg@10": 0.1} for name in ("champion", "challenger")}
+        lineage = {"split": "none", "compared": compared}
+        artifact.save(create("transitions", window=window).fit(histories(log)), target, lineage)
+    workflow.write_report(workflow.compare(log, ["popularity", "transitions"], split="leave-one-out"), folder / "report")
     topics_of(
         artifact.load(folder / "model"), log, folder / "model", folder / "dataset", count=6
     )  # the server finds them there
@@ -89,7 +92,7 @@ def site(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     moment = now()
     service.feedback([Event(HOSTILE, "50", moment), Event(HOSTILE, HOSTILE, moment)], moment).result()
     following = deployment.Following(service, folder / "model", f"sqlite:///{folder}/s.db")
-    server = make_server(create_app(service, model=folder / "model", names=["named.example"]))
+    server = make_server(create_app(service, model=folder / "model", report=folder / "report", names=["named.example"]))
     listening = socket.create_server(("127.0.0.1", 0))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()
@@ -168,6 +171,14 @@ def walk(page: Page) -> None:
     assert passed == [[place, True] for place in range(count)]
 
 
+def draw_all(page: Page) -> None:
+    """Pictures are drawn as they come into view, and bring their numbers."""
+    for picture in page.locator(".picture").all():
+        picture.locator(".chart").scroll_into_view_if_needed()
+        expect(picture.locator("svg.main-svg").first).to_be_visible()
+    page.evaluate("scrollTo(0, 0)")
+
+
 def pictures_in_numbers(page: Page) -> list[str]:
     """The names of the pictures, each of which has its numbers in a table beside it, opened by the keyboard; or is a map."""
     names = []
@@ -193,12 +204,25 @@ def test_every_view_opens_in_both_themes_and_can_be_read_by_all(look: Callable[.
         page = looking.open(name)
         # What isn't colour is the same in the dark. Within a picture there is nothing to read; what it shows is beside it.
         if theme == "light":
+            draw_all(page)
             walk(page)
             pictures += pictures_in_numbers(page)
         options = {} if theme == "light" else {"runOnly": ["color-contrast"]}
         found = Axe().run(page, context={"exclude": [[".canvas"]]}, options=options).response["violations"]
         assert [(one["id"], one["nodes"][0]["html"]) for one in found if one["impact"] in ("serious", "critical")] == [], name
-    assert pictures == ([] if theme == "dark" else ["Activity", "Interests over time", "Habits", "Map of items"])
+    shown = ["Activity", "Habits", "Interests over time", "Map of items", "Champion and challenger", "Evaluation"]
+    assert pictures == ([] if theme == "dark" else shown)
+    assert looking.faults == []
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_report_can_be_read_by_all_and_fits_a_phone(look: Callable[..., Looking], theme: str) -> None:
+    looking = look(color_scheme=theme, viewport={"width": 390, "height": 800})
+    looking.page.goto(f"{looking.address}/report")
+    expect(looking.page.locator("h1")).to_have_text("What the models are worth")
+    assert looking.page.evaluate("document.documentElement.scrollWidth") == 390
+    found = Axe().run(looking.page).response["violations"]
+    assert [(one["id"], one["nodes"][0]["html"]) for one in found if one["impact"] in ("serious", "critical")] == []
     assert looking.faults == []
 
 

@@ -3,19 +3,41 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 
 from rich.markup import escape
 
-from penchant import evaluation, ranking, workflow
+from penchant import candidates, evaluation, ranking, workflow
 from penchant.cli import arguments, terminal
 from penchant.cli.arguments import Command
 from penchant.data import dataset
 from penchant.evaluation import progressive, report
 from penchant.types import PenchantError
 
+OF_LISTS: Mapping[str, object] = {
+    "k": None,
+    "seeds": [],
+    "ablate": False,
+    "controls": True,
+    "reading": None,
+    "progressive": False,
+    "delay": 0,
+    "refresh": 0,
+    "split": None,
+    "folds": evaluation.FOLDS,
+    "content": None,
+    "seen": "exclude",
+}
+"""Options that tell how lists are judged, and what they are where nobody says: beside ``--impressions`` they say nothing."""
+
 
 def _evaluate(options: argparse.Namespace) -> None:
+    if options.impressions is not None:
+        _judge(options)
+        return
+    if options.labels or options.columns:
+        raise PenchantError("--labels and --columns are for --impressions FILE")
     if options.out is not None:
         workflow.check_report(options.out, force=options.force)
     workflow.check_names(options.models)
@@ -50,6 +72,42 @@ def _evaluate(options: argparse.Namespace) -> None:
     terminal.values_table(shown, {labels[name]: ends for name, ends in result.intervals.items()})
     if options.out is not None:
         terminal.answers.print(f"all metrics, slices, tests and costs: {Path(options.out) / report.PAGE}")
+
+
+def _judge(options: argparse.Namespace) -> None:
+    """Models of ``interest``, by impressions."""
+    if said := [name for name, usual in OF_LISTS.items() if getattr(options, name) != usual]:
+        option = "--no-controls" if said[0] == "controls" else f"--{said[0]}"
+        raise PenchantError(f"{option} tells how lists are judged; with --impressions probabilities are, so leave it out")
+    if options.out is not None:
+        candidates.check_report(options.out, force=options.force)
+    with terminal.watching() as progress:
+        result = candidates.evaluate_rankers(
+            options.dataset,
+            options.models,
+            options.impressions,
+            labels=options.labels,
+            columns=options.columns,
+            seed=options.seed,
+            progress=progress,
+        )
+    if options.out is not None:
+        candidates.write_report(result, options.out, force=options.force)
+    if options.json:
+        terminal.print_json(result.to_json())
+        return
+    for sentence in result.findings():
+        terminal.answers.print(escape(sentence))
+    terminal.answers.print(escape(result.conditions()))
+    for name, answer in result.answers.items():
+        terminal.answers.print(escape(f"{name}, {answer.share_of_ones:.1%} yes"))
+        labels = {model: f"{model} (control)" if model in answer.controls else model for model in answer.everyone}
+        terminal.values_table(
+            {labels[model]: values for model, values in answer.everyone.items()},
+            {labels[model]: ends for model, ends in answer.intervals.items()},
+        )
+    if options.out is not None:
+        terminal.answers.print(f"differences, reliability and definitions: {Path(options.out) / report.PAGE}")
 
 
 def _live(options: argparse.Namespace) -> evaluation.Live | None:
@@ -108,6 +166,12 @@ def _evaluate_arguments(made: argparse.ArgumentParser) -> None:
     arguments.content_argument(made)
     arguments.seen_argument(made)
     arguments.split_argument(made, evaluation.ROLLING)
+    shown = made.add_argument_group("impressions", "to judge models of interest: what people were shown, and what they did")
+    shown.add_argument("--impressions", metavar="FILE", help="the file they learned from; its last 15%% are asked about")
+    shown.add_argument(
+        "--labels", type=arguments.pairs, default={}, metavar="click=A,like=B", help="what the models tell, and its columns"
+    )
+    arguments.columns_argument(shown)
     made.add_argument(
         "--folds", type=int, default=evaluation.FOLDS, metavar="N", help="test parts of a rolling split (default %(default)s)"
     )

@@ -14,6 +14,7 @@ from penchant.cli import arguments, terminal
 from penchant.cli.arguments import Command
 from penchant.data import dataset
 from penchant.live import deployment, learning
+from penchant.live.interests import MEANINGS
 from penchant.types import PenchantError
 
 
@@ -32,6 +33,7 @@ def _serve(options: argparse.Namespace) -> None:
             split=options.split,
             memory=options.memory << 20,
             ranker=options.ranker,
+            value=options.value,
             progress=progress,
         )
 
@@ -79,6 +81,12 @@ def _serve_arguments(made: argparse.ArgumentParser) -> None:
     made.add_argument("--port", type=int, default=8080, help="0 takes a free one (default %(default)s)")
     made.add_argument("--memory", type=int, default=64, metavar="MB", help="for states in memory (default %(default)s)")
     made.add_argument("--ranker", metavar="MODEL", help="a folder of --model interest, to answer POST /api/rank")
+    made.add_argument(
+        "--value",
+        choices=MEANINGS,
+        help="what the values of events say: how much of an item was taken in, 0 to 1, or the seconds somebody stayed; "
+        "profiles show it, and a dataset is loaded with its column of that",
+    )
     made.add_argument(
         "--update-every",
         type=arguments.seconds,

@@ -36,6 +36,7 @@ def _train(options: argparse.Namespace) -> None:
             scalars=options.tensorboard,
             profile=options.profile,
             trials=options.trials,
+            folder=options.dataset,
             progress=progress,
         )
     if options.json:
@@ -77,10 +78,12 @@ def _train_ranker(options: argparse.Namespace) -> None:
         f"{result['impressions_per_second']:,.0f} impressions a second; on the last 15% of the impressions, "
         "calibrated on the 15% before:"
     )
-    names = ("auc", "auc_within", "logloss", "calibration_error", "share_of_ones")
+    names = ("auc", "auc_within", "accuracy", "f1", "logloss", "calibration_error", "share_of_ones")
     rows = [[t, *("" if v[n] is None else f"{v[n]:.4f}" for n in names)] for t, v in result["test"].items()]
-    terminal.table(["target", "auc", "auc within people", "logloss", "calibration error", "share of ones"], rows)
-    terminal.answers.print(f"next: penchant rank {options.out} {options.dataset} --candidates FILE")
+    terminal.table(["target", *(name.replace("auc_within", "auc within people").replace("_", " ") for name in names)], rows)
+    terminal.answers.print(
+        f"next: penchant evaluate {options.dataset} --models {options.out} --impressions {options.impressions} --out REPORT"
+    )
 
 
 def _train_arguments(made: argparse.ArgumentParser) -> None:

@@ -22,7 +22,8 @@ SHOWN = 10
 
 @dataclass(frozen=True)
 class Cost:
-    """``train_seconds`` is ``None`` where nobody kept it; ``trials`` says how many settings were tried.
+    """``train_seconds`` and ``peak_memory_mb`` are ``None`` where nobody kept them: how long training took, and the most memory
+    its process had held when it ended, whatever else that process did before. ``trials`` says how many settings were tried.
 
     ``next_event_ms`` are the median and the 99th percentile of taking in one event of a person with a stored state, and
     ranking the catalogue for them. ``curve`` is what training measured, epoch by epoch; ``settings`` those that aren't the
@@ -30,6 +31,7 @@ class Cost:
     """
 
     train_seconds: float | None
+    peak_memory_mb: float | None
     trials: int
     parameters: int
     model_mb: float
@@ -39,12 +41,13 @@ class Cost:
     settings: Mapping[str, Any]
 
 
-def cost(model: Model, cases: Cases, train_seconds: float | None, trials: int) -> Cost:
+def cost(model: Model, cases: Cases, train_seconds: float | None, peak_memory_mb: float | None, trials: int) -> Cost:
     """Measured on this machine, now, with people of ``cases``; not the same twice, unlike all that is said of quality."""
     weights = model.weights().values()
     defaults = asdict(model.settings_type())
     return Cost(
         train_seconds,
+        peak_memory_mb,
         trials,
         sum(array.size for array in weights),
         sum(array.nbytes for array in weights) / 1e6,

@@ -215,7 +215,8 @@ class Evaluation:
         return ""
 
     def _parts(self) -> str:
-        apart = [f"{pair.second} ({-pair.difference:+.4f})" for pair in self.ablations if pair.distinct]
+        change = {pair.second: f"{-pair.difference:+.4f}".replace("-", "−") for pair in self.ablations if pair.distinct}
+        apart = [f"{name} ({difference})" for name, difference in change.items()]
         others = [pair.second for pair in self.ablations if not pair.distinct]
         words = [f"ndcg changes by taking a part away: {', '.join(apart)}"] if apart else []
         words += [f"no change beyond the noise: {', '.join(others)}"] if others else []

@@ -20,8 +20,8 @@ def files(result: Evaluation) -> dict[str, str]:
         PAGE: page(result),
         VALUES: json.dumps(result.to_json(), indent=1, ensure_ascii=False) + "\n",
         TABLE: _markdown(result),
-        METRICS: _csv(("model", "control", "metric", "value", "low", "high"), _metric_rows(result)),
-        SLICES: _csv(("by", "slice", "people", "targets", "model", "metric", "value", "low", "high"), _slice_rows(result)),
+        METRICS: as_csv(("model", "control", "metric", "value", "low", "high"), _metric_rows(result)),
+        SLICES: as_csv(("by", "slice", "people", "targets", "model", "metric", "value", "low", "high"), _slice_rows(result)),
     }
 
 
@@ -39,7 +39,8 @@ def _slice_rows(result: Evaluation) -> Iterable[tuple[object, ...]]:
                 yield part.family, part.name, part.people, part.targets, name, metric, value, *part.intervals[name][metric]
 
 
-def _csv(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
+def as_csv(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
+    """A table as CSV."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(header)
@@ -47,7 +48,8 @@ def _csv(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
     return out.getvalue()
 
 
-def _difference(pair: Comparison) -> str:
+def difference(pair: Comparison) -> str:
+    """A row of a Markdown table: two models, the difference, its interval, p, and whether it is inside the noise."""
     low, high = pair.interval
     words = "" if pair.distinct else "inside the noise"
     difference = f"{pair.difference:+.4f} | [{low:+.4f}, {high:+.4f}]"
@@ -57,10 +59,10 @@ def _difference(pair: Comparison) -> str:
 def _markdown(result: Evaluation) -> str:
     lines = [*(f"- {sentence}" for sentence in result.findings()), "", result.conditions(), "", result.to_markdown(), ""]
     metric = f"ndcg@{result.k}"
-    for pairs in (result.comparisons, result.ablations):
+    for pairs in (result.comparisons, result.ablations, result.shuffled):
         if pairs:
             lines += [f"| difference in {metric} | | 95% interval | p (Holm) | |", "|---|---|---|---|---|"]
-            lines += [_difference(pair) for pair in pairs] + [""]
+            lines += [difference(pair) for pair in pairs] + [""]
     if result.slices:
         names = list(result.everyone)
         lines += [f"| {metric} by | people | {' | '.join(names)} |", "|---|---|" + "---|" * len(names)]

@@ -63,8 +63,9 @@ def find_topics(
     ``descriptions`` are columns by item (``catalog.describe_items``), ``more`` the log's columns ``completion`` and ``dwell``.
     Without ``count`` there are as many topics as in ``old``, or else as many of ``COUNTS`` as have the best silhouette
     (Rousseeuw 1987), on the mean over ``ROUNDS`` seeded samples of ``JUDGED`` items; of those within ``ALIKE`` of the best, the
-    one nearest the middle. Topics that share items with ``old`` ones keep their number and name. Raises ``PenchantError`` for a
-    count that can't be, or where scikit-learn isn't installed.
+    one nearest the middle. Where there are as many as in ``old``, they are looked for from where those lie now, and those that
+    share their items keep number and name. Raises ``PenchantError`` for a count that can't be, or where scikit-learn isn't
+    installed.
     """
     if count is not None and not 1 <= count <= MOST_TOPICS:
         raise PenchantError(f"topics is {count}, but must lie between 1 and {MOST_TOPICS}")
@@ -73,7 +74,10 @@ def find_topics(
     histories = seq.known_only(seq.recode(seq.histories(log), model.items))
     vectors, made_of = item_vectors(model, histories, described, seed)
     wanted = count if count is not None else len(old) if old else None
-    centres, criterion = _cluster(vectors, wanted, COUNTS, seed, "topics")
+    start = None if old is None else _old_centres(vectors, model.items, old)
+    centres, criterion = _cluster(vectors, wanted, COUNTS, seed, "topics", start)
+    if count is None and len(centres) == wanted:
+        criterion = f"topics: {wanted}, as many as before"
     membership = _membership(vectors, centres)
     if old:
         membership = membership[:, np.argsort(_old_numbers(membership, model.items, old))]
@@ -158,7 +162,8 @@ def _narrowed(matrix: csr_array, width: int, seed: int) -> Float:
     width = min(width, min(matrix.shape) - 1)
     if width < 1 or matrix.nnz == 0:
         return np.asarray(matrix[:, :1].toarray(), np.float32)
-    return np.asarray(TruncatedSVD(width, random_state=seed).fit_transform(matrix), np.float32)
+    with np.errstate(invalid="ignore"):  # of what all have alike there is no variance to explain
+        return np.asarray(TruncatedSVD(width, random_state=seed).fit_transform(matrix), np.float32)
 
 
 def _unit(vectors: Float, *, centred: bool = True) -> Float:
@@ -182,8 +187,10 @@ def _places(vectors: Float, seed: int) -> Float:
 # Clusters.
 
 
-def _cluster(vectors: Array, count: int | None, counts: Sequence[int], seed: int, what: str) -> tuple[Array, str]:
-    """Centres ``[T, d]``, and how their number was chosen."""
+def _cluster(
+    vectors: Array, count: int | None, counts: Sequence[int], seed: int, what: str, start: Array | None = None
+) -> tuple[Array, str]:
+    """Centres ``[T, d]``, and how their number was chosen; found from ``start`` where that has as many."""
     distinct = len(np.unique(vectors.round(6), axis=0))
     if count is None and distinct > 2:
         tried = [number for number in counts if number < min(distinct, JUDGED)] or [2]
@@ -198,14 +205,31 @@ def _cluster(vectors: Array, count: int | None, counts: Sequence[int], seed: int
         return _k_means(vectors, best, seed), said
     chosen = min(count or 1, distinct)
     if count is not None and chosen == count:
-        return _k_means(vectors, chosen, seed), f"{what}: {count}, as asked for"
+        return _k_means(vectors, chosen, seed, start), f"{what}: {count}, as asked for"
     return _k_means(vectors, chosen, seed), f"{what}: {chosen}, since no more of the vectors differ"
 
 
-def _k_means(vectors: Array, count: int, seed: int) -> Array:
+def _k_means(vectors: Array, count: int, seed: int, start: Array | None = None) -> Array:
     with needed():
         from sklearn.cluster import KMeans
+    if start is not None and len(start) == count:
+        return np.asarray(KMeans(count, init=start, n_init=1, random_state=seed).fit(vectors).cluster_centers_)
     return np.asarray(KMeans(count, n_init=4, random_state=seed).fit(vectors).cluster_centers_)
+
+
+def _old_centres(vectors: Array, items: Vocabulary, old: Topics) -> Array | None:
+    """Where the old topics lie among the new vectors, ``[T, d]``: the means of their items'. From there K-means finds what is
+    much the same as before, and not another grouping that is as good. ``None`` where a topic has no item left.
+    """
+    codes = old.items.codes(items.ids)
+    shared = np.flatnonzero(codes != UNKNOWN)
+    topic = old.nearest[codes[shared]]
+    counts = np.bincount(topic, minlength=len(old))
+    if not counts.all():
+        return None
+    sums = np.zeros((len(old), vectors.shape[1]), vectors.dtype)
+    np.add.at(sums, topic, vectors[shared])
+    return np.asarray(sums / counts[:, None], vectors.dtype)
 
 
 def _silhouette(vectors: Array, count: int, seed: Sequence[int]) -> float:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from html import escape
 from importlib.resources import files
+from typing import Any
 
 from penchant.interests import pictures, words
 from penchant.interests.pictures import Picture
@@ -13,7 +14,7 @@ from penchant.interests.profiles import Profile
 from penchant.interests.topics import Topics
 from penchant.types import PenchantError
 
-_WORDS = {
+_WORDS: dict[str, dict[str, Any]] = {
     "en": {
         "title": "Interests",
         "topics": "Topics",
@@ -96,17 +97,22 @@ def _person(profile: Profile, names: Sequence[str], language: str) -> str:
     events = str(said["events"]).format(profile.events)
     sentences = [profile.words(language)]
     if profile.segment:
-        sentences.append(profile.segment.name(language))
+        kind = profile.segment
+        fidelity = f"{said['people_head'][-1]} {_fidelity(kind.rule.fidelity)}"
+        sentences.append(
+            " · ".join([kind.name(language), *([kind.rule.words(language), fidelity] if kind.rule.conditions else [])])
+        )
     if profile.known:
         sentences.append(str(said[profile.source]))
-    told = "".join(f"<p>{escape(str(sentence))}</p>" for sentence in sentences)
+    said_of = "".join(f"<p>{escape(str(sentence))}</p>" for sentence in sentences)
     figures = "".join(_figure(name) for name in names)
     head = f"<h2>{escape(profile.user_id)} <small>{escape(events)}</small></h2>"
-    return f'<section>{head}{told}<div class="figures">{figures}</div></section>'
+    return f'<section>{head}{said_of}<div class="figures">{figures}</div></section>'
 
 
 def _figure(name: str) -> str:
-    return f'<div class="figure" id="{name}"></div>'
+    kind = " river" if name.startswith("interests-") else ""
+    return f'<div class="figure{kind}" id="{name}"></div>'
 
 
 def _fidelity(value: float | None) -> str:
@@ -115,6 +121,8 @@ def _fidelity(value: float | None) -> str:
 
 def _table(head: object, rows: Sequence[Sequence[str]]) -> str:
     assert isinstance(head, tuple)
-    titles = "".join(f'<th scope="col">{escape(title)}</th>' for title in head)
+    titles = "".join(f'<th scope="col">{escape(title)}</th>' if title else "<td></td>" for title in head)
     body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-    return f'<div class="wide"><table><thead><tr>{titles}</tr></thead><tbody>{body}</tbody></table></div>'
+    label = escape(" · ".join(filter(None, head)))
+    table = f"<table><thead><tr>{titles}</tr></thead><tbody>{body}</tbody></table>"
+    return f'<div class="wide" tabindex="0" role="region" aria-label="{label}">{table}</div>'

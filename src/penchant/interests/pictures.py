@@ -71,7 +71,8 @@ def _band(profile: Profile, shares: Float, name: str, colour: str, row: int) -> 
         "legendgroup": name,
         "showlegend": row == 0,
         "stackgroup": str(row),
-        "line": {"width": 0.5, "color": colour},
+        "fillcolor": f"rgba{(*bytes.fromhex(colour[1:]), 0.75)}",
+        "line": {"width": 0.5, "color": colour, "shape": "hv"},  # what one wanted stays until the next event
         "yaxis": "y2" if row else "y",
         "hovertemplate": "%{y:.0%}",
     }
@@ -111,7 +112,7 @@ def habits(profile: Profile, *, language: str = "en", theme: str = "light") -> P
         _bars(list(range(24)), said.hours, COLOURS[0], ""),
         _bars(list(words.WEEKDAYS[language]), said.weekdays, COLOURS[2], "2"),
     ]
-    share = {"tickformat": ".0%", "rangemode": "tozero", "title": {"text": words.label("share_of_events", language)}}
+    share = {"tickformat": ".0%", "rangemode": "tozero", "title": {"text": words.label("share", language)}}
     layout = {
         "showlegend": False,
         "xaxis": {"title": {"text": words.label("hours", language)}, "dtick": 3},
@@ -134,7 +135,7 @@ def drift(profile: Profile, *, language: str = "en", theme: str = "light") -> Pi
         "mode": "lines+markers",
         "x": profile.river.moments(),
         "y": _numbers(profile.river.drift()),
-        "line": {"color": COLOURS[5]},
+        "line": {"color": COLOURS[5], "shape": "hv"},
         "hovertemplate": "%{y:.2f}<extra></extra>",
     }
     layout = {"yaxis": {"range": [0, 1], "title": {"text": words.label("drift_axis", language)}}, "showlegend": False}
@@ -174,7 +175,7 @@ def topic_map(topics: Topics, *, most: int = POINTS, language: str = "en", theme
                 },
             }
         )
-    axis = {"showticklabels": False, "zeroline": False, "showgrid": False}
+    axis = {"visible": False}  # directions of a map mean nothing
     picture = _picture(data, {"xaxis": axis, "yaxis": axis | {"scaleanchor": "x"}}, "map", language, theme)
     if len(shown) < len(topics.items):
         sampled = {

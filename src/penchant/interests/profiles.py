@@ -147,7 +147,12 @@ class Profile:
                 "short_term": self.river.short_term.tolist(),
             },
             "source": self.source,
-            "segment": self.segment and {"name": self.segment.name(language), "rule": self.segment.rule.words(language)},
+            "segment": self.segment
+            and {
+                "name": self.segment.name(language),
+                "rule": self.segment.rule.words(language),
+                "fidelity": self.segment.rule.fidelity,
+            },
             "words": {each: self.words(each) for each in words.LANGUAGES},
         }
 

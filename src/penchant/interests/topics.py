@@ -79,11 +79,13 @@ class Segment:
     rule: Rule = Rule()
 
     def name(self, language: str = "en") -> str:
-        """As people read it."""
-        more, less = {"en": ("much: ", "little: "), "zh": ("多：", "少：")}[language]
-        return {"en": "; ", "zh": "；"}[language].join(
-            f"{more if high else less}{words.feature(mark, language)}" for mark, high in self.marks
-        )
+        """As people read it: what others do less of, and what more."""
+        more, less = {"en": ("more than others: ", "less: "), "zh": ("多于他人：", "少于他人：")}[language]
+        told = []
+        for word, wanted in ((more, True), (less, False)):
+            if marks := [words.feature(mark, language) for mark, high in self.marks if high == wanted]:
+                told.append(word + words.listed(marks, language))
+        return {"en": "; ", "zh": "；"}[language].join(told)
 
 
 @dataclass(frozen=True)

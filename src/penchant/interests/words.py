@@ -39,7 +39,6 @@ _LABELS: Mapping[str, tuple[str, str]] = {
     "drift": ("Drift over time", "兴趣漂移"),
     "drift_now": ("drift", "兴趣漂移"),
     "share": ("share", "占比"),
-    "share_of_events": ("share of events", "事件占比"),
     "other": ("other topics", "其他主题"),
     "drift_axis": ("distance of long-term and right now", "长期与当前的差距"),
     "events": ("events", "事件数"),

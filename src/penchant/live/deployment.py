@@ -7,8 +7,11 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from penchant import artifact, evaluation
 from penchant.candidates import load_ranker
@@ -53,12 +56,14 @@ def open_service(
     split: str | None = None,
     memory: int = MEMORY,
     ranker: str | Path | None = None,
+    value: str | None = None,
     progress: Progress = quiet,
 ) -> Service:
     """A service over a store, which is made if it isn't there. A dataset is loaded if the store has no events yet; with
     ``split``, of it only what lies before that split's test part, so that ``penchant replay`` can bring the rest.
 
-    ``memory`` bounds the states that are kept in memory, in bytes; ``ranker`` is the folder of a model that ranks candidates.
+    ``memory`` bounds the states that are kept in memory, in bytes; ``ranker`` is the folder of a model that ranks candidates;
+    ``value`` what the values of events say (``interests.MEANINGS``): a dataset that has such a column is loaded with it.
     """
     loaded, lineage = artifact.load(model), _lineage(model)
     ranks = None if ranker is None else load_ranker(ranker)
@@ -68,10 +73,12 @@ def open_service(
             progress(f"{store} has events already, so {dataset_folder} isn't loaded", 0, 0)
         elif dataset_folder is not None:
             events = dataset.load(dataset_folder)
+            if value is not None:
+                events = replace(events, value=dataset.measures(dataset_folder).get(value, events.value).astype(np.float32))
             if split is not None:
                 events = events.where(~evaluation.held_out(events, evaluation.split(events, split)))
             ledger.load(events, _items(Path(dataset_folder)), progress)
-        return Service(ledger, loaded, lineage, memory=memory, ranker=ranks)
+        return Service(ledger, loaded, lineage, memory=memory, ranker=ranks, value=value)
     except BaseException:
         ledger.close()
         raise

@@ -25,7 +25,7 @@ from penchant.live.events import FIRST_YEAR
 from penchant.live.learning import labels_text, read_store
 from penchant.live.ledger import Ledger
 from penchant.models.base import Model
-from penchant.types import PenchantError, Progress, UnknownError, quiet
+from penchant.types import Array, PenchantError, Progress, UnknownError, quiet
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +33,8 @@ MOST_READ = 2_000_000
 """Events of a store from which topics are made."""
 LEAST_PRIORITY = 19
 PATIENCE_SECONDS = 3.0
+MEANINGS = ("completion", "dwell")
+"""What the values of events may say: how much of an item was taken in (0 to 1), or for how many seconds somebody stayed."""
 
 
 class NotYetError(PenchantError):
@@ -40,13 +42,17 @@ class NotYetError(PenchantError):
 
 
 class Insight:
-    """The topics of one service. ``topics`` is set once they are there, and replaced as a whole.
+    """The topics of one service. ``topics`` is set once they are there, and replaced as a whole; ``value`` is what of
+    ``MEANINGS`` the values of events say.
 
     They are found by a process of its own (``penchant interests --store``), so that requests don't wait for it, nor share their
     memory with it.
     """
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, value: str | None = None) -> None:
+        if value is not None and value not in MEANINGS:
+            raise PenchantError(f"the value of an event may say {' or '.join(MEANINGS)}, not {value!r}")
+        self.value = value
         self._ledger = ledger
         self.topics: Topics | None = None
         self._why_not = "this server has no topics; make them with penchant interests MODEL DIR, then start it again"
@@ -160,9 +166,16 @@ def descriptions(ledger: Ledger) -> dict[str, dict[str, Any]]:
     return found
 
 
-def past_of(timestamps: Sequence[int], items: Sequence[str], sessions: Sequence[str | None], topics: Topics) -> Past:
+def past_of(
+    timestamps: Sequence[int],
+    items: Sequence[str],
+    sessions: Sequence[str | None],
+    values: Sequence[float | None],
+    topics: Topics,
+    value: str | None = None,
+) -> Past:
     """A person's events in order, as profiles read them (``Ledger.past``). A session is what one id names; without ids, a pause
-    of half an hour ends it. How long somebody stayed isn't known: events that are sent don't say.
+    of half an hour ends it. ``value`` is what of ``MEANINGS`` the events' values say, if one of them.
     """
     timestamp, name = np.array(timestamps, np.int64), np.array(sessions, object)
     named = np.array([session is not None for session in sessions], bool)
@@ -170,4 +183,9 @@ def past_of(timestamps: Sequence[int], items: Sequence[str], sessions: Sequence[
     apart = np.where(named[1:] & named[:-1], name[1:] != name[:-1], paused)
     session = np.concatenate([[0], np.cumsum(apart)])[: len(timestamp)].astype(np.int64)
     real = len(timestamp) == 0 or timestamp[-1] >= FIRST_YEAR
-    return Past(topics.items.codes(items), timestamp, session, "real" if real else "index")
+    told: dict[str, Array] = {}
+    if value is not None:
+        told[value] = np.array(values, np.float64)
+        if value == "completion":
+            told[value] = np.clip(told[value], 0, 1)
+    return Past(topics.items.codes(items), timestamp, session, "real" if real else "index", **told)

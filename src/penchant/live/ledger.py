@@ -367,17 +367,17 @@ class Ledger:
             )
             return [Person(*row) for row in rows]
 
-    def past(self, user_id: str) -> tuple[list[int], list[str], list[str | None]]:
-        """Of a user's events, in order, the timestamps, items and sessions: what a profile reads."""
+    def past(self, user_id: str) -> tuple[list[int], list[str], list[str | None], list[float | None]]:
+        """Of a user's events, in order, the timestamps, items, sessions and values: what a profile reads."""
         with self.database.reading() as connection:
             columns = connection.execute(
                 "SELECT json_group_array(timestamp), json_group_array(event_id), json_group_array(item_id), "
-                "json_group_array(session_id) FROM events WHERE user_id = ?",
+                "json_group_array(session_id), json_group_array(value) FROM events WHERE user_id = ?",
                 [user_id],
             ).fetchone()
-        timestamp, event_id, item, session = map(json.loads, columns)
+        timestamp, event_id, item, session, value = map(json.loads, columns)
         order = sorted(range(len(item)), key=list(zip(timestamp, event_id, strict=True)).__getitem__)
-        return [timestamp[i] for i in order], [item[i] for i in order], [session[i] for i in order]
+        return [timestamp[i] for i in order], [item[i] for i in order], [session[i] for i in order], [value[i] for i in order]
 
     def newest(self, user_id: str, *, before: tuple[int, str] | None = None, most: int = 20) -> list[Event]:
         """A user's events, the newest first: up to ``most`` of those before a place (timestamp and event id)."""

@@ -197,10 +197,11 @@ class Service:
         *,
         memory: int = MEMORY,
         ranker: Interest | None = None,
+        value: str | None = None,
     ) -> None:
         self.ledger = ledger
         self.figures = Figures()
-        self.insight = Insight(ledger)
+        self.insight = Insight(ledger, value)
         self._most_memory = memory
         self._lists: OrderedDict[str, frozenset[str]] = OrderedDict()
         self._lists_lock = threading.Lock()
@@ -314,7 +315,7 @@ class Service:
             return shares_of_memories(living.model, states, topics)
 
         both = self._answers.submit(memories).result()
-        past = past_of(*self.ledger.past(user_id), topics)
+        past = past_of(*self.ledger.past(user_id), topics, self.insight.value)
         return profile(topics, past, user_id, now, None if both is None else (both[0][0], both[1][0]))
 
     def rank(self, candidates: Candidates) -> Future[Ranked]:

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from penchant.models.base import Settings, expect
-from penchant.models.item_to_item import CHUNK_BYTES, LastItems, counts_by_user
+from penchant.models.item_to_item import CHUNK_BYTES, LastItems, counts_by_user, newcomers
 from penchant.types import UNKNOWN, Array, Arrays, Cases, Float, Int, Monitor, PenchantError, Sequences, UserState
 
 
@@ -78,7 +78,8 @@ class Als(LastItems):
         self._set_weights({"factors": trainer.item_factors, "events": np.bincount(train.item, minlength=len(train.items))})
 
     @property
-    def _window(self) -> int:
+    def window(self) -> int:
+        """See ``LastItems``."""
         return self.settings.window
 
     def weights(self) -> Arrays:
@@ -97,14 +98,14 @@ class Als(LastItems):
         """How near items are to what someone had; to someone who had none, what is popular. Time doesn't enter."""
         recent = state.arrays["recent"]
         scores: Float = self._people(recent) @ self._factors.T
-        scores[self._newcomers(recent)] = self._popular
+        scores[newcomers(recent)] = self._popular
         return scores
 
     def parts(self, state: UserState, now: Int, item: Int) -> dict[str, Float]:
         """Two parts: ``long_term``, 0 to newcomers, and ``popularity``, 0 to everyone else."""
         recent = state.arrays["recent"]
         near = np.einsum("nf,nkf->nk", self._people(recent), self._factors[item])
-        return {"long_term": near, "popularity": self._popular[item] * self._newcomers(recent)[:, None]}
+        return {"long_term": near, "popularity": self._popular[item] * newcomers(recent)[:, None]}
 
     def _people(self, recent: Int) -> Float:
         """Each person's factors ``[n, f] float32`` after their last items; 0 to newcomers."""

@@ -130,6 +130,16 @@ class Model(ABC):
 
     # What all models do alike.
 
+    @property
+    def window(self) -> int:
+        """How many last items a state holds, where it is a ring of them and nothing else; 0 where it isn't."""
+        return 0
+
+    def add_scores(self, total: Float, state: UserState, now: Int, weight: float) -> None:
+        """Add ``weight`` times the scores to ``total[n, V] float32``: what a model does for a blend, in place where it can."""
+        scores = self.score(state, now)
+        total += np.multiply(scores, np.float32(weight), out=scores)
+
     def fit(
         self,
         train: Sequences,
@@ -265,6 +275,8 @@ def _window(batch: Batch, start: int, stop: int) -> Batch:
 
 def known_events(batch: Batch) -> Batch:
     """The batch without its events of unknown items."""
+    if batch.item.min(initial=0) != UNKNOWN:
+        return batch
     keep = batch.mask & (batch.item != UNKNOWN)
     if keep.sum() == batch.lengths.sum():
         return batch

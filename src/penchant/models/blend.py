@@ -14,6 +14,8 @@ import numpy as np
 from penchant import metrics
 from penchant import sequences as seq
 from penchant.models.base import Model, Settings, known_events
+from penchant.models.item_to_item import RING, ItemToItem, advanced_ring, initial_ring, newcomers, ring_within
+from penchant.models.rows import add_rows, stacked
 from penchant.models.validation import people_at_once, seen_items
 from penchant.ranking import masked_scores, top_k
 from penchant.types import (
@@ -49,7 +51,7 @@ ROUNDS = 5
 class Blend(Model):
     """Scores summed with weights, learned on validation; without one, all weigh 1. Subclasses say who the members are.
 
-    A state is the members' states side by side; parts of one name are summed.
+    A state is the members' states side by side; of rings of last items one is enough for all. Parts of one name are summed.
     """
 
     def __init__(self, settings: Settings | None = None, **overrides: object) -> None:
@@ -89,6 +91,7 @@ class Blend(Model):
                 )
                 self.members[name] = member
         self.set_histories(self.histories())
+        self._lay_together()
         if valid is None:
             self.coefficients = np.ones(len(self.members), np.float32)
         else:
@@ -117,6 +120,7 @@ class Blend(Model):
         first = next(iter(again.members.values()))
         again.items, again.event_types, again.coefficients = first.items, first.event_types, self.coefficients
         again.set_histories(again.histories())
+        again._lay_together()
         return again
 
     def histories(self) -> dict[str, list[dict[str, float]]]:
@@ -139,6 +143,7 @@ class Blend(Model):
         """Let the members that learn without gradients add some histories; states stay valid."""
         for member in self._learning():
             member.learn(histories)
+        self._lay_together()
         self._has_learned()
 
     def learn_next(self, before: Sequences, events: Sequences) -> None:
@@ -151,7 +156,15 @@ class Blend(Model):
         """Let them take away what ``learn`` added for the same histories."""
         for member in self._learning():
             member.unlearn(histories)
+        self._lay_together()
         self._has_learned()
+
+    def _lay_together(self) -> None:
+        """Lay the rows of members that look things up in sparse ones together, since they are asked together."""
+        sparse = [m for m in self.members.values() if isinstance(m, ItemToItem) and len(m.items) == len(self.items)]
+        if len(sparse) > 1:
+            for member, rows in zip(sparse, stacked([member.rows for member in sparse]), strict=True):
+                member.rows = rows
 
     @property
     def growable(self) -> bool:
@@ -170,6 +183,7 @@ class Blend(Model):
         for name, member in self.members.items():
             grows = isinstance(member, Growing) and member.growable
             larger.members[name] = member.grown(items) if grows else member  # type: ignore[attr-defined]
+        larger._lay_together()
         return larger
 
     def _learning(self) -> list[Learning]:
@@ -182,8 +196,9 @@ class Blend(Model):
         }
 
     def state_weights(self) -> Arrays:
-        """The members'."""
-        return self._joined({name: member.state_weights() for name, member in self.members.items()})
+        """The members', and which of them are in a state: those with a weight."""
+        theirs = self._joined({name: member.state_weights() for name, member in self.members.items()})
+        return theirs | {"speaking": self.coefficients != 0}
 
     def _joined(self, arrays: Mapping[str, Arrays]) -> dict[str, Array]:
         return {f"{name}/{key}": array for name, mine in arrays.items() for key, array in mine.items()}
@@ -202,12 +217,31 @@ class Blend(Model):
             member.items, member.event_types = self.items, self.event_types
             member.set_weights(groups[name])
         self.members, self.coefficients = members, coefficients
+        self._lay_together()
 
     def _initial(self, n: int) -> Arrays:
-        return self._joined({name: member.initial(n).arrays for name, member in self.members.items()})
+        window, others = self._states
+        return self._joined({name: m._initial(n) for name, m in others}) | (initial_ring(n, window) if window else {})
 
     def _advance(self, arrays: Arrays, batch: Batch) -> Arrays:
-        return self._joined({n: m._advance(_of(arrays, n), self._known_to(m, batch)) for n, m in self.members.items()})
+        window, others = self._states
+        after = self._joined({name: m._advance(_of(arrays, name), self._known_to(m, batch)) for name, m in others})
+        return after | ({RING: advanced_ring(arrays[RING], batch)} if window else {})
+
+    @property
+    def _states(self) -> tuple[int, list[tuple[str, Model]]]:
+        """What is remembered of a person: a ring of last items so long, of which each member that has one reads as much as it
+        would remember, and the states of the others. Members without a weight need none.
+        """
+        speaking = [(name, member, member.window) for name, member, _ in self._speaking()]
+        window = max((window for _, _, window in speaking), default=0)
+        return window, [(name, member) for name, member, window in speaking if not window]
+
+    def _speaking(self) -> Iterator[tuple[str, Model, float]]:
+        """The members whose scores count, and their weights."""
+        for (name, member), weight in zip(self.members.items(), self.coefficients.tolist(), strict=True):
+            if weight:
+                yield name, member, weight
 
     def _known_to(self, member: Model, batch: Batch) -> Batch:
         """The events of items in a member's catalogue, which is the beginning of the blend's."""
@@ -216,35 +250,58 @@ class Blend(Model):
             return batch
         return known_events(replace(batch, item=np.where(batch.item < size, batch.item, np.int32(UNKNOWN))))
 
-    def _speaking(self, state: UserState) -> Iterator[tuple[float, Model, UserState]]:
-        for (name, member), weight in zip(self.members.items(), self.coefficients.tolist(), strict=True):
-            if weight:
-                yield weight, member, replace(state, model_id=member.state_id, arrays=_of(state.arrays, name))
+    def _state_of(self, name: str, member: Model, state: UserState) -> UserState:
+        """A member's own state, out of what is remembered."""
+        if member.window:
+            recent = state.arrays[RING]
+            if len(member.items) < len(self.items):
+                recent = ring_within(recent, len(member.items))
+            mine: Arrays = {RING: recent[:, -member.window :]}
+        else:
+            mine = _of(state.arrays, name)
+        return UserState(member.state_id, mine, state.timestamp, state.event_id)
 
     def score(self, state: UserState, now: Int) -> Float:
         """The weighted sum of the members' scores."""
         total = np.zeros((len(state), len(self.items)), np.float32)
-        for weight, member, mine in self._speaking(state):
-            scores = member.score(mine, now)
-            scores = scores if weight == 1 else np.multiply(scores, np.float32(weight), out=scores)
-            size = len(member.items)
-            total[:, :size] += scores
-            if size < len(self.items):
-                total[:, size:] += scores.mean(axis=1, keepdims=True)
+        self.add_scores(total, state, now, 1)
         return total
+
+    def add_scores(self, total: Float, state: UserState, now: Int, weight: float) -> None:
+        """See ``Model``. What members look up in sparse rows is summed in one product over all of them, and nothing dense is
+        made of each that needn't be.
+        """
+        wanted = []
+        for name, member, share in self._speaking():
+            share, size = weight * share, len(member.items)
+            if size < len(self.items):
+                scores = np.float32(share) * member.score(self._state_of(name, member, state), now)
+                known, new = total[:, :size], total[:, size:]
+                known += scores
+                new += scores.mean(axis=1, keepdims=True)
+            elif isinstance(member, ItemToItem):
+                wanted.append(member.wanted(share))
+                background = member.background(newcomers(state.arrays[RING]))
+                if background is not None:
+                    total += np.float32(share) * background
+            else:
+                member.add_scores(total, self._state_of(name, member, state), now, share)
+        if wanted:
+            add_rows(total, state.arrays[RING], wanted)
 
     def parts(self, state: UserState, now: Int, item: Int) -> dict[str, Float]:
         """The members' parts, weighted; those of one name summed."""
         total: dict[str, Float] = {}
-        for weight, member, mine in self._speaking(state):
+        for name, member, weight in self._speaking():
+            mine = self._state_of(name, member, state)
             new = item >= len(member.items)
             said = member.parts(mine, now, np.where(new, 0, item))
             if new.any():
                 average = member.score(mine, now).mean(axis=1, keepdims=True)
                 said = {name: np.where(new, np.float32(0), part) for name, part in said.items()}
                 said["new_item"] = np.where(new, average, np.float32(0))
-            for name, part in said.items():
-                total[name] = total.get(name, np.float32(0)) + np.float32(weight) * part
+            for part, values in said.items():
+                total[part] = total.get(part, np.float32(0)) + np.float32(weight) * values
         return total
 
 

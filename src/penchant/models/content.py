@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy.sparse import csr_array
 
 from penchant.models.base import Settings
-from penchant.models.item_to_item import SimilarItems, nearest
+from penchant.models.item_to_item import SimilarItems, fading, nearest
 from penchant.types import Cases, Content, Float, Monitor, PenchantError, Sequences, Vocabulary
 
 
@@ -41,9 +42,9 @@ class ContentNeighbours(SimilarItems):
         vectors = vectors_of(train.content, train.items)
         self._keep(nearest(csr_array(vectors.T), self.settings.neighbours), train)
 
-    @property
+    @cached_property
     def _age_weights(self) -> Float:
-        return np.asarray(self.settings.age_decay ** np.arange(self.settings.window), np.float32)
+        return fading(self.settings.age_decay, self.settings.window)
 
 
 def vectors_of(content: Content, items: Vocabulary) -> csr_array:

@@ -9,7 +9,7 @@ from scipy.linalg import lapack
 from scipy.sparse import coo_array, csr_array
 
 from penchant.models.base import Settings, expect
-from penchant.models.item_to_item import LastItems, counts_by_user
+from penchant.models.item_to_item import LastItems, counts_by_user, newcomers
 from penchant.types import UNKNOWN, Array, Arrays, Cases, Float, Int, Monitor, PenchantError, Sequences, UserState
 
 LARGEST_CATALOGUE = 40_000
@@ -55,7 +55,8 @@ class Ease(LastItems):
         self._set_weights({"matrix": _regression(gram), "events": np.bincount(train.item, minlength=size)})
 
     @property
-    def _window(self) -> int:
+    def window(self) -> int:
+        """See ``LastItems``."""
         return self.settings.window
 
     def weights(self) -> Arrays:
@@ -72,14 +73,14 @@ class Ease(LastItems):
         """What goes with the last items; to someone who has none, what is popular. Time doesn't enter."""
         recent = state.arrays["recent"]
         scores = self._memory(recent)
-        scores[self._newcomers(recent)] = self._popular
+        scores[newcomers(recent)] = self._popular
         return scores
 
     def parts(self, state: UserState, now: Int, item: Int) -> dict[str, Float]:
         """Two parts: ``memory``, 0 to newcomers, and ``popularity``, 0 to everyone else."""
         recent = state.arrays["recent"]
         memory = np.take_along_axis(self._memory(recent), item, axis=1)
-        return {"memory": memory, "popularity": self._popular[item] * self._newcomers(recent)[:, None]}
+        return {"memory": memory, "popularity": self._popular[item] * newcomers(recent)[:, None]}
 
     def _memory(self, recent: Int) -> Float:
         """``Σ_j B[j]`` over each person's distinct last items, ``[n, V] float32``."""

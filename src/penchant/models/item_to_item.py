@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar, Self
 
 import numpy as np
@@ -16,6 +17,7 @@ from scipy.sparse import coo_array, csr_array, diags_array, vstack
 
 from penchant import sequences as seq
 from penchant.models.base import Model, Settings
+from penchant.models.rows import Rows, add_rows
 from penchant.types import (
     UNKNOWN,
     Array,
@@ -31,14 +33,36 @@ from penchant.types import (
     Vocabulary,
 )
 
-FEW = 8
-"""People at a time whose scores are summed row by row,"""
-FEW_AFTER_EVENTS = 256
-"""and while rows have changed, so many: to make one matrix of them again takes as long."""
 FIXED_POINT = 1 << 16
 """Counts are whole multiples of 1/65536, so that what was added can be taken away exactly."""
 CHUNK_BYTES = 1 << 26
 """How large a dense array that is made piece by piece may get."""
+
+
+RING = "recent"
+
+
+def initial_ring(n: int, window: int) -> dict[str, Array]:
+    """The ring of ``n`` people without events."""
+    return {RING: np.full((n, window), UNKNOWN, np.int32)}
+
+
+def advanced_ring(recent: Int, batch: Batch) -> Int:
+    """The ring ``recent[n, window]`` after a batch's events."""
+    both = np.concatenate([recent, batch.item], axis=1, dtype=np.int32, casting="same_kind")
+    after: Int = both[np.arange(len(both))[:, None], batch.lengths[:, None] + np.arange(recent.shape[1])]
+    return after
+
+
+def newcomers(recent: Int) -> Array:
+    """Who has no item in a ring, ``[n] bool``."""
+    return np.asarray(recent[:, -1] == UNKNOWN)
+
+
+def ring_within(recent: Int, size: int) -> Int:
+    """A ring without its items beyond a catalogue of ``size``."""
+    kept = np.where(recent < size, recent, np.int32(UNKNOWN))
+    return np.take_along_axis(kept, np.argsort(kept != UNKNOWN, axis=1, kind="stable"), axis=1)
 
 
 class LastItems(Model):
@@ -49,7 +73,7 @@ class LastItems(Model):
 
     @property
     @abstractmethod
-    def _window(self) -> int:
+    def window(self) -> int:
         """How many last items are remembered."""
 
     def state_weights(self) -> Arrays:
@@ -57,18 +81,10 @@ class LastItems(Model):
         return {}
 
     def _initial(self, n: int) -> Arrays:
-        return {"recent": np.full((n, self._window), UNKNOWN, np.int32)}
+        return initial_ring(n, self.window)
 
     def _advance(self, arrays: Arrays, batch: Batch) -> Arrays:
-        window = arrays["recent"].shape[1]
-        both = np.concatenate([arrays["recent"], batch.item.astype(np.int32)], axis=1)
-        places = batch.lengths[:, None] + np.arange(window)
-        return {"recent": np.take_along_axis(both, places, axis=1)}
-
-    @staticmethod
-    def _newcomers(recent: Int) -> Array:
-        """Who has no item yet, ``[n] bool``."""
-        return np.asarray((recent == UNKNOWN).all(axis=1))
+        return {RING: advanced_ring(arrays[RING], batch)}
 
 
 class ItemToItem(LastItems):
@@ -79,39 +95,36 @@ class ItemToItem(LastItems):
 
     _events: Int
     """How often each item occurred, ``[V] int64``."""
-    _matrix: csr_array
-    """``M[V, V] float32``, but for the rows that changed since it was made:"""
-    _changed: dict[int, tuple[Int, Float]]
-    """item → the columns and values of its row."""
-    _prior: Float
+    rows: Rows
+    """``M[V, V] float32``; a blend lays its members' rows together."""
+    _prior: Float | None
+    """``[V] float32``; ``None`` where there is none."""
 
     @property
     @abstractmethod
     def _age_weights(self) -> Float:
-        """``w[window]``, the newest first."""
-
-    @abstractmethod
-    def _derive(self) -> tuple[csr_array, Float]:
-        """The matrix ``M[V, V] float32`` and the prior ``[V] float32``, from what was learned."""
+        """``w[window] float32``, the oldest first."""
 
     @property
-    def _window(self) -> int:
+    def window(self) -> int:
+        """See ``LastItems``."""
         return len(self._age_weights)
-
-    def _refresh(self) -> None:
-        self._matrix, self._prior = self._derive()
-        self._changed = {}
 
     def score(self, state: UserState, now: Int) -> Float:
         """What goes with the last items; to someone who has none, what is popular. Time doesn't enter."""
-        memory, background = self._memory_and_background(state.arrays["recent"])
-        memory += background
-        return memory
+        recent = state.arrays[RING]
+        scores = self._memory(recent)
+        background = self.background(newcomers(recent))
+        if background is not None:
+            scores += background
+        return scores
 
     def parts(self, state: UserState, now: Int, item: Int) -> dict[str, Float]:
         """Two parts: ``evidence`` and ``popularity``."""
-        memory, background = self._memory_and_background(state.arrays["recent"])
-        background = np.broadcast_to(background, memory.shape)
+        recent = state.arrays[RING]
+        memory = self._memory(recent)
+        background = self.background(newcomers(recent))
+        background = np.broadcast_to(np.float32(0) if background is None else background, memory.shape)
         return {
             self.evidence: np.take_along_axis(memory, item, axis=1),
             "popularity": np.take_along_axis(background, item, axis=1),
@@ -119,44 +132,30 @@ class ItemToItem(LastItems):
 
     def addends(self, history: Int, item: Int) -> Float:
         """What each of the last events of ``history[m]`` adds to the scores of ``item[k]``: ``[min(m, window), k]``."""
-        recent = history[-self._window :]
+        recent = history[-self.window :]
         added = np.zeros((len(recent), len(item)), np.float32)
-        for row, (before, weight) in enumerate(zip(recent.tolist(), self._age_weights[: len(recent)][::-1], strict=True)):
-            columns, values = self._changed.get(before) or _row(self._matrix, before)
+        for row, before in enumerate(recent.tolist()):
+            columns, values = self.rows.row(before)
             there = np.isin(item, columns)
-            added[row, there] = weight * values[np.searchsorted(columns, item[there])]
+            added[row, there] = self._age_weights[row - len(recent)] * values[np.searchsorted(columns, item[there])]
         return added
 
-    def _memory_and_background(self, recent: Int) -> tuple[Float, Float]:
-        """``Σ_j w_j · M[h_j]`` as ``[n, V]``, and what is added to it, ``[V]`` or ``[n, V]``."""
-        few = len(recent) <= (FEW_AFTER_EVENTS if self._changed else FEW)
-        memory = self._of_few(recent) if few else self._of_many(recent)
-        newcomer = (recent == UNKNOWN).all(axis=1)
+    def wanted(self, weight: float = 1) -> tuple[Rows, Float]:
+        """What is to be summed over the last items: the rows, and what they weigh by age."""
+        return self.rows, np.float32(weight) * self._age_weights
+
+    def background(self, newcomer: Array) -> Float | None:
+        """What is added to it, ``[V]``, or ``[n, V]`` where some of ``newcomer[n]`` have no items; ``None`` for nothing."""
         if not newcomer.any():
-            return memory, self._prior
-        return memory, np.where(newcomer[:, None], np.log1p(self._events).astype(np.float32), self._prior)
+            return self._prior
+        popular = np.log1p(self._events).astype(np.float32)
+        return np.where(newcomer[:, None], popular, np.float32(0) if self._prior is None else self._prior)
 
-    def _of_few(self, recent: Int) -> Float:
-        """A row at a time, without the making of matrices that takes most of the time for a single person."""
+    def _memory(self, recent: Int) -> Float:
+        """``Σ_j w_j · M[h_j]``, ``[n, V]``."""
         memory = np.zeros((len(recent), len(self.items)), np.float32)
-        weights = self._age_weights[::-1]
-        for scores, items in zip(memory, recent.tolist(), strict=True):
-            for item, weight in zip(items, weights, strict=True):
-                if item != UNKNOWN:
-                    columns, values = self._changed.get(item) or _row(self._matrix, item)
-                    scores[columns] += weight * values
+        add_rows(memory, recent, [self.wanted()])
         return memory
-
-    def _of_many(self, recent: Int) -> Float:
-        if self._changed:
-            self._refresh()
-        return np.asarray((self._weighed(recent) @ self._matrix).toarray(), np.float32)
-
-    def _weighed(self, recent: Int) -> csr_array:
-        """``[n, V]``: each person's last items with their weights."""
-        rows, places = np.nonzero(recent != UNKNOWN)
-        weight = self._age_weights[::-1][places]
-        return csr_array(coo_array((weight, (rows, recent[rows, places])), shape=(len(recent), len(self.items))))
 
 
 @dataclass(frozen=True)
@@ -192,6 +191,7 @@ class Transitions(ItemToItem):
     settings_type = TransitionSettings
     settings: TransitionSettings
 
+    _prior: Float
     _counts: csr_array
     """Multiples of 1 / ``FIXED_POINT``, ``[V, V] int64``, but for the rows that changed since it was made:"""
     _counted: dict[int, tuple[Int, Int]]
@@ -204,7 +204,8 @@ class Transitions(ItemToItem):
 
     def _set_counts(self, counts: csr_array, events: Int) -> None:
         self._counts, self._events, self._counted = counts, events, {}
-        self._refresh()
+        self._prior = self._prior_of(events)
+        self.rows = Rows.of(csr_array((self._evidence(counts.data), counts.indices, counts.indptr), shape=counts.shape))
 
     @property
     def reach(self) -> int:
@@ -257,7 +258,7 @@ class Transitions(ItemToItem):
         else:
             columns, counts = np.insert(columns, place, after), np.insert(counts, place, weight)
         self._counted[before] = columns, counts
-        self._changed[before] = columns, self._evidence(counts)
+        self.rows.exchange(before, columns, self._evidence(counts))
 
     def _discount(self, distance: int) -> int:
         weight: float = FIXED_POINT * distance**-self.settings.distance_power
@@ -284,14 +285,9 @@ class Transitions(ItemToItem):
             self._counted = {}
         return self._counts
 
-    @property
+    @cached_property
     def _age_weights(self) -> Float:
-        return np.asarray(self.settings.age_decay ** np.arange(self.settings.window), np.float32)
-
-    def _derive(self) -> tuple[csr_array, Float]:
-        counts = self._settled()
-        evidence = csr_array((self._evidence(counts.data), counts.indices, counts.indptr), shape=counts.shape)
-        return evidence, self._prior_of(self._events)
+        return fading(self.settings.age_decay, self.settings.window)
 
     def _evidence(self, counts: Int) -> Float:
         return np.asarray(np.log1p(np.float32(self.settings.scale / FIXED_POINT) * counts.astype(np.float32)))
@@ -340,21 +336,18 @@ class SimilarItems(ItemToItem):
 
     def _keep(self, similar: csr_array, train: Sequences) -> None:
         """Take ``similar[V, V]`` as what was learned from ``train``."""
-        self._similar = similar
-        self._events = np.bincount(train.item, minlength=len(train.items))
-        self._refresh()
+        self._set(similar, np.bincount(train.item, minlength=len(train.items)))
 
-    def _derive(self) -> tuple[csr_array, Float]:
-        return self._similar, np.zeros(len(self.items), np.float32)
+    def _set(self, similar: csr_array, events: Int) -> None:
+        self.rows, self._events, self._prior = Rows.of(similar), events, None
 
     def weights(self) -> Arrays:
         """The similarities, sparse by rows, and the events of each item."""
-        return _csr_arrays("similar", self._similar) | {"events": self._events}
+        return _csr_arrays("similar", self.rows.matrix()) | {"events": self._events}
 
     def _set_weights(self, weights: Arrays) -> None:
-        self._similar = _csr_from(weights, "similar", len(self.items))
-        self._events = _events_from(weights, len(self.items))
-        self._refresh()
+        size = len(self.items)
+        self._set(_csr_from(weights, "similar", size), _events_from(weights, size))
 
 
 class ItemKNN(SimilarItems):
@@ -372,7 +365,7 @@ class ItemKNN(SimilarItems):
         unit = csr_array(had @ diags_array(np.float32(1) / norm))
         self._keep(nearest(unit, self.settings.neighbours), train)
 
-    @property
+    @cached_property
     def _age_weights(self) -> Float:
         return np.ones(self.settings.window, np.float32)
 
@@ -413,6 +406,11 @@ def pairs(histories: Sequences, window: int) -> Iterator[tuple[int, Int, Int]]:
         if not same.any():
             return
         yield distance, histories.item[:-distance][same], histories.item[distance:][same]
+
+
+def fading(decay: float, window: int) -> Float:
+    """What the items of a ring weigh, ``[window] float32``: the last 1, and each ``decay`` of the one behind it."""
+    return np.asarray(decay ** np.arange(window)[::-1], np.float32)
 
 
 def _row(matrix: csr_array, row: int) -> tuple[Array, Array]:

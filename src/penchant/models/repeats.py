@@ -52,7 +52,8 @@ class Repeats(LastItems):
         self._set_weights({"rate": rate[octave].astype(np.float32), "log_share": share})
 
     @property
-    def _window(self) -> int:
+    def window(self) -> int:
+        """See ``LastItems``."""
         return self.settings.window
 
     def weights(self) -> Arrays:

@@ -115,11 +115,11 @@ def create_app(
     _add_recommendations(app, service, clock)
     _add_feedback(app, service, clock)
     _add_items(app, service)
+    add_models(app, service, model, report)  # before the pictures of people, whose path would take /api/figures/models/… too
     _add_interests(app, service, clock)
     _add_users(app, service, clock)
     _add_health(app, service, registry)
     add_browsing(app, service)
-    add_models(app, service, model, report)
     latest = {path: deque[float](maxlen=LATEST_REQUESTS) for path in TIMED.values()}
     add_watching(app, Watch(service, clock, latest))
     add_page(app)

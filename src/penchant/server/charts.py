@@ -12,6 +12,8 @@ from penchant.interests.pictures import COLOURS, Picture
 from penchant.types import DAY
 
 BINS = 60
+ROW, ROOM = 24, 90
+"""Pixels: a row of a picture that has a name in each, and what is around the rows."""
 _INK = {"light": ("#3f4a5c", "#e3e7ee"), "dark": ("#b4bfce", "#2a3340")}
 _WORDS = {
     "events": ("events", "事件"),
@@ -39,7 +41,7 @@ def activity(times: Sequence[int], *, language: str = "en", theme: str = "light"
         "marker": {"color": COLOURS[0]},
         "hovertemplate": "%{x}: %{y:,}<extra></extra>",
     }
-    x = {"tickformat": "%Y-%m-%d"} if dated else {"title": {"text": _word("order", language)}}
+    x = {"tickformat": "%Y-%m-%d", "nticks": 5, "tickangle": 0} if dated else {"title": {"text": _word("order", language)}}
     layout = {"xaxis": x, "yaxis": {"title": {"text": _word("events", language)}, "rangemode": "tozero"}, "bargap": 0.1}
     return _picture([bars], layout, theme)
 
@@ -63,27 +65,39 @@ def compared(models: Mapping[str, Mapping[str, float]], *, language: str = "en",
 
 
 def evaluation(report: Mapping[str, Any], *, theme: str = "light") -> Picture:
-    """An evaluation's models by ndcg, the best first, each with its 95% interval."""
-    metric = f"ndcg@{report['k']}"
-    models = {**report["controls"], **report["models"]}
+    """An evaluation's models by ndcg, or where probabilities were judged by their AUC, the best first, each with its 95%
+    interval.
+    """
+    of_answers = "answers" in report
+    found = report["answers"][report["judged"]] if of_answers else report
+    metric = "auc" if of_answers else f"ndcg@{report['k']}"
+    called = f"{report['judged']}: {metric}" if of_answers else metric
+    models = {**found["controls"], **found["models"]}
     ranked = sorted(models, key=lambda name: models[name][metric])
-    ends = [report["intervals"][name].get(metric, [models[name][metric]] * 2) for name in ranked]
+    ends = [found["intervals"][name].get(metric, [models[name][metric]] * 2) for name in ranked]
     values = [models[name][metric] for name in ranked]
     dots = {
         "type": "scatter",
         "mode": "markers",
         "x": values,
         "y": ranked,
-        "marker": {"size": 10, "color": [COLOURS[0] if name in report["models"] else "#999999" for name in ranked]},
+        "marker": {"size": 10, "color": [COLOURS[0] if name in found["models"] else "#999999" for name in ranked]},
         "error_x": {
             "type": "data",
+            "color": _INK[theme][0],
+            "thickness": 1.5,
+            "width": 3,
             "symmetric": False,
             "array": [high - value for value, (_, high) in zip(values, ends, strict=True)],
             "arrayminus": [value - low for value, (low, _) in zip(values, ends, strict=True)],
         },
         "hovertemplate": "%{y}: %{x:.4f}<extra></extra>",
     }
-    layout = {"xaxis": {"title": {"text": f"{metric}, 95%"}, "rangemode": "tozero"}, "yaxis": {"automargin": True}}
+    layout = {
+        "xaxis": {"title": {"text": f"{called}, 95%"}, "rangemode": "normal" if of_answers else "tozero"},
+        "yaxis": {"automargin": True, "dtick": 1},
+        "height": ROOM + ROW * len(ranked),
+    }
     return _picture([dots], layout, theme)
 
 

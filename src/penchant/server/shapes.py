@@ -311,8 +311,8 @@ class InterestOut(BaseModel):
 
 
 class HabitsOut(BaseModel):
-    """Shares of events by hour and weekday (UTC, Monday first), and what sessions are like, where the store has times. How long
-    somebody stays with an item isn't told by events; ``penchant interests`` reads it from a dataset.
+    """Shares of events by hour and weekday (UTC, Monday first), and what sessions are like, where the store has times; and how
+    much of an item is taken in, or for how long, where the server was told that values say it (``serve --value``).
     """
 
     hours: list[float]
@@ -320,6 +320,8 @@ class HabitsOut(BaseModel):
     sessions: int
     session_minutes: float = Field(default=0, description="the median; left out where the store has an order, but no times")
     events_per_session: float = Field(default=0, description="left out where the store has an order, but no times")
+    completion: float = Field(default=0, description="the mean, 0 to 1; left out where values don't say it")
+    dwell_seconds: float = Field(default=0, description="the mean; left out where values don't say it")
 
 
 class RiverOut(BaseModel):
@@ -331,10 +333,11 @@ class RiverOut(BaseModel):
 
 
 class SegmentOut(BaseModel):
-    """A kind of people."""
+    """A kind of people; ``fidelity`` is the balanced accuracy of the rule's tree on people it wasn't learned from."""
 
     name: str
     rule: str
+    fidelity: float | None
 
 
 class InterestsOut(BaseModel):

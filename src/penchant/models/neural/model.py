@@ -68,6 +68,10 @@ class NeuralModel(Model):
         """``interest · item + bias``."""
         return self._runtime.score(state.arrays, now)
 
+    def add_scores(self, total: Float, state: UserState, now: Int, weight: float) -> None:
+        """See ``Model``: the weight is taken on by the interest."""
+        total += self._runtime.score(state.arrays, now, weight)
+
     def parts(self, state: UserState, now: Int, item: Int) -> dict[str, Float]:
         """``long_term`` and ``short_term``, where the network has them, and ``bias``."""
         return self._runtime.parts(state.arrays, now, item)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -30,8 +30,8 @@ def gap_features(gap: Float) -> Float:
 
 def seconds_between(last: Int, now: Int) -> Float:
     """``[n] float32``: from ``last`` to ``now``, never negative; -1 where there was no last event."""
-    gap = np.maximum(now - np.where(last == NEVER, now, last), 0) / MICROSECONDS
-    return np.where(last == NEVER, np.float32(-1), gap.astype(np.float32))
+    gap = np.maximum(now - last, 0) / MICROSECONDS  # from ``NEVER``, which is no time, it is no number that counts
+    return np.where(last == NEVER, -1, gap).astype(np.float32)
 
 
 class Runtime(ABC):
@@ -44,6 +44,7 @@ class Runtime(ABC):
         # The bias as one more row, met by a constant 1: one product and no second pass over the scores.
         self.output = np.vstack([weights["embedding"].T, weights["bias"]])
         self._transposed: dict[str, Array] = {}
+        self._layers: dict[tuple[str, ...], tuple[Float, Float]] = {}
 
     @staticmethod
     @abstractmethod
@@ -71,22 +72,22 @@ class Runtime(ABC):
     def advance(self, state: Arrays, batch: Batch) -> dict[str, Array]:
         """States after the batch's events, all of known items."""
         after = {name: array.copy() for name, array in state.items()}
-        everyone = len(batch.lengths)
         for step in range(batch.item.shape[1]):
-            rows = np.flatnonzero(batch.lengths > step)
-            if len(rows) == 0:
-                break
-            mine = after if len(rows) == everyone else {name: array[rows] for name, array in after.items()}
-            now = batch.timestamp[rows, step]
-            gap = seconds_between(mine["last_time"], now)
-            x = self._vector(batch.item[rows, step], batch.event_type[rows, step], gap)
-            changed = self.step(mine, x, gap) | {"last_time": now}
-            if len(rows) == everyone:
-                after = changed
-            else:
-                for name, array in changed.items():
+            going_on = batch.lengths > step
+            if going_on.all():
+                after = self._after(after, batch, slice(None), step)
+            elif going_on.any():
+                rows = np.flatnonzero(going_on)
+                for name, array in self._after({name: array[rows] for name, array in after.items()}, batch, rows, step).items():
                     after[name][rows] = array
         return after
+
+    def _after(self, state: dict[str, Array], batch: Batch, rows: slice | Int, step: int) -> dict[str, Array]:
+        """The memory of the people in some rows of a batch after one event of each."""
+        now = batch.timestamp[rows, step]
+        gap = seconds_between(state["last_time"], now)
+        x = self._vector(batch.item[rows, step], batch.event_type[rows, step], gap)
+        return self.step(state, x, gap) | {"last_time": now}
 
     def _vector(self, item: Int, kind: Int, gap: Float) -> Float:
         x = self.weights["embedding"][item]
@@ -99,14 +100,17 @@ class Runtime(ABC):
 
     def interest(self, state: Arrays, now: Int) -> dict[str, Float]:
         """The addends of the interest at ``now[n]``, 0 for people nothing is known of."""
-        until = seconds_between(state["last_time"], now)
-        known = (state["last_time"] != NEVER)[:, None]
-        return {name: np.where(known, part, np.float32(0)) for name, part in self.interests(state, until).items()}
+        parts = self.interests(state, seconds_between(state["last_time"], now))
+        known = state["last_time"] != NEVER
+        if known.all():
+            return parts
+        return {name: np.where(known[:, None], part, np.float32(0)) for name, part in parts.items()}
 
-    def score(self, state: Arrays, now: Int) -> Float:
-        """``interest · item + bias``, ``[n, V] float32``."""
-        one = np.ones((len(now), 1), np.float32)
-        scores: Float = np.concatenate([sum(self.interest(state, now).values()), one], axis=1) @ self.output
+    def score(self, state: Arrays, now: Int, weight: float = 1) -> Float:
+        """``weight · (interest · item + bias)``, ``[n, V] float32``."""
+        weighed = np.full((len(now), self.width + 1), weight, np.float32)
+        weighed[:, :-1] *= sum(self.interest(state, now).values())
+        scores: Float = weighed @ self.output
         return scores
 
     def parts(self, state: Arrays, now: Int, item: Int) -> dict[str, Float]:
@@ -115,9 +119,14 @@ class Runtime(ABC):
         liking = {name: np.einsum("nd,nkd->nk", part, vectors) for name, part in self.interest(state, now).items()}
         return liking | {"bias": self.weights["bias"][item]}
 
-    def linear(self, x: Float, name: str) -> Float:
-        """``x Wᵀ + b`` with a torch layer's weights."""
-        y: Float = x @ self.transposed(f"{name}.weight") + self.weights[f"{name}.bias"]
+    def linear(self, x: Float, *names: str) -> Float:
+        """``x Wᵀ + b`` with a torch layer's weights, or those of several layers side by side."""
+        if names not in self._layers:
+            weights, biases = ([self.weights[f"{name}.{kind}"] for name in names] for kind in ("weight", "bias"))
+            self._layers[names] = np.ascontiguousarray(np.concatenate(weights).T), np.concatenate(biases)
+        weight, bias = self._layers[names]
+        y: Float = x @ weight
+        y += bias
         return y
 
     def transposed(self, name: str) -> Float:
@@ -194,14 +203,24 @@ class LSTMRuntime(Runtime):
 
     def lstm(self, state: dict[str, Array], x: Float, name: str) -> tuple[Float, Float]:
         """The new ``h`` and ``c`` of all layers."""
-        h, c = state["h"].copy(), state["c"].copy()
+        h, c = np.empty_like(state["h"]), np.empty_like(state["c"])
         for layer in range(self.settings.layers):
-            from_h: Float = np.asarray(h[:, layer] @ self.transposed(f"{name}.weight_hh_l{layer}"), np.float32)
-            gates = x @ self.transposed(f"{name}.weight_ih_l{layer}") + from_h
-            gates += self.weights[f"{name}.bias_ih_l{layer}"] + self.weights[f"{name}.bias_hh_l{layer}"]
-            h[:, layer], c[:, layer] = cells.lstm_step(gates, c[:, layer])
-            x = h[:, layer]
+            gates = self.recurrent(x, state["h"][:, layer], name, f"l{layer}")
+            x, c[:, layer] = cells.lstm_step(gates, state["c"][:, layer])
+            h[:, layer] = x
         return h, c
+
+    def recurrent(self, x: Float, h: Float, name: str, layer: str) -> Float:
+        """What a torch layer (``l0``, …) makes of an event and a memory, ``W_x x + b_x + W_h h + b_h``, as one product."""
+        if (name, layer) not in self._layers:
+            ends = [f"{of}_{layer}" for of in ("ih", "hh")]
+            both = np.concatenate([self.weights[f"{name}.weight_{end}"] for end in ends], axis=1)
+            bias = np.add(*(self.weights[f"{name}.bias_{end}"] for end in ends))
+            self._layers[name, layer] = np.ascontiguousarray(both.T), bias
+        weight, bias = self._layers[name, layer]
+        gates: Float = np.concatenate([x, h], axis=1) @ weight
+        gates += bias
+        return gates
 
 
 class GRURuntime(Runtime):
@@ -341,12 +360,35 @@ class TransformerRuntime(Runtime):
         return {"short_term": np.take_along_axis(x, (seen - 1)[:, None, None], axis=1)[:, 0]}
 
 
+class Bank(NamedTuple):
+    """What follows from the weights of a bank of recurrences, each ``[width]``: the logarithm of what its sums keep over a
+    second, the turn they take with an event (complex), and how loud an event is.
+    """
+
+    name: str
+    fading: Float
+    turned: Array
+    loudness: Float
+
+    @classmethod
+    def of(cls, weights: Arrays, name: str) -> Bank:
+        """That of the weights with this name."""
+        rate = np.logaddexp(np.float32(0), weights[f"{name}.rate"])
+        turned = np.exp(np.complex64(1j) * weights[f"{name}.angle"])
+        return cls(name, np.asarray(-rate / weights["body.unit"], np.float32), turned, np.sqrt(-np.expm1(-2 * rate)))
+
+
 class LongShortRuntime(LSTMRuntime):
     """An LSTM's memory (short-term), the sums of a bank of linear recurrences ``[n, layers, 2 · width]`` (long-term: complex
     numbers as pairs), and the interest that each leaves; the gate between them is set when a score is asked.
     """
 
     settings: LongShortNetworkSettings
+
+    def __init__(self, weights: Arrays, settings: LongShortNetworkSettings) -> None:
+        super().__init__(weights, settings)
+        banks = range(settings.long_layers if settings.long else 0)
+        self._banks = [Bank.of(weights, f"body.bank.{layer}") for layer in banks]
 
     @staticmethod
     def shapes(settings: Any, *, timed: bool) -> Shapes:
@@ -384,22 +426,20 @@ class LongShortRuntime(LSTMRuntime):
             h, c = self.lstm(state, x, "body.recent.rnn")
             after |= {"h": h, "c": c, "short": self.norm(h[:, -1] + x, "body.recent.norm")}
         if self.settings.long:
-            sums, long = state["sums"].copy(), x
-            elapsed = np.asarray(np.maximum(gap, 0) / self.weights["body.unit"], np.float32)[:, None]
-            for layer in range(self.settings.long_layers):
-                sums[:, layer], long = self._bank(layer, long, sums[:, layer], elapsed)
+            sums, long, elapsed = np.empty_like(state["sums"]), x, np.maximum(gap, 0)[:, None]
+            for layer, bank in enumerate(self._banks):
+                sums[:, layer], long = self._bank(bank, long, state["sums"][:, layer], elapsed)
             after |= {"sums": sums, "long": long}
         return after
 
-    def _bank(self, layer: int, x: Float, sums: Float, elapsed: Float) -> tuple[Float, Float]:
+    def _bank(self, bank: Bank, x: Float, sums: Float, elapsed: Float) -> tuple[Float, Float]:
         """One layer of the bank: its sums (complex numbers as pairs) and what it hands on."""
-        name = f"body.bank.{layer}"
-        rate = np.logaddexp(np.float32(0), self.weights[f"{name}.rate"])
-        turned = np.exp(np.complex64(1j) * self.weights[f"{name}.angle"])
-        loudness = np.sqrt(-np.expm1(-2 * rate))
-        value = self.linear(x, f"{name}.value").view(np.complex64)
-        kept = np.exp(-rate * elapsed) * turned * np.ascontiguousarray(sums).view(np.complex64)
-        sums = (kept + loudness * cells.sigmoid(self.linear(x, f"{name}.gate")) * value).view(np.float32)
+        name = bank.name
+        value_and_gate = self.linear(x, f"{name}.value", f"{name}.gate")
+        new = value_and_gate[:, : 2 * self.width].view(np.complex64)
+        new *= bank.loudness * cells.sigmoid(value_and_gate[:, 2 * self.width :])
+        new += np.exp(bank.fading * elapsed) * bank.turned * sums.view(np.complex64)
+        sums = np.ascontiguousarray(new).view(np.float32)
         long = self.norm(x + self.linear(sums, f"{name}.out"), f"{name}.norm")
         return sums, self.feed_forward(long, f"{name}.feed")
 

@@ -1,7 +1,7 @@
 // Items: a map of them, a search, and what goes with one.
 
 import { ask, path } from './talk.js';
-import { calmly, card, chart, empty, fill, filling, h, named, note } from './parts.js';
+import { calmly, card, chart, empty, fill, filling, h, named, note, ruled } from './parts.js';
 import { number, language, say } from './words.js';
 
 export function items(place, chosen) {
@@ -49,6 +49,6 @@ function neighbours(place, id) {
 
 async function topics() {
   const found = await ask(`/api/topics?language=${language()}`);
-  const entry = (one) => h('li', {}, h('h3', {}, one.name), h('p', { class: 'id' }, say('n_items', number(one.items))), h('p', {}, one.typical.slice(0, 4).map((item) => item.title || item.item_id).join(' · ')), one.rule ? h('p', { class: 'why' }, one.rule) : null);
+  const entry = (one) => h('li', {}, h('h3', {}, one.name), h('p', { class: 'id' }, say('n_items', number(one.items))), h('p', {}, one.typical.slice(0, 4).map((item) => item.title || item.item_id).join(' · ')), ruled(one));
   return h('ul', { class: 'kinds' }, found.map(entry));
 }

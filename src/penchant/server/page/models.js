@@ -45,7 +45,7 @@ function one(model, name, action) {
     ['kind', model.kind],
     model.items === null ? null : ['catalogue', number(model.items)],
     lineage.created ? ['created', moment(new Date(1000 * lineage.created).toISOString())] : null,
-    ...TOLD.filter((key) => lineage[key] !== undefined && lineage[key] !== null).map((key) => [key, key === 'dataset' ? String(lineage[key]).slice(0, 12) : typeof lineage[key] === 'number' ? number(Math.round(lineage[key])) : String(lineage[key])]),
+    ...TOLD.filter((key) => lineage[key] !== undefined && lineage[key] !== null).map((key) => [key, key === 'dataset' ? [lineage.dataset_folder, String(lineage[key]).slice(0, 12)].filter(Boolean).join(' · ') : typeof lineage[key] === 'number' ? number(Math.round(lineage[key])) : String(lineage[key])]),
   ].filter(Boolean);
   const settings = Object.entries(model.settings);
   const fact = ([key, value]) => h('div', {}, h('dt', {}, say(key)), h('dd', {}, value));

@@ -1,7 +1,7 @@
 // Overview: what happens now, and how the service is.
 
 import { ask, listen } from './talk.js';
-import { card, chart, fill, h, named, note } from './parts.js';
+import { card, chart, fill, h, named, note, typed } from './parts.js';
 import { compact, lasting, moment, number, say, share } from './words.js';
 
 const MOST = 12;
@@ -65,7 +65,7 @@ function qualities(found) {
 }
 
 const person = (id) => h('a', { href: `#/people/${encodeURIComponent(id)}` }, id);
-const event = (one) => h('li', {}, h('div', {}, person(one.user_id), h('span', { class: 'kind' }, one.event_type), named(one)), h('time', { datetime: one.timestamp }, moment(one.timestamp)));
+const event = (one) => h('li', {}, h('div', {}, person(one.user_id), typed(one), named(one)), h('time', { datetime: one.timestamp }, moment(one.timestamp)));
 const list = (one) => h('li', {}, h('div', {}, person(one.user_id), one.known ? null : h('span', { class: 'kind' }, say('newcomer')), h('span', { class: 'ranked' }, one.items.map((item) => h('span', {}, item.text || item.item_id)))));
 
 function prepend(feed, entries) {

@@ -25,6 +25,15 @@ export const empty = (words) => h('p', { class: 'empty' }, words);
 /** How an item is called: its text, its id beside it. */
 export const named = (item) => h('span', { class: 'named' }, h('span', { class: 'text' }, item.text || item.item_id), item.text ? h('span', { class: 'id' }, item.item_id) : null);
 
+/** What kind of event it is; nothing where it is no more than that. */
+export const typed = (event) => (event.event_type === 'event' ? null : h('span', { class: 'kind' }, event.event_type));
+
+/** The rule that tells a kind of items or people, and how often it is right on what it wasn't learned from. */
+export function ruled({ rule, fidelity }) {
+  if (!rule) return null;
+  return h('p', { class: 'why' }, rule, fidelity === null ? null : h('span', { class: 'fidelity', title: say('fidelity_note') }, say('fidelity', decimal(Math.round(100 * fidelity) / 100))));
+}
+
 /** Fill a place with what `load` gives; what goes wrong is a sentence there, and what isn't ready is asked for again. */
 export async function filling(place, load) {
   if (!place.childElementCount) fill(place, h('p', { class: 'note' }, say('loading')));
@@ -106,6 +115,13 @@ export function chart(source, label, { tall = false, onpick } = {}) {
     figure.layout.legend = { ...figure.layout.legend, orientation: 'h', y: -0.12, yanchor: 'top' };
     figure.layout.autosize = true;
     const canvas = h('div', { class: 'canvas' });
+    // Where there is no room for names side by side, they stand below each other, and the picture grows by as many.
+    const listed = figure.data.filter((line) => line.name && line.showlegend !== false).length;
+    figure.layout.legend.maxheight = 1;
+    place.style.height = '';
+    if (narrow && figure.layout.showlegend !== false && listed > 3) place.style.height = `${place.clientHeight + 19 * (listed - 3)}px`;
+    if (figure.layout.height > place.clientHeight) place.style.height = `${figure.layout.height}px`;
+    delete figure.layout.height;
     canvas.style.height = `${place.clientHeight}px`;
     fill(place, canvas);
     await Plotly.newPlot(canvas, figure.data, figure.layout, { displayModeBar: false, responsive: true, scrollZoom: false });

@@ -1,8 +1,8 @@
 // People: find somebody, see what they like and why they are shown what they are shown, and watch an event change it.
 
 import { ask, path } from './talk.js';
-import { calmly, card, chart, empty, fill, filling, h, look, named, note, tell } from './parts.js';
-import { decimal, language, lasting, moment, number, say, share } from './words.js';
+import { calmly, card, chart, empty, fill, filling, h, look, named, note, ruled, tell, typed } from './parts.js';
+import { language, lasting, listed, moment, number, quoted, say, share } from './words.js';
 
 const MOST_TOPICS = 8;
 
@@ -58,11 +58,11 @@ function person(place, id) {
     h('section', { class: 'card about' }, h('h2', { class: 'who' }, say('person', id)), told),
     h('div', { class: 'columns wide-left' },
       card(say('recommended'), form, list),
-      card(say('interests'), interests)),
-    card(say('river'), note(say('river_note')), river),
-    h('div', { class: 'columns' },
-      card(say('history'), events),
-      card(say('habits'), habits)));
+      h('div', { class: 'stacked' },
+        card(say('interests'), interests),
+        card(say('habits'), habits),
+        card(say('history'), events))),
+    card(say('river'), note(say('river_note')), river));
   const shown = { ranks: null, topics: null, list: '' };
   const again = () => Promise.all([
     filling(list, () => recommended(id, shown, add)),
@@ -107,8 +107,15 @@ async function comes(known) {
   const { events, habits } = await known();
   if (!events) return empty(say('no_history'));
   if (!habits.sessions) return empty(say('no_times'));
-  return h('div', {}, note(say('habits_note')), chart(async () => (await known()).pictures.habits, say('habits')),
-    h('p', { class: 'id' }, say('in_session', number(habits.sessions), decimal(habits.events_per_session))));
+  const facts = [
+    ['sessions', number(habits.sessions)],
+    ['session_events', number(Math.round(10 * habits.events_per_session) / 10)],
+    ['session_length', habits.session_minutes < 1 ? say('under_a_minute') : lasting(60 * habits.session_minutes)],
+    habits.completion === undefined ? null : ['completion', share(habits.completion)],
+    habits.dwell_seconds === undefined ? null : ['dwell', lasting(habits.dwell_seconds)],
+  ].filter(Boolean);
+  return h('div', {}, h('dl', { class: 'inline' }, facts.map(([name, value]) => h('div', {}, h('dt', {}, say(name)), h('dd', {}, value)))),
+    h('p', { class: 'note below' }, say('habits_note')), chart(async () => (await known()).pictures.habits, say('habits')));
 }
 
 function adding(types, add, shown) {
@@ -130,10 +137,16 @@ async function recommended(id, shown, add) {
   const entry = (one) => {
     const item = { item_id: one.item_id, text: texts[one.item_id] };
     return h('li', {}, h('span', { class: 'rank' }, String(one.rank)),
-      h('div', {}, h('div', {}, named(item), moved(before, one)), one.reason ? h('p', { class: 'why' }, one.reason.sentence[language()]) : null, one.reason ? shares(one.reason.shares) : null),
+      h('div', {}, h('div', {}, named(item), moved(before, one)), one.reason ? why(one.reason) : null, one.reason ? shares(one.reason.shares) : null),
       h('button', { class: 'add', 'aria-label': say('add_for', item.text || item.item_id), onclick: () => add(one.item_id) }, say('add_event')));
   };
   return h('ol', { class: 'list', 'data-list': found.recommendation_id }, found.items.map(entry));
+}
+
+/** The past items that weigh most; the parts of the score stand below, as a bar and in words. */
+function why(reason) {
+  const titles = reason.because.map((one) => quoted(one.title));
+  return titles.length ? h('p', { class: 'why' }, say('because', listed(titles))) : null;
 }
 
 function moved(before, one) {
@@ -166,10 +179,10 @@ async function liked(known, shown, told) {
   const facts = [
     ['events', number(found.events)],
     ['drift', found.drift.toFixed(2)],
-    found.segment ? ['segment', found.segment.name] : null,
-  ].filter(Boolean);
+  ];
+  const kind = found.segment ? h('div', {}, h('dt', {}, say('segment')), h('dd', {}, found.segment.name, ruled(found.segment))) : null;
   fill(told, found.known ? null : h('p', { class: 'newcomer' }, say('stranger')), h('p', { class: 'words' }, found.words[language()]),
-    h('dl', { class: 'inline' }, facts.map(([name, value]) => h('div', {}, h('dt', {}, say(name)), h('dd', {}, value)))));
+    h('dl', { class: 'inline' }, facts.map(([name, value]) => h('div', {}, h('dt', {}, say(name)), h('dd', {}, value))), kind));
   const before = shown.topics;
   shown.topics = new Map(found.topics.map((one) => [one.topic, one]));
   const largest = [...found.topics].sort((a, b) => Math.max(b.long_term, b.short_term) - Math.max(a.long_term, a.short_term)).slice(0, MOST_TOPICS);
@@ -185,10 +198,10 @@ async function liked(known, shown, told) {
 }
 
 async function history(id, cursor, types) {
-  const page = await ask(`${path('user', id, 'history')}?n=20&cursor=${encodeURIComponent(cursor)}`);
+  const page = await ask(`${path('user', id, 'history')}?n=10&cursor=${encodeURIComponent(cursor)}`);
   types?.([...new Set(page.events.map((one) => one.event_type))]);
   if (!page.events.length && !cursor) return empty(say('no_history'));
-  const entry = (one) => h('li', {}, h('div', {}, h('span', { class: 'kind' }, one.event_type), named(one)), h('time', { datetime: one.timestamp }, moment(one.timestamp)));
+  const entry = (one) => h('li', {}, h('div', {}, typed(one), named(one)), h('time', { datetime: one.timestamp }, moment(one.timestamp)));
   const list = h('ol', { class: 'feed' }, page.events.map(entry));
   const more = h('button', { class: 'quiet', onclick: async () => more.replaceWith(await history(id, page.cursor)) }, say('more'));
   return h('div', {}, list, page.cursor ? more : null);

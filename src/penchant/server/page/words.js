@@ -75,7 +75,12 @@ const WORDS = {
   habits: ['Habits', '习惯'],
   habits_note: ['Shares of events by hour of the day and by weekday, in UTC.', '各时段与各星期几的事件占比（UTC）。'],
   no_times: ['This log has an order, but no times.', '该日志只有次序，没有时间。'],
-  in_session: ['{} sessions of {} events', '{} 次会话，每次 {} 个事件'],
+  sessions: ['Sessions', '会话次数'],
+  session_events: ['Events in one', '每次事件数'],
+  session_length: ['Length, median', '时长（中位数）'],
+  under_a_minute: ['under a minute', '不到一分钟'],
+  completion: ['Taken in', '完成度'],
+  dwell: ['Stayed, mean', '平均停留'],
   recommended: ['Recommended now', '当前推荐'],
   add_event: ['Add event', '添加事件'],
   add_for: ['Add an event of {}', '添加 {} 的事件'],
@@ -86,7 +91,9 @@ const WORDS = {
   fresh: ['new', '新'],
   rose: ['up {}', '上升 {}'],
   fell: ['down {}', '下降 {}'],
-  why: ['Why', '理由'],
+  because: ['Because of {}', '因为之前的{}'],
+  fidelity: ['fidelity {}', '可信度 {}'],
+  fidelity_note: ['balanced accuracy on what the rule wasn’t learned from; 0.5 tells nothing', '在未参与学习的样本上的平衡准确率；0.5 表示毫无信息'],
   history: ['History', '历史'],
   no_history: ['No events.', '没有事件。'],
   seen_all: ['Nothing is left to recommend: everything has been seen or is hidden.', '没有可推荐的物品：全部已看过或被隐藏。'],
@@ -160,6 +167,10 @@ export const number = (value) => new Intl.NumberFormat(locale()).format(value);
 export const decimal = (value) => new Intl.NumberFormat(locale(), { maximumSignificantDigits: 4 }).format(value);
 export const compact = (value) => (value < 100000 ? number(value) : new Intl.NumberFormat(locale(), { notation: 'compact', maximumFractionDigits: 1 }).format(value));
 export const share = (value, digits = 0) => new Intl.NumberFormat(locale(), { style: 'percent', maximumFractionDigits: digits }).format(value);
+
+/** Things in a row, and a title set off from the words around it. */
+export const listed = (things) => new Intl.ListFormat(locale(), { type: 'conjunction' }).format(things);
+export const quoted = (title) => (language() === 'zh' ? `《${title}》` : `“${title}”`);
 
 /** A time as a day and a minute; before 1971, the place in a log that has no times. */
 export function moment(iso) {
