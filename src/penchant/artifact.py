@@ -79,7 +79,7 @@ def load(folder: str | Path, kinds: Mapping[str, type[Model]] = SAVED) -> Model:
     except SafetensorError as error:
         raise PenchantError(f"{folder / WEIGHTS}: can't be read: {error}") from error
     except PenchantError as error:
-        raise PenchantError(f"{folder}: {error}") from error
+        raise PenchantError(f"{folder}: {error}; train it again") from error
     model.set_histories(histories)
     if model.id != config["id"]:
         raise PenchantError(
