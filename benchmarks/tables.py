@@ -54,8 +54,9 @@ def page(found: Mapping[str, Figures]) -> str:
         "validation parts together, for as many epochs as were best. Models that know words about items (`content`,",
         "and `longshort` where the dataset has some) know more than published models, which know ids only: *ids only* is",
         "the line to compare with those. `repeats` and `blend` are in [the examples](../examples/README.md).",
-        "Networks began at random in all rows but those of Beauty, which were measured",
-        "after `start=factors` became the default.",
+        "Networks began at random in all rows but those of Beauty and ML-1M, which were measured",
+        "after `start=factors` became the default; `longshort` was measured before the sums of its",
+        "long-term memory were complex numbers, save on ML-1M.",
         "",
     ]
     for data, split in SPLITS.items():
