@@ -13,8 +13,8 @@ from penchant.models.base import Model
 from penchant.ranking import Excluded, check_k, masked_scores, rank, target_ranks
 from penchant.types import Array, Cases, Float, Int, Progress, Sequences, Vocabulary, quiet
 
-SCORES_AT_ONCE = 1 << 24
-"""Scores computed at a time (64 MB)."""
+SCORES_AT_ONCE = 1 << 22
+"""Scores computed at a time (16 MB): several passes go over them."""
 STATES_AT_ONCE = 1 << 15
 """People whose states are held at a time: enough for batches of similar length."""
 
