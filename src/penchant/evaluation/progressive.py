@@ -177,10 +177,8 @@ class _Life:
         self.events, self.log, self.k, self.exclude_seen = events, log, k, exclude_seen
         self._learns = learned is not None and isinstance(model, Learning)
         if learned is not None and isinstance(model, Learning):
-            known = self._all_known(events.start)
-            if not _alike(known, learned):
-                model.unlearn(learned)
-                model.learn(known)
+            model.unlearn(learned)
+            model.learn(self._all_known(events.start))
         self._begin(model, events.start)
 
     def _all_known(self, moment: int) -> Sequences:
@@ -234,11 +232,6 @@ class _Life:
         return UserState(self.model.state_id, arrays, self.timestamp[people], self.event_id[people])
 
 
-def _alike(first: Sequences, second: Sequences) -> bool:
-    """Whether two parts of one log hold the same events."""
-    return np.array_equal(first.offsets, second.offsets) and np.array_equal(first.event_id, second.event_id)
-
-
 def asked(events: Stream, train: Sequences) -> Asked:
     """What is known of the events of a stream, as of the questions of a split."""
     histories = events.histories
@@ -277,15 +270,13 @@ def measure_live(
     k: int = 10,
     seen: str = "exclude",
     controls: Mapping[str, Model] | None = None,
-    own_items: bool = False,
     kinds: Kinds | None = None,
     progress: Progress = quiet,
 ) -> Measured:
     """The answers of models to every event after the cut, scored one by one: see ``replay`` and ``evaluate``."""
     check_seen(seen)
     everyone = {name: several(model) for name, model in {**models, **(controls or {})}.items()}
-    if not own_items:
-        check_alike(everyone)
+    check_alike(everyone)
     events = stream(log, split, live)
 
     def replayed(model: Model) -> Answers:
