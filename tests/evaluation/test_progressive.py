@@ -1,5 +1,7 @@
 """Events in order of time: what is known when, and the same answers as from whole histories."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -125,6 +127,18 @@ def test_kinds_of_questions_and_moments(log: Interactions, cut: Split) -> None:
     stretches = moments(events)
     assert sum(part.of.sum() for part in stretches) == len(events.event)
     assert stretches[0].name.startswith("1970-01-01 ")
+
+
+@pytest.mark.parametrize("apart", [60 * MICROSECONDS, MICROSECONDS, 1])
+def test_stretches_of_a_short_time_have_names_of_their_own(log: Interactions, cut: Split, apart: int) -> None:
+    events = stream(log, cut, Live())
+    times = events.histories.timestamp.copy()
+    times[events.event] = events.start + apart * np.arange(len(events.event)) // 2
+    soon = replace(events, histories=replace(events.histories, timestamp=times))
+    names = [part.name for part in moments(soon)]
+    assert len(names) > 1
+    assert len(set(names)) == len(names)
+    assert sum(part.of.sum() for part in moments(soon)) == len(events.event)
 
 
 def test_a_whole_progressive_evaluation(log: Interactions, cut: Split) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import pytest
 
 from penchant import artifact
 from penchant import sequences as seq
+from penchant.evaluation import Live
 from penchant.live import learning
 from penchant.live.deployment import Following, open_service, update_model
 from penchant.live.events import Event
@@ -88,6 +90,19 @@ def test_a_better_challenger_is_promoted_and_can_be_taken_back(folder: Path, led
     assert learning.roll_back(model) == champion.id
     assert artifact.load(model).id == champion.id
     assert learning.roll_back(model) == result.challenger
+
+
+def test_memories_go_on_learning_while_both_are_asked(folder: Path, ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the newest events everybody goes elsewhere than before: whoever learns from them hour by hour soon knows."""
+    ledger.append([*events_of(walk(1, first=20, length=12)), *events_of(walk(11, first=32, length=4))]).result()
+    found = []
+    for live in (learning.LIVE, Live(step=10**15)):  # in the second, the next hour never comes
+        monkeypatch.setattr(learning, "LIVE", live)
+        model = folder / f"model {live.step}"
+        shutil.copytree(folder / "model", model)
+        found.append(learning.update(model, ledger).metrics)
+    for name in ("champion", "challenger"):
+        assert found[0][name]["ndcg@10"] > found[1][name]["ndcg@10"]
 
 
 def test_a_worse_challenger_is_not(folder: Path) -> None:

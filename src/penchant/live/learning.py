@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from shutil import rmtree
 from tempfile import TemporaryDirectory
@@ -37,6 +37,8 @@ TEST_SHARE = 0.25
 VALID_SHARE = 0.25
 """Of the new events, the newest are asked about, and those before them choose when training stops."""
 METRIC = "ndcg"
+LIVE = evaluation.Live()
+"""How the newest events are asked about: states take in each at once, memories learn hour by hour."""
 NUMBER = "number_in_store"
 
 
@@ -77,15 +79,7 @@ def update(model: str | Path, ledger: Ledger, *, k: int = 10, seed: int = 0, pro
         challenger = champion.updated(cut.train, cut.valid, known, progress=progress)
         _as_if_live(champion, known, cut.before_test)
         _as_if_live(challenger, cut.train, cut.before_test)
-        progress(f"asking both about {len(cut.test):,} of the newest events", 0, 0)
-        result = evaluation.evaluate(
-            {"champion": champion, "challenger": challenger},
-            cut,
-            k=min(k, len(champion.items)),
-            reading="online",
-            seed=seed,
-            own_items=True,
-        )
+        result = _compared(champion, challenger, log, cut, min(k, len(champion.items)), seed, progress)
         promoted, why = _judged(result)
         if promoted:
             progress("the challenger learns the newest events too", 0, 0)
@@ -105,7 +99,7 @@ def update(model: str | Path, ledger: Ledger, *, k: int = 10, seed: int = 0, pro
         champion=artifact.read_config(previous(folder) if promoted else folder)["id"],
         challenger=challenger.id,
         new_events=int(new.sum()),
-        asked=len(cut.test),
+        asked=int(result.facts["targets"]),
         metrics=result.models,
         items_before=len(champion.items),
         items_after=len(challenger.items) if promoted else len(champion.items),
@@ -125,6 +119,15 @@ def _lineage(folder: Path, ledger: Ledger, log: Interactions, last: int) -> dict
     }
 
 
+def _compared(
+    champion: Model, challenger: Model, log: Interactions, cut: Split, k: int, seed: int, progress: Progress
+) -> evaluation.Evaluation:
+    """Both asked about each of the newest events in order of time, which then they know, as they would live."""
+    models = {"champion": champion, "challenger": challenger}
+    measured = evaluation.measure_live(models, log, cut, LIVE, cut.before_test, k=k, own_items=True, progress=progress)
+    return evaluation.summarise([measured], list(models), split=str(LIVE), k=k, seen="exclude", reading="online", seed=seed)
+
+
 def _judged(result: evaluation.Evaluation) -> tuple[bool, str]:
     """Whether the challenger isn't worse, and why."""
     metric = f"{METRIC}@{result.k}"
@@ -140,9 +143,9 @@ def _judged(result: evaluation.Evaluation) -> tuple[bool, str]:
 def _cut(log: Interactions, new: Array) -> Split:
     """A split event by event whose test part are the newest of the new events, and whose validation part those before."""
     moments = np.sort(log.timestamp[new])
-    first_valid = moments[int(len(moments) * (1 - TEST_SHARE - VALID_SHARE))]
-    first_test = moments[int(len(moments) * (1 - TEST_SHARE))]
-    return evaluation.event_by_event(log, int(first_valid), int(first_test))
+    first_valid = int(moments[int(len(moments) * (1 - TEST_SHARE - VALID_SHARE))])
+    first_test = int(moments[int(len(moments) * (1 - TEST_SHARE))])
+    return replace(evaluation.event_by_event(log, first_valid, first_test), cuts=(first_valid, first_test))
 
 
 def _as_if_live(model: Model, learned: Sequences, before: Sequences) -> None:
