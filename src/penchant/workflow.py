@@ -180,9 +180,8 @@ def compare(
     """Evaluate models on one split of a dataset, or on each of a rolling origin's ``folds``.
 
     ``models`` are names, trained here with their defaults, and paths of trained models. Lists have ``k`` items (by default
-    ten, or all of a small catalogue). ``reading`` says what they know of
-    the events between training and test: ``train-only``: nothing; ``online``: models that learn without gradients learn
-    them, as they would when live; ``refit``: all learn again from training and validation parts together, with what
+    ten, or all of a small catalogue). ``reading`` says what they know of the events between training and test:
+    ``train-only``: nothing; ``online``: models that learn without gradients learn them, as they would when live; ``refit``: all learn again from training and validation parts together, with what
     validation chose. Models with a setting ``seed`` are trained once with each of ``seeds``. With ``controls``, simple
     methods stand beside, and models are asked after shuffled histories too; with ``ablate``, ``longshort`` is trained
     without each of its parts. With ``live``, every event after the test cut is asked about in order of time, and taken in;
@@ -193,15 +192,13 @@ def compare(
     may know the answers), or chosen in more trials than others.
     """
     reading = _reading(reading, live)
-    if len(set(seeds)) < len(seeds):
-        raise PenchantError(f"seed {max(seeds, key=list(seeds).count)} is named twice; the same seed trains the same model")
+    _check_seeds(seeds)
     cuts = evaluation.rolling_origin(log, folds) if split == evaluation.ROLLING else [evaluation.split(log, split)]
     candidates = _candidates(models, log, cuts[0], reading, ablate)
     # All that can be refused is refused before the first model trains.
     k = length(k, min(len(seq.occurring(cut.train).items) for cut in cuts), progress)
-    for cut in cuts:
-        if live:
-            stream(log, cut, live)
+    if live:
+        _check_replayable(log, cuts, live)
     simple = [name for name in _controls(log) if controls and name not in {candidate.kind for candidate in candidates}]
     kinds = kinds or _topics_beside(models)
     measured = []
@@ -223,6 +220,16 @@ def compare(
         measured, list(trained), split=name, k=k, seen=seen, reading=reading, seed=seed, ablated=wholes
     )
     return replace(result, costs=costs)
+
+
+def _check_replayable(log: Interactions, cuts: Sequence[Split], live: Live) -> None:
+    for cut in cuts:
+        stream(log, cut, live)
+
+
+def _check_seeds(seeds: Sequence[int]) -> None:
+    if len(set(seeds)) < len(seeds):
+        raise PenchantError(f"seed {max(seeds, key=list(seeds).count)} is named twice; the same seed trains the same model")
 
 
 def _called(cuts: Sequence[Split], live: Live | None) -> str:
