@@ -181,8 +181,8 @@ def compare(
 
     ``models`` are names, trained here with their defaults, and paths of trained models. Lists have ``k`` items (by default
     ten, or all of a small catalogue). ``reading`` says what they know of the events between training and test:
-    ``train-only``: nothing; ``online``: models that learn without gradients learn them, as they would when live; ``refit``: all learn again from training and validation parts together, with what
-    validation chose. Models with a setting ``seed`` are trained once with each of ``seeds``. With ``controls``, simple
+    ``train-only``: nothing; ``online``: models that learn without gradients learn them, as they would when live; ``refit``:
+    all learn again from training and validation parts together, with what validation chose. Models with a setting ``seed`` are trained once with each of ``seeds``. With ``controls``, simple
     methods stand beside, and models are asked after shuffled histories too; with ``ablate``, ``longshort`` is trained
     without each of its parts. With ``live``, every event after the test cut is asked about in order of time, and taken in;
     then ``reading`` is ``online`` if nothing is said, else ``train-only``. Miscalibration goes by the ``kinds`` of items that
