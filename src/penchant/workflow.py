@@ -182,11 +182,12 @@ def compare(
     ``models`` are names, trained here with their defaults, and paths of trained models. Lists have ``k`` items (by default
     ten, or all of a small catalogue). ``reading`` says what they know of the events between training and test:
     ``train-only``: nothing; ``online``: models that learn without gradients learn them, as they would when live; ``refit``:
-    all learn again from training and validation parts together, with what validation chose. Models with a setting ``seed`` are trained once with each of ``seeds``. With ``controls``, simple
-    methods stand beside, and models are asked after shuffled histories too; with ``ablate``, ``longshort`` is trained
-    without each of its parts. With ``live``, every event after the test cut is asked about in order of time, and taken in;
-    then ``reading`` is ``online`` if nothing is said, else ``train-only``. Miscalibration goes by the ``kinds`` of items that
-    the dataset names, else by the topics beside the first trained model that has some.
+    all learn again from training and validation parts together, with what validation chose. Models with a setting ``seed``
+    are trained once with each of ``seeds``. With ``controls``, simple methods stand beside, and models are asked after
+    shuffled histories too; with ``ablate``, ``longshort`` is trained without each of its parts. With ``live``, every event
+    after the test cut is asked about in order of time, and taken in; then ``reading`` is ``online`` if nothing is said,
+    else ``train-only``. Miscalibration goes by the ``kinds`` of items that the dataset names, else by the topics beside the
+    first trained model that has some.
 
     Raises ``PenchantError`` for models that can't stand in one table: trained on another dataset, split or reading (they
     may know the answers), or chosen in more trials than others.
