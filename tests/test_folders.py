@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from penchant.folders import check_replaceable, make_parent, writing
+from penchant.folders import check_replaceable, make_parent, write_texts, writing
 from penchant.types import PenchantError
 
 
@@ -177,3 +177,14 @@ def test_where_the_new_folder_cant_take_its_place_the_old_one_stays(tmp_path: Pa
         target.rmdir()
     assert (tmp_path / "out" / "mark").read_text() == "old"
     assert names(tmp_path) == {"out"}
+
+
+def test_texts_are_written_as_a_folder_and_replaced_by_force_alone(tmp_path: Path) -> None:
+    out = tmp_path / "report"
+    write_texts(out, {"a.md": "é", "b.csv": ""})
+    assert {path.name: path.read_text(encoding="utf-8") for path in out.iterdir()} == {"a.md": "é", "b.csv": ""}
+    with pytest.raises(PenchantError, match="--force"):
+        write_texts(out, {"a.md": "new", "b.csv": ""})
+    assert (out / "a.md").read_text(encoding="utf-8") == "é"
+    write_texts(out, {"a.md": "new", "b.csv": ""}, force=True)
+    assert (out / "a.md").read_text(encoding="utf-8") == "new"

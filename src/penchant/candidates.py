@@ -216,10 +216,7 @@ def evaluate_rankers(
 
 def write_report(result: Pointwise, out: str | Path, *, force: bool = False) -> None:
     """Write the report's files into the folder ``out``. ``PenchantError`` where it exists, unless by ``force``."""
-    check_report(out, force=force)
-    with folders.writing(Path(out), pointwise_report.FILES) as target:
-        for name, words in pointwise_report.files(result).items():
-            (target / name).write_text(words, encoding="utf-8")
+    folders.write_texts(out, pointwise_report.files(result), force=force)
 
 
 def check_report(out: str | Path, *, force: bool = False) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import shutil
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -113,6 +113,16 @@ def check_replaceable(out: str | Path, files: Collection[str], *, force: bool = 
             raise PenchantError(f"{out}: exists; --force replaces it, or name another folder")
     elif out.exists():
         raise PenchantError(f"{out}: is a file; name a folder")
+
+
+def write_texts(out: str | Path, texts: Mapping[str, str], *, force: bool = False) -> None:
+    """Write a folder of just these files, UTF-8. ``PenchantError`` where something is at ``out``, unless by ``force``: see
+    ``check_replaceable``.
+    """
+    check_replaceable(out, texts, force=force)
+    with writing(Path(out), texts) as target:
+        for name, words in texts.items():
+            (target / name).write_text(words, encoding="utf-8")
 
 
 @contextmanager

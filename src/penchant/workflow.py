@@ -185,9 +185,9 @@ def compare(
     all learn again from training and validation parts together, with what validation chose. Models with a setting ``seed``
     are trained once with each of ``seeds``. With ``controls``, simple methods stand beside, and models are asked after
     shuffled histories too; with ``ablate``, ``longshort`` is trained without each of its parts. With ``live``, every event
-    after the test cut is asked about in order of time, and taken in; then ``reading`` is ``online`` if nothing is said,
-    else ``train-only``. Miscalibration goes by the ``kinds`` of items that the dataset names, else by the topics beside the
-    first trained model that has some.
+    after the test cut is asked about in order of time, and taken in; ``reading`` is then ``online`` by default, else
+    ``train-only``. Miscalibration goes by the dataset's ``kinds`` of items, else by topics beside the first trained model
+    that has some.
 
     Raises ``PenchantError`` for models that can't stand in one table: trained on another dataset, split or reading (they
     may know the answers), or chosen in more trials than others.
@@ -198,8 +198,7 @@ def compare(
     candidates = _candidates(models, log, cuts[0], reading, ablate)
     # All that can be refused is refused before the first model trains.
     k = length(k, min(len(seq.occurring(cut.train).items) for cut in cuts), progress)
-    if live:
-        _check_replayable(log, cuts, live)
+    _check_replayable(log, cuts, live)
     simple = [name for name in _controls(log) if controls and name not in {candidate.kind for candidate in candidates}]
     kinds = kinds or _topics_beside(models)
     measured = []
@@ -223,9 +222,10 @@ def compare(
     return replace(result, costs=costs)
 
 
-def _check_replayable(log: Interactions, cuts: Sequence[Split], live: Live) -> None:
+def _check_replayable(log: Interactions, cuts: Sequence[Split], live: Live | None) -> None:
     for cut in cuts:
-        stream(log, cut, live)
+        if live:
+            stream(log, cut, live)
 
 
 def _check_seeds(seeds: Sequence[int]) -> None:
@@ -385,10 +385,7 @@ def _read_on(model: Model, cut: Split, reading: str, progress: Progress) -> Mode
 
 def write_report(result: Evaluation, out: str | Path, *, force: bool = False) -> None:
     """Write the report's files into the folder ``out``. ``PenchantError`` where it exists, unless by ``force``."""
-    check_report(out, force=force)
-    with folders.writing(Path(out), report.FILES) as target:
-        for name, words in report.files(result).items():
-            (target / name).write_text(words, encoding="utf-8")
+    folders.write_texts(out, report.files(result), force=force)
 
 
 def check_report(out: str | Path, *, force: bool = False) -> None:
