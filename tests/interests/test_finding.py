@@ -141,14 +141,15 @@ def test_items_without_text_are_named_by_the_typical_ones(world: World) -> None:
         assert topic.terms == ()
 
 
-def test_dates_that_items_share_name_no_topic(world: World) -> None:
+def test_dates_that_items_share_make_and_name_no_topic(world: World) -> None:
     dated = {
         item: {**known, "released": f"{1 + place % 28:02}-Oct-19{'96' if item in HORROR else '97'}"}
         for place, (item, known) in enumerate(world.descriptions.items())
     }
-    topics = find_topics(world.model, world.log, dated, count=2).topics
-    assert not [term for topic in topics for term in topic.terms if "oct" in term]
-    assert {"horror", "comedy"} <= {topic.terms[0] for topic in topics}
+    found = find_topics(world.model, world.log, dated, count=2)
+    assert not [term for topic in found.topics for term in topic.terms if "oct" in term]
+    assert {"horror", "comedy"} <= {topic.terms[0] for topic in found.topics}
+    assert np.array_equal(found.membership, find_topics(world.model, world.log, world.descriptions, count=2).membership)
 
 
 def test_chinese_titles_name_topics_by_words(world: World) -> None:

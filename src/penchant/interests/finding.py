@@ -315,9 +315,7 @@ def _terms(made: Topics, descriptions: Mapping[str, Mapping[str, Any]]) -> list[
     found = []
     for mine in said:
         total = max(1, sum(mine.values()))
-        weight = {
-            t: times / total * np.log1p(mean / everywhere[t]) for t, times in mine.items() if times > 1 and not words.is_date(t)
-        }
+        weight = {t: times / total * np.log1p(mean / everywhere[t]) for t, times in mine.items() if times > 1}
         found.append(words.distinct(sorted(weight, key=lambda term: (-weight[term], -len(term), term)))[:TERMS])
     return found
 
