@@ -56,6 +56,19 @@ _LABELS: Mapping[str, tuple[str, str]] = {
     "dwell": ("seconds stayed", "停留秒数"),
     "long": ("share of {}", "{}的占比"),
     "topic": ("topic {}", "主题 {}"),
+    "found_in": ("; found in {}", "；依据：{}"),
+}
+_SENTENCES: Mapping[str, tuple[str, str]] = {
+    "by_silhouette": (
+        "topics: {best}, by the mean silhouette of {rounds} samples ({values}), nearest {middle} of those within {alike}",
+        "主题数：{best}，取{rounds}个样本的平均轮廓系数（{values}），在与最佳值相差不超过{alike}的数目中最接近{middle}",
+    ),
+    "as_before": ("topics: {count}, as many as before", "主题数：{count}，与之前相同"),
+    "as_asked": ("topics: {count}, as asked for", "主题数：{count}，按指定"),
+    "no_more_differ": ("topics: {count}, since no more of the vectors differ", "主题数：{count}，因为没有更多不同的向量"),
+    "of_model": ("vectors of {model}", "{model}的向量"),
+    "of_people": ("who had which items", "谁有过哪些物品"),
+    "of_words": ("the items' words", "物品的文字"),
 }
 WEEKDAYS: Mapping[str, Sequence[str]] = {
     "en": ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"),
@@ -78,6 +91,20 @@ def label(name: str, language: str = "en") -> str:
     check_language(language)
     words = _LABELS.get(name)
     return words[LANGUAGES.index(language)] if words else name
+
+
+def sentence(name: str, **values: object) -> dict[str, str]:
+    """How topics were found, in every language.
+
+    >>> sentence("as_before", count=8)
+    {'en': 'topics: 8, as many as before', 'zh': '主题数：8，与之前相同'}
+    """
+    return {language: said.format(**values) for language, said in zip(LANGUAGES, _SENTENCES[name], strict=True)}
+
+
+def joined(some: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    """Several in a row, in every language."""
+    return {language: listed([one[language] for one in some], language) for language in LANGUAGES}
 
 
 def feature(name: str, language: str = "en") -> str:
