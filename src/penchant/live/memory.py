@@ -7,6 +7,7 @@ itself: at the start, after each request, and what other processes wrote. Learni
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any
@@ -25,12 +26,19 @@ AT_ONCE = 5_000
 
 def learned_before(ledger: Ledger, lineage: Mapping[str, Any]) -> int:
     """The number up to which a model has learned a store: where it was updated from it, or was trained on what it was loaded
-    with.
+    with, or a part of that.
     """
     meta = ledger.meta()
     if lineage.get("store") == meta["store"]:
         return int(lineage["learned_to"])
-    return int(meta["loaded"]) if "loaded" in meta and lineage.get("dataset") == meta["dataset"] else 0
+    if "loaded" not in meta or lineage.get("dataset") != meta["dataset"]:
+        return 0
+    return int(json.loads(meta.get("parts", "{}")).get(part_learned(lineage), meta["loaded"]))
+
+
+def part_learned(lineage: Mapping[str, Any]) -> str:
+    """The name of the part of its dataset that a model was trained on."""
+    return f"{lineage.get('split')}: {lineage.get('trained_on')}"
 
 
 class Memory:
