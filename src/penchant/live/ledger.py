@@ -284,11 +284,6 @@ class Ledger:
             ).fetchone()
         return sorted(((row[0], Happened._make(row[1:])) for row in json.loads(found)), key=_number)
 
-    def who_did_something(self, since: int) -> list[str]:
-        """Users with events whose numbers are above ``since``."""
-        with self.database.reading() as connection:
-            return [row[0] for row in connection.execute("SELECT DISTINCT user_id FROM events WHERE seq > ?", [since])]
-
     def in_order_of_arrival(self, items: Sequence[str], since: int) -> list[str]:
         """Of some items those with events whose numbers are above ``since``, in the order of the first of these."""
         with self.database.reading() as connection:
