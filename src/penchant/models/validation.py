@@ -35,7 +35,7 @@ class Answers:
     repeats: Array
 
     def per_case(self, metric: metrics.Metric, k: int) -> Float:
-        """A metric's value for each case, ``[n] float64``."""
+        """A metric's value for each case, ``[n] float64``; ``k`` as long as the lists, or longer where these hold all items."""
         return metric(self.ranks, self.case, len(self.recommended), k)
 
 
