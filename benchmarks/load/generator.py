@@ -110,7 +110,7 @@ class Batches:
 
 async def latency(address: str, items: list[str], user: str, requests: int) -> dict[str, Any]:
     """One client sends an event of one user and asks for that user's list; others send events meanwhile."""
-    chance = random.Random(user)
+    chance = random.Random()  # every run sends events that weren't there
     mine, others = await Client(address).connect(), await Client(address).connect()
     path = f"/api/recommend/{user.replace(' ', '%20')}?n=10"
     total: list[float] = []

@@ -28,7 +28,6 @@ from penchant.ranking import length
 from penchant.types import Interactions, Kinds, Learning, PenchantError, Progress, Split, quiet
 
 READINGS = ("train-only", "online", "refit")
-TRAINED_ON = {"train-only": "the split's training part", "refit": "the split's training and validation parts"}
 
 
 def train(
@@ -77,7 +76,7 @@ def train(
         lineage = {
             "dataset": log.content_hash,
             "split": cut.name,
-            "trained_on": TRAINED_ON["refit" if refit else "train-only"],
+            "trained_on": evaluation.trained_on(refit),
             "seconds": seconds,
             "trials": trials,
             "peak_memory_mb": peak_memory_mb(),
@@ -294,7 +293,7 @@ def _candidate(name: str, log: Interactions, cut: Split, reading: str) -> _Candi
             f"{name}: was trained on the split {lineage.get('split')}, not {cut.name}: it may know the answers; train it on "
             "this split"
         )
-    expected = TRAINED_ON["refit" if reading == "refit" else "train-only"]
+    expected = evaluation.trained_on(reading == "refit")
     if lineage.get("trained_on") != expected:
         raise PenchantError(
             f"{name}: was trained on {lineage.get('trained_on')}, and the others are trained on {expected}: that is no fair "

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from penchant import artifact, evaluation
+from penchant import artifact, evaluation, workflow
 from penchant import sequences as seq
 from penchant.data import dataset
 from penchant.live.deployment import open_service, open_store
@@ -52,6 +52,22 @@ def test_of_a_dataset_only_what_lies_before_the_test_part(folder: Path) -> None:
     log = dataset.load(folder / "dataset")
     held = evaluation.held_out(log, evaluation.split(log, "leave-one-out"))
     assert service.ledger.counts()["events"] == 54 - held.sum() == 45
+    service.close()
+
+
+@pytest.mark.parametrize(("refit", "learned"), [(False, 36), (True, 45)])
+@pytest.mark.parametrize("split", [None, "leave-one-out"])
+def test_what_a_split_kept_from_a_model_is_learned_by_its_memory(
+    folder: Path, refit: bool, learned: int, split: str | None
+) -> None:
+    log = dataset.load(folder / "dataset")
+    workflow.train(log, "transitions", folder / "trained", split="leave-one-out", refit=refit)
+    store = f"sqlite:///{folder / 'store.db'}"
+    service = open_service(folder / "trained", store, dataset_folder=folder / "dataset", split=split)
+    held = evaluation.held_out(log, evaluation.split(log, "leave-one-out")) & (split is not None)
+    all_of_it = create("transitions").fit(seq.histories(log.where(~held)))
+    assert service.living.memory.since == learned
+    assert service.living.model.id == all_of_it.id
     service.close()
 
 

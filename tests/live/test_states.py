@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -13,7 +14,6 @@ from hypothesis import strategies as st
 
 from penchant.live.events import Event
 from penchant.live.ledger import Ledger
-from penchant.live.records import StoredState
 from penchant.live.states import States, _alike, sequences_of, verify
 from penchant.models.base import Model
 from penchant.types import NEVER
@@ -93,19 +93,46 @@ def test_where_a_state_comes_from(ledger: Ledger, lstm: Model, did: Did) -> None
     assert again.found == {"current": 0, "advanced": 0, "stored": 1, "rebuilt": 0, "nobody": 1}
 
 
-@pytest.mark.parametrize("kind", ["of another model", "broken bytes", "from before a late event"])
+@pytest.mark.parametrize(
+    "kind", ["of another model", "broken bytes", "without the items seen", "two people's", "from before a late event"]
+)
 def test_a_stored_state_in_doubt_is_made_anew(ledger: Ledger, lstm: Model, did: Did, kind: str) -> None:
     ledger.append([did("ann", item, item) for item in range(5)]).result()
-    wrong = lstm.initial(1)
-    state_id = lstm.state_id if kind != "of another model" else "other"
-    content = b"nonsense" if kind == "broken bytes" else wrong.to_bytes()
-    as_of = int(ledger.meta()["clock"])
-    ledger.put_states([StoredState("ann", state_id, as_of, content)]).result()
+    before = States(ledger, lstm)
+    _, (seen,) = before.of(["ann"])
+    written = before.write_changed()
+    assert written is not None
+    written.result()
+    (kept,) = ledger.states(["ann"])
+    assert kept is not None
+    wrong = {
+        "of another model": replace(kept, state_id="other"),
+        "broken bytes": replace(kept, state=b"nonsense"),
+        "without the items seen": replace(kept, state=lstm.initial(1).to_bytes()),
+        "two people's": replace(kept, state=lstm.initial(2).to_bytes()),
+    }
+    ledger.put_states([wrong.get(kind, kept)]).result()
     if kind == "from before a late event":
         ledger.append([did("ann", 9, 0.5)]).result()
     states = States(ledger, lstm)
     assert differing(ledger, lstm, states) == []
     assert states.found["rebuilt"] == 1
+    assert set(seen.tolist()) <= set(states.of(["ann"])[1][0].tolist())
+
+
+def test_a_stored_state_knows_what_was_seen(ledger: Ledger, lstm: Model, did: Did) -> None:
+    ledger.append([did("ann", item, moment) for moment, item in enumerate((4, 2, 4, 7))]).result()
+    first = States(ledger, lstm)
+    before = first.of(["ann"])
+    written = first.write_changed()
+    assert written is not None
+    written.result()
+    ledger.append([did("ann", 5, 9)]).result()
+    second = States(ledger, lstm)
+    assert second.of(["ann"])[1][0].tolist() == sorted(lstm.items.codes([f"item {item}" for item in (4, 2, 7, 5)]).tolist())
+    assert second.found["stored"] == 1
+    assert second.bytes == sum(entry.size for entry in second._entries.values())
+    assert len(before[1][0]) == 3
 
 
 def test_memory_is_bounded_and_what_leaves_it_is_kept(ledger: Ledger, lstm: Model, did: Did) -> None:
@@ -139,15 +166,23 @@ def test_events_that_wait_for_their_users_count_as_memory(ledger: Ledger, lstm: 
     assert differing(ledger, lstm, states) == []
 
 
-def test_verify_finds_a_state_that_is_wrong(tmp_path: Path, lstm: Model, did: Did) -> None:
+@pytest.mark.parametrize("wrong", ["numbers", "items seen"])
+def test_verify_finds_a_state_that_is_wrong(tmp_path: Path, lstm: Model, did: Did, wrong: str) -> None:
     ledger = Ledger(tmp_path / "store.db", create=True)
     ledger.append([did("ann", 1, 1), did("bob", 1, 1)]).result()
     found = verify(ledger, lstm)
     assert (found.users, found.events, found.differing, found.faults) == (2, 2, (), ())
-    state, _ = States(ledger, lstm).of(["ann"])
-    for array in state.arrays.values():
-        if array.dtype == np.float32:
-            array += 1e-3
-    ledger.put_states([StoredState("ann", lstm.state_id, int(ledger.meta()["clock"]), state.to_bytes())]).result()
+    states = States(ledger, lstm)
+    states.of(["ann"])
+    entry = states._entries["ann"]
+    if wrong == "items seen":
+        entry.seen = entry.seen + 1
+    else:
+        for array in entry.state.arrays.values():
+            if array.dtype == np.float32:
+                array += 1e-3
+    written = states.write_changed()
+    assert written is not None
+    written.result()
     assert verify(ledger, lstm).differing == ("ann",)
     ledger.close()

@@ -167,6 +167,8 @@ BAD: list[tuple[str, str, Any]] = [
     ("POST", "/api/item", {"item_id": "x", "timestamp": 4.6e12}),  # beyond the year 9999, which can't be written again
     ("POST", "/api/feedback", [{"user_id": "a", "item_id": "x", "timestamp": True}]),
     ("PATCH", "/api/item/x", {"categories": "all"}),
+    ("PATCH", "/api/item/x", {"hiden": True}),
+    ("PATCH", "/api/user/x", {"coment": "c"}),
     ("PATCH", "/api/user/a%00b", {"comment": "c"}),
     ("GET", "/api/recommend/a?n=1000000000", None),
     ("GET", "/api/recommend/a?n=0", None),

@@ -1,7 +1,7 @@
 """Splits, evaluation, intervals: what a model is worth, and how sure of it one can be."""
 
 from penchant.evaluation.evaluate import Evaluation, evaluate, measure, summarise
-from penchant.evaluation.leaks import held_out
+from penchant.evaluation.leaks import held_out, within
 from penchant.evaluation.progressive import Live, measure_live
 from penchant.evaluation.splits import (
     FOLDS,
@@ -13,6 +13,7 @@ from penchant.evaluation.splits import (
     rolling_origin,
     split,
     temporal,
+    trained_on,
 )
 
 __all__ = [
@@ -32,4 +33,6 @@ __all__ = [
     "split",
     "summarise",
     "temporal",
+    "trained_on",
+    "within",
 ]

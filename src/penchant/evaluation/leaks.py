@@ -32,7 +32,12 @@ def check(split: Split, log: Interactions | None = None) -> Split:
 
 def held_out(log: Interactions, split: Split) -> Array:
     """Which events of the log a split keeps back for its test part, ``[m] bool``: the last ones of each user."""
-    return seq.places(log) >= split.before_test.lengths[log.user]
+    return ~within(log, split.before_test)
+
+
+def within(log: Interactions, part: Sequences) -> Array:
+    """Which events of the log lie in a part of it, ``[m] bool``: the first ones of each user."""
+    return seq.places(log) < part.lengths[log.user]
 
 
 def _check_order(name: str, part: str, cases: Cases) -> None:

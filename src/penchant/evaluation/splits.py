@@ -89,6 +89,11 @@ SPLITS: Mapping[str, Callable[[Interactions], Split]] = {
 }
 
 
+def trained_on(refit: bool) -> str:
+    """What a model has learned of a split, in words: its training part, or what lies before the test part (``refit``)."""
+    return "the split's training and validation parts" if refit else "the split's training part"
+
+
 def split(log: Interactions, name: str | None = None) -> Split:
     """A split by name; by default ``temporal`` where the log has times, else ``leave-one-out``."""
     name = name or ("leave-one-out" if log.clock == "index" else "temporal")

@@ -20,10 +20,11 @@ from penchant.live import beside
 from penchant.live.interests import topics_of_store
 from penchant.live.learning import Update, update
 from penchant.live.ledger import Ledger
+from penchant.live.memory import part_learned
 from penchant.live.records import Item
 from penchant.live.service import Service
 from penchant.live.states import MEMORY, Verification, verify
-from penchant.types import PenchantError, Progress, quiet
+from penchant.types import Array, Interactions, PenchantError, Progress, quiet
 
 log = logging.getLogger(__name__)
 
@@ -75,13 +76,25 @@ def open_service(
             events = dataset.load(dataset_folder)
             if value is not None:
                 events = replace(events, value=dataset.measures(dataset_folder).get(value, events.value).astype(np.float32))
+            parts = _parts(events, lineage)
             if split is not None:
-                events = events.where(~evaluation.held_out(events, evaluation.split(events, split)))
-            ledger.load(events, _items(Path(dataset_folder)), progress)
+                kept = ~evaluation.held_out(events, evaluation.split(events, split))
+                events, parts = events.where(kept), {name: part[kept] for name, part in parts.items()}
+            ledger.load(events, _items(Path(dataset_folder)), progress, parts=parts)
         return Service(ledger, loaded, lineage, memory=memory, ranker=ranks, value=value)
     except BaseException:
         ledger.close()
         raise
+
+
+def _parts(log: Interactions, lineage: Mapping[str, Any]) -> dict[str, Array]:
+    """What a model that was trained on a split of this log has learned of it, and what it would have if it was refit."""
+    name = lineage.get("split")
+    if lineage.get("dataset") != log.content_hash or name not in evaluation.SPLITS:
+        return {}
+    cut = evaluation.split(log, name)
+    learned = {evaluation.trained_on(refit=False): cut.train, evaluation.trained_on(refit=True): cut.before_test}
+    return {part_learned({"split": name, "trained_on": words}): evaluation.within(log, part) for words, part in learned.items()}
 
 
 def _lineage(model: str | Path) -> dict[str, Any]:

@@ -28,7 +28,7 @@ import numpy as np
 from penchant.live.database import Database, take
 from penchant.live.events import Event
 from penchant.live.records import Appended, Cursor, Happened, Item, Last, News, Person, Receipt, StoredState, Tail, User
-from penchant.types import NEVER, Interactions, PenchantError, Progress, quiet
+from penchant.types import NEVER, Array, Interactions, PenchantError, Progress, quiet
 
 ROWS_AT_ONCE = 50_000
 NEWS_KEPT, MOST_NEWS = 200, 1000
@@ -192,8 +192,21 @@ class Ledger:
 
         return self.change(delete)
 
-    def load(self, log: Interactions, items: Sequence[Item] = (), progress: Progress = quiet) -> None:
-        """Store a dataset's events and items in a store without events. ``PenchantError`` where it has some."""
+    def load(
+        self,
+        log: Interactions,
+        items: Sequence[Item] = (),
+        progress: Progress = quiet,
+        *,
+        parts: Mapping[str, Array] | None = None,
+    ) -> None:
+        """Store a dataset's events and items in a store without events. ``PenchantError`` where it has some.
+
+        ``parts`` are named events of it (``[m] bool``), each part within the next, with lower numbers than what lies outside,
+        so that one number tells what somebody who learned such a part knows.
+        """
+        outside = sum((~part for part in (parts or {}).values()), np.zeros(len(log), np.int64))
+        log = log.where(np.argsort(outside, kind="stable"))
 
         def load(connection: sqlite3.Connection) -> None:
             if connection.execute("SELECT EXISTS (SELECT 1 FROM events)").fetchone()[0]:
@@ -209,7 +222,9 @@ class Ledger:
                 [(log.users[code], last) for code in np.unique(log.user).tolist()],
             )
             _put_items(connection, items)
-            connection.executemany("INSERT INTO meta VALUES (?, ?)", [("loaded", last), ("dataset", log.content_hash)])
+            ends = {name: last - len(log) + int(part.sum()) for name, part in (parts or {}).items()}
+            about = [("loaded", last), ("dataset", log.content_hash), ("parts", json.dumps(ends))]
+            connection.executemany("INSERT INTO meta VALUES (?, ?)", about)
 
         self.change(load).result()
 
@@ -217,7 +232,7 @@ class Ledger:
 
     def meta(self) -> dict[str, Any]:
         """``clock``, the number of the last change; ``store``, the store's own name; where a dataset was loaded, its hash
-        (``dataset``) and the number of its last event (``loaded``).
+        (``dataset``), the number of its last event (``loaded``), and those of the last of its ``parts``, in JSON.
         """
         with self.database.reading() as connection:
             return dict(connection.execute("SELECT key, value FROM meta").fetchall())
@@ -268,11 +283,6 @@ class Ledger:
                 [number, most],
             ).fetchone()
         return sorted(((row[0], Happened._make(row[1:])) for row in json.loads(found)), key=_number)
-
-    def who_did_something(self, since: int) -> list[str]:
-        """Users with events whose numbers are above ``since``."""
-        with self.database.reading() as connection:
-            return [row[0] for row in connection.execute("SELECT DISTINCT user_id FROM events WHERE seq > ?", [since])]
 
     def in_order_of_arrival(self, items: Sequence[str], since: int) -> list[str]:
         """Of some items those with events whose numbers are above ``since``, in the order of the first of these."""

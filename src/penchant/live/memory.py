@@ -7,30 +7,37 @@ itself: at the start, after each request, and what other processes wrote. Learni
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import chain
 from typing import Any
 
 import numpy as np
 
 from penchant.live.ledger import Ledger
 from penchant.live.records import Happened
-from penchant.live.states import PEOPLE_AT_ONCE, sequences_of
+from penchant.live.states import sequences_of
 from penchant.models.base import Model
 from penchant.types import NEVER, UNKNOWN, Growing, Learning, PenchantError, Sequences, Vocabulary
 
-AT_ONCE = 5_000
-"""Events learned in one go, at most: reading them keeps other threads waiting."""
+AT_ONCE, AT_ONCE_AT_FIRST = 5_000, 20_000
+"""Events learned in one go, at most: reading them keeps other threads waiting. Many at once take a half of the time each."""
 
 
 def learned_before(ledger: Ledger, lineage: Mapping[str, Any]) -> int:
     """The number up to which a model has learned a store: where it was updated from it, or was trained on what it was loaded
-    with.
+    with, or a part of that.
     """
     meta = ledger.meta()
     if lineage.get("store") == meta["store"]:
         return int(lineage["learned_to"])
-    return int(meta["loaded"]) if "loaded" in meta and lineage.get("dataset") == meta["dataset"] else 0
+    if "loaded" not in meta or lineage.get("dataset") != meta["dataset"]:
+        return 0
+    return int(json.loads(meta.get("parts", "{}")).get(part_learned(lineage), meta["loaded"]))
+
+
+def part_learned(lineage: Mapping[str, Any]) -> str:
+    """The name of the part of its dataset that a model was trained on."""
+    return f"{lineage.get('split')}: {lineage.get('trained_on')}"
 
 
 class Memory:
@@ -50,22 +57,17 @@ class Memory:
         """How often what should be taken back had never been learned."""
 
     def begin(self) -> None:
-        """Learn all that the log has and the model hasn't, person by person, which is faster than in the order it arrived."""
-        last = int(self._ledger.meta()["clock"])
-        if isinstance(self.model, Learning):
-            people = self._ledger.who_did_something(self.learned)
-            for start in range(0, len(people), PEOPLE_AT_ONCE):
-                some = people[start : start + PEOPLE_AT_ONCE]
-                histories = dict(zip(some, self._ledger.histories([(user, NEVER, "") for user in some]), strict=True))
-                now = {user: [e for e in history if e.seq <= last] for user, history in histories.items()}
-                before = {user: [e for e in history if e.seq <= self.learned] for user, history in histories.items()}
-                self._learn_people(now, before)
-                self._note(chain(*now.values()))
-        self.learned = last
+        """Learn all that the log has and the model hasn't, in big bites: nobody waits for this memory yet."""
+        if not isinstance(self.model, Learning):
+            self.learned = self._ledger.clock()
+        while self.catch_up(AT_ONCE_AT_FIRST):
+            pass
 
-    def catch_up(self) -> int:
-        """Learn the next events of the log; returns how many there were. A model that doesn't learn lets them pass."""
-        arrived = self._ledger.since(self.learned, AT_ONCE)
+    def catch_up(self, most: int = AT_ONCE) -> int:
+        """Learn the next events of the log, up to ``most``; returns how many there were. A model that doesn't learn lets them
+        pass.
+        """
+        arrived = self._ledger.since(self.learned, most)
         if arrived and isinstance(self.model, Learning):
             new: dict[str, list[Happened]] = {}
             for user, event in arrived:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -129,68 +129,57 @@ class States:
     def _bring_up(self, users: Sequence[str], clock: int) -> None:
         """Make the states of these users whole, as of now."""
         told = self._listen(clock)
+        stored = self._stored([user for user in users if user not in self._entries])
+        for user, entry in stored.items():
+            self._keep(user, entry)
         mine = {user: self._entries[user] for user in users if user in self._entries}
-        doubtful = [user for user, entry in mine.items() if not told or entry.as_of < self._sure_from]
+        doubtful = [user for user, entry in mine.items() if user in stored or not told or entry.as_of < self._sure_from]
         behind = self._ledger.behind([(user, mine[user].as_of) for user in doubtful]) if doubtful else []
+        lost = [user for user in users if user not in mine]
         for user, events in zip(doubtful, behind, strict=True):
             if events is None:
                 del mine[user]
+                lost.append(user)
             else:
                 self._let_wait(mine[user], events)
-                mine[user].as_of = clock
-        cold = [user for user in users if user not in mine]
         growing: dict[str, Entry] = {}
         for user, entry in mine.items():
-            if not entry.pending:
-                entry.as_of = clock
-                self.found["current"] += 1
-                self._entries.move_to_end(user)
-            elif min(map(_place, entry.pending)) > _cursor(entry.state):
+            if entry.pending and min(map(_place, entry.pending)) <= _cursor(entry.state):
+                lost.append(user)  # one came late
+                continue
+            self.found["stored" if user in stored else "advanced" if entry.pending else "current"] += 1
+            if entry.pending:
                 growing[user] = entry
             else:
-                cold.append(user)  # one came late
-        self.found["advanced"] += len(growing)
-        self._advance(growing, clock)
-        if cold:
-            self._read_in(cold, clock)
-
-    def _read_in(self, cold: Sequence[str], clock: int) -> None:
-        """States from disk where they are good, from the whole history where not; either way the history tells what was
-        seen. Who has none isn't kept.
-        """
-        histories = dict(zip(cold, self._ledger.histories([(user, NEVER, "") for user in cold]), strict=True))
-        good: dict[str, Entry] = {}
-        for user, kept in zip(cold, self._ledger.states(cold), strict=True):
-            state = self._readable(kept)
-            if kept is not None and state is not None and histories[user]:
-                past = [event for event in histories[user] if _place(event) <= _cursor(state)]
-                later = histories[user][len(past) :]
-                if all(e.seq <= kept.as_of for e in past) and all(e.seq > kept.as_of for e in later):
-                    good[user] = Entry(state, kept.as_of, self._codes(past), changed=False, pending=later)
-        self.found["stored"] += len(good)
-        for user, entry in good.items():
-            if not entry.pending:
                 entry.as_of = clock
-                self._keep(user, entry)
-        self._advance({user: entry for user, entry in good.items() if entry.pending}, clock)
-        lost = [user for user in cold if user not in good and histories[user]]
-        self.found["rebuilt"] += len(lost)
+                self._entries.move_to_end(user)
+        self._advance(growing, clock)
         if lost:
-            states = self.model.encode(sequences_of(self.model, lost, [histories[user] for user in lost]))
-            for row, user in enumerate(lost):
-                self._keep(user, Entry(states[row : row + 1], clock, self._codes(histories[user])))
-        for user in cold:
-            if not histories[user]:
-                self.forget(user)
+            self._read_in(lost, clock)
 
-    def _readable(self, kept: StoredState | None) -> UserState | None:
-        if kept is None or kept.state_id != self.model.state_id:
-            return None
-        try:
-            state = UserState.from_bytes(kept.state)
-        except PenchantError:
-            return None
-        return state if state.model_id == self.model.state_id and len(state) == 1 else None
+    def _stored(self, users: Sequence[str]) -> dict[str, Entry]:
+        """The states on disk that can be read, as of when they were written."""
+        found: dict[str, Entry] = {}
+        for kept in self._ledger.states(users) if users else ():
+            if kept is not None and kept.state_id == self.model.state_id:
+                entry = _unpacked(kept)
+                if entry is not None and entry.state.model_id == kept.state_id:
+                    found[kept.user_id] = entry
+        return found
+
+    def _read_in(self, users: Sequence[str], clock: int) -> None:
+        """States from whole histories. Who has none isn't kept."""
+        found = zip(users, self._ledger.histories([(user, NEVER, "") for user in users]), strict=True)
+        known = {user: history for user, history in found if history}
+        self.found["rebuilt"] += len(known)
+        if known:
+            histories = sequences_of(self.model, list(known), list(known.values()))
+            states = self.model.encode(histories)
+            for row, user in enumerate(known):
+                self._keep(user, Entry(states[row : row + 1], clock, _seen(histories, row)))
+        for user in users:
+            if user not in known:
+                self.forget(user)
 
     def _advance(self, entries: dict[str, Entry], clock: int) -> None:
         """Take in the events behind the states."""
@@ -201,8 +190,7 @@ class States:
         histories = sequences_of(self.model, list(entries), events)
         after = self.model.advance(before, seq.pad(histories, np.arange(len(entries))))
         for row, (user, entry) in enumerate(entries.items()):
-            codes = histories.item[histories.offsets[row] : histories.offsets[row + 1]]
-            self._keep(user, Entry(after[row : row + 1], clock, _with(entry.seen, codes)))
+            self._keep(user, Entry(after[row : row + 1], clock, _with(entry.seen, _seen(histories, row))))
 
     def _let_wait(self, entry: Entry, events: list[Happened]) -> None:
         """These are the events that an entry's state hasn't taken in; they count as memory until it has."""
@@ -211,6 +199,7 @@ class States:
         self.bytes += more
 
     def _keep(self, user: str, entry: Entry) -> None:
+        """Have an entry in memory, the last to be let go of."""
         old = self._entries.pop(user, None)
         self.bytes += entry.size - (old.size if old else 0)
         self._entries[user] = entry
@@ -239,13 +228,30 @@ class States:
 
     def _write(self, entries: dict[str, Entry]) -> Future[None]:
         return self._ledger.put_states(
-            [StoredState(user, entry.state.model_id, entry.as_of, entry.state.to_bytes()) for user, entry in entries.items()]
+            [StoredState(user, entry.state.model_id, entry.as_of, _packed(entry)) for user, entry in entries.items()]
         )
 
-    def _codes(self, events: Sequence[Happened]) -> Int:
-        """The distinct known items of some events, ascending, ``int32``."""
-        codes: Int = np.unique(self.model.items.codes([event.item_id for event in events]))
-        return np.asarray(codes[codes != UNKNOWN])
+
+SEEN = "items seen"
+"""What an entry's codes are called among a state's arrays on disk."""
+
+
+def _packed(entry: Entry) -> bytes:
+    state = entry.state
+    return replace(state, arrays={**state.arrays, SEEN: entry.seen[None]}).to_bytes()
+
+
+def _unpacked(kept: StoredState) -> Entry | None:
+    """``None`` where the bytes aren't an entry's."""
+    try:
+        state = UserState.from_bytes(kept.state)
+    except PenchantError:
+        return None
+    arrays = dict(state.arrays)
+    seen = arrays.pop(SEEN, None)
+    if len(state) != 1 or seen is None:
+        return None
+    return Entry(replace(state, arrays=arrays), kept.as_of, seen[0], changed=False)
 
 
 def sequences_of(model: Model, users: Sequence[str], histories: Sequence[Sequence[Happened]]) -> Sequences:
@@ -266,13 +272,17 @@ def sequences_of(model: Model, users: Sequence[str], histories: Sequence[Sequenc
     )
 
 
+def _seen(histories: Sequences, row: int) -> Int:
+    """The distinct known items of a history, ascending, ``int32``."""
+    codes: Int = np.unique(histories.item[histories.offsets[row] : histories.offsets[row + 1]])
+    return np.asarray(codes[codes != UNKNOWN])
+
+
 def _with(seen: Int, codes: Int) -> Int:
-    """Ascending codes with some more, put in their places: a union would sort everything for the one that is new."""
-    for code in codes.tolist():
-        place = int(seen.searchsorted(code))
-        if code != UNKNOWN and (place == len(seen) or seen[place] != code):
-            seen = np.concatenate([seen[:place], np.array([code], np.int32), seen[place:]])
-    return seen
+    """Ascending codes with more, ascending too, put in their places: a union would sort everything for the few new ones."""
+    places = seen.searchsorted(codes)
+    new = np.append(seen, UNKNOWN)[places] != codes
+    return np.insert(seen, places[new], codes[new]) if new.any() else seen
 
 
 def _place(event: Happened) -> tuple[int, str]:
@@ -307,9 +317,14 @@ def verify(ledger: Ledger, model: Model, *, progress: Progress = quiet) -> Verif
     differing: list[str] = []
     for users in _everyone(ledger):
         with ledger.database.reading():
-            living, _ = States(ledger, model).of(users)
-            again = model.encode(sequences_of(model, users, ledger.histories([(user, NEVER, "") for user in users])))
-        differing += [users[row] for row in range(len(users)) if not _alike(living, again, row)]
+            living, seen = States(ledger, model).of(users)
+            histories = sequences_of(model, users, ledger.histories([(user, NEVER, "") for user in users]))
+        again = model.encode(histories)
+        differing += [
+            users[row]
+            for row in range(len(users))
+            if not (_alike(living, again, row) and np.array_equal(seen[row], _seen(histories, row)))
+        ]
         done += len(users)
         progress("comparing states", done, max(done, counts["users"]))
     return Verification(done, counts["events"], counts["states"], tuple(differing), ())

@@ -147,6 +147,8 @@ def _add_errors(app: FastAPI) -> None:
         if first["type"] == "json_invalid":
             return answer(422, f"body: is not JSON ({first['ctx']['error']} at character {first['loc'][1] + 1})")
         place = ", ".join(str(word)[:80] for word in first["loc"])
+        if first["type"] == "extra_forbidden":
+            return answer(422, f"{place}: is no field that can be changed")
         return answer(422, f"{place}: {first['msg'].removeprefix('Value error, ')}")
 
     app.exception_handler(Exception)(_broken)

@@ -195,7 +195,13 @@ class ItemIn(_In):
         return Item(self.item_id, self.hidden, tuple(self.categories or ()), labels, self.text, moment)
 
 
-class ItemPatch(_In):
+class _Patch(_In):
+    """A change names fields that there are: of a misspelt one the client would believe that it was stored."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class ItemPatch(_Patch):
     """What is to change of an item; what isn't there or null stays."""
 
     hidden: bool | None = Field(None, validation_alias=_either("hidden", "IsHidden"))
@@ -226,7 +232,7 @@ class UserIn(_In):
         return User(self.user_id, [] if self.labels is None else self.labels, self.comment)
 
 
-class UserPatch(_In):
+class UserPatch(_Patch):
     """What is to change of a user; what isn't there or null stays."""
 
     labels: Labels = Field(None, validation_alias=_either("labels", "Labels"))
