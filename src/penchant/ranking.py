@@ -50,16 +50,14 @@ def recommend(
     score. Raises ``PenchantError`` where ``k`` isn't between 1 and the size of the catalogue.
     """
     check_k(k, len(model.items))
-    blocks = [slice(start, start + PEOPLE_AT_ONCE) for start in range(0, max(1, len(state)), PEOPLE_AT_ONCE)]
 
-    def answer(rows: slice) -> Ranking:
-        some, moment = state[rows], now[rows]
-        scores = masked_scores(model, some, moment, exclude and exclude[rows])
-        return rank(model, some, scores, k, now=moment, explain=explain)
+    def answer(some: UserState, moment: Int, exclude: Excluded | None) -> Ranking:
+        return rank(model, some, masked_scores(model, some, moment, exclude), k, now=moment, explain=explain)
 
-    if len(blocks) == 1:
-        return answer(blocks[0])
-    return Ranking.concatenate([answer(rows) for rows in blocks])
+    if len(state) <= PEOPLE_AT_ONCE:
+        return answer(state, now, exclude)
+    blocks = [slice(start, start + PEOPLE_AT_ONCE) for start in range(0, len(state), PEOPLE_AT_ONCE)]
+    return Ranking.concatenate([answer(state[rows], now[rows], exclude and exclude[rows]) for rows in blocks])
 
 
 def rank(model: Recommender, state: UserState, scores: Float, k: int, *, now: Int, explain: bool = False) -> Ranking:
@@ -111,12 +109,16 @@ def top_k(scores: Float, k: int) -> tuple[Int, Float]:
             level = np.flatnonzero(scores[tied] == floor[tied])[:k]
             reached[tied] = scores[tied] > floor[tied]
             reached[tied, level] = True
-    row, item = np.divmod(np.flatnonzero(reached), items)
-    value = scores[row, item]
-    order = np.lexsort((-value, row))  # stable: equal scores stay in the order of columns
-    best = order[np.searchsorted(row, np.arange(people))[:, None] + np.arange(k)]
-    value = value[best]
-    return np.where(value == -np.inf, UNKNOWN, item[best]).astype(np.int32), value
+    place = np.flatnonzero(reached)
+    value = scores.reshape(-1).take(place)
+    # Stable: equal scores stay in the order of columns.
+    if people == 1:
+        best = np.argsort(-value, kind="stable")[None, :k]
+    else:
+        row = place // items
+        best = np.lexsort((-value, row))[np.searchsorted(row, np.arange(people))[:, None] + np.arange(k)]
+    item, value = (place % items)[best], value[best]
+    return np.where(value == -np.inf, UNKNOWN, item).astype(np.int32), value
 
 
 def _floor(scores: Float, k: int) -> Float:
