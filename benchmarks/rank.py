@@ -447,10 +447,11 @@ def _introduction(count: Mapping[str, int]) -> list[str]:
         f"epoch and calibrate, the last {count['test']:,} are reported on. All methods know only what was known when a video",
         "was shown; the item statistics of the data set are totals over the whole period, which the leak check refuses.",
         "Gradient boosting and logistic regression read hand-made numbers (counts of clicks and long views of the item,",
-        "author, tag, person, person and tab, tag or author up to that moment, what the person and everybody had watched",
-        "before, duration, age) and five kinds (tab, hour, tag, upload type, video type). Their numbers go on counting",
-        "during the test, as they would live; the heads read each person up to each moment, but what they know of items",
-        f"ends with validation. Heads: the mean over {len(SEEDS)} seeds.",
+        "author, tag, person, person and tab, tag or author up to that moment; of the histories before, how much of an item,",
+        "author or tag was watched long or liked, and what the person and everybody had watched; duration, age) and five",
+        "kinds (tab, hour, tag, upload type, video type). Boosting's leaves and trees have the least log loss on validation.",
+        "Their numbers go on counting during the test, as they would live; the heads read each person up to each moment, but",
+        f"what they know of items ends with validation. Heads: the mean over {len(SEEDS)} seeds.",
         "",
         "AUC within people: the mean over people who did both. *As it goes on*: each impression is judged by what was known",
         "at its moment. This punishes whoever reads that a person has just clicked: of somebody with one click among the",
@@ -488,7 +489,21 @@ def _apart(measured: Mapping[str, Any]) -> list[str]:
     for name in measured["differences"]["click"]:
         found = [measured["differences"][target][name]["auc_within_still"] for target in TARGETS]
         lines.append(f"| {name} | {' | '.join(f'{mean:+.4f} [{low:+.4f}, {high:+.4f}]' for mean, low, high in found)} |")
-    return [*lines, ""]
+    return [*lines, "", *_reach(measured), ""]
+
+
+def _reach(measured: Mapping[str, Any]) -> list[str]:
+    """What so many people can show of clicks."""
+    whole, metric = measured[WHOLE]["click"], "auc_within_still"
+    low, high = whole["intervals"][metric]
+    apart, *ends = measured["differences"]["click"]["gradient boosting"][metric]
+    needed = whole["people"] * ((high - low) / apart) ** 2
+    half = (ends[1] - ends[0]) / 2
+    return [
+        f"{whole['people']:,} people with both answers make an interval of ±{(high - low) / 2:.4f}, so the intervals of two",
+        f"methods part where they are {high - low:.3f} apart. Person by person a difference is known to ±{half:.4f}. For",
+        f"intervals that don't touch at the difference from boosting found here, {apart:+.4f}, it takes {needed:,.0f} people.",
+    ]
 
 
 def _curve(measured: Mapping[str, Any]) -> list[str]:
