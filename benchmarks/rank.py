@@ -13,7 +13,7 @@ import argparse
 import json
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,11 +21,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 from safetensors.numpy import load_file, save_file
-from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.linear_model import LogisticRegression
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from benchmarks.machine import DATA, RESULTS, facts
+from benchmarks.by_hand import SOURCE, simple_methods
+from benchmarks.machine import RESULTS, facts
 from penchant import artifact, binary, workflow
 from penchant import sequences as seq
 from penchant.candidates import split
@@ -35,15 +33,14 @@ from penchant.data.impressions import read_impressions
 from penchant.evaluation import splits
 from penchant.models import create
 from penchant.models.base import Model
-from penchant.models.interest import Interest, InterestSettings
+from penchant.models.interest import HOUR, Interest, InterestSettings
 from penchant.models.longshort import LongShort, LongShortSettings
 from penchant.models.neural.interest_training import train_head, vectors_at
 from penchant.models.validation import seen_items
 from penchant.ranking import masked_scores, top_k
-from penchant.types import Array, Float, Impressions, Interactions, Monitor, Sequences, UserState, Vocabulary
+from penchant.types import Array, Float, Impressions, Interactions, Monitor, Sequences, UserState
 
 FILE, PAGE = RESULTS / "rank.json", Path(__file__).parent.parent / "docs" / "rank.md"
-SOURCE = DATA / "kuairand-pure"
 CONTENT = ["author", "tag", "music", "upload", "kind", "length"]
 CONTEXT = ["tab", "age"]
 TARGETS = ("click", "long_view", "like")
@@ -67,7 +64,6 @@ ROWS = ("interest, no history", "interest, long only", "interest, short only", "
 WHOLE = "interest, both memories"
 SEEDS = (1, 2, 3)
 RESAMPLES = 300
-HOUR = 3600 * 1_000_000
 TOP = 5
 CANDIDATES, SHOWN, ASKED = 100, 10, 4000
 WEIGHTS = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, np.inf)
@@ -121,102 +117,6 @@ def prepare(work: Path) -> tuple[Interactions, Impressions]:
 def say(what: str, _: int, total: int) -> None:
     if not total:
         print(what, flush=True)
-
-
-# What is known by hand.
-
-
-def counts_before(key: Array, label: Array, moment: Array, asked: Array) -> Array:
-    """Of each row, ``[N, 2]``: the labels and rows of its key at moments earlier than ``asked[N]``."""
-    moments, rank = np.unique(np.concatenate([moment, asked]), return_inverse=True)
-    kinds = np.unique(key, return_inverse=True)[1].astype(np.int64) * len(moments)
-    had, wanted = kinds + rank[: len(key)], kinds + rank[len(key) :]
-    order = np.argsort(had, kind="stable")
-    start, end = np.searchsorted(had[order], kinds), np.searchsorted(had[order], wanted)
-    total = np.concatenate([[0.0], np.cumsum(label[order].astype(float))])
-    return np.stack([total[end] - total[start], end - start], axis=1)
-
-
-def by_hand(log: Interactions, shown: Impressions, until: int) -> tuple[Array, Array, Array]:
-    """Numbers ``[N, m]`` and kinds ``[N, …]`` that were known when each item was shown, and at ``until``; and which of the
-    numbers, ``[m] bool``, are of the person.
-    """
-    items = pl.read_parquet(SOURCE / "item_features.parquet").sort("video_id")
-    place = Vocabulary(tuple(str(v) for v in items["video_id"].to_list())).codes(log.items.ids)
-    code = {
-        c: np.unique(items[c].cast(pl.String).fill_null("").to_numpy().astype(str), return_inverse=True)[1][place]
-        for c in ("tag", "author_id", "music_id", "upload_type", "video_type")
-    }
-    item, user, moment = shown.item, shown.user.astype(np.int64), shown.timestamp
-    tab = np.array([int(v) for v in shown.context["tab"]])
-    hour = (moment // HOUR) % 24
-    keys = {
-        "item": item, "user": user, "user, tab": user * 100 + tab, "user, tag": user * 1000 + code["tag"][item],
-        "user, author": user * 10_000 + code["author_id"][item], "author": code["author_id"][item], "tag": code["tag"][item],
-    }  # fmt: skip
-    numbers, personal = [], []
-    for name, key in keys.items():
-        personal += 6 * [name.startswith("user")]
-        for target in ("click", "long_view"):
-            had, seen = counts_before(key, shown.labels[target], moment, np.minimum(moment, until)).T
-            numbers += [had, seen, (had + 1) / (seen + 3)]
-    # Of the histories before: how much the person and everybody watched of the same item, tag, author.
-    past = np.array([kind.startswith("watched") for kind in log.event_types])[log.event_type]
-    long = np.array([kind in ("watched_long", "watched_liked") for kind in log.event_types])[log.event_type]
-    for some in (past, past & long):
-        numbers.append(np.bincount(log.item[some], minlength=len(log.items))[item])
-        personal += [False, *4 * [True]]
-        for values in (np.zeros(len(log.items), np.int64), np.arange(len(log.items)), code["tag"], code["author_id"]):
-            width = int(values.max()) + 1
-            had = np.sort(log.user[some].astype(np.int64) * width + values[log.item[some]])
-            asked = user * width + values[item]
-            numbers.append(np.searchsorted(had, asked, side="right") - np.searchsorted(had, asked, side="left"))
-    duration = items["video_duration"].fill_null(0).to_numpy()[place][item]
-    age = np.array([int(v) for v in shown.context["age"]])
-    kinds = [tab, hour, code["tag"][item], code["upload_type"][item], code["video_type"][item]]
-    of_person = np.array([*personal, False, False])
-    return np.stack([*numbers, duration, age], axis=1).astype(float), np.stack(kinds, axis=1), of_person
-
-
-def simple_methods(log: Interactions, shown: Impressions, part: Array) -> dict[str, Callable[[str], tuple[Array, Array]]]:
-    """What each says of the test rows, by target, and what it says by what was known when the test began."""
-    numbers, kinds, personal = by_hand(log, shown, int(shown.timestamp.max()))
-    still = by_hand(log, shown, int(shown.timestamp[part == 2].min()))[0]
-    learned, held = part == 0, part == 2
-
-    def popularity(target: str) -> tuple[Array, Array]:
-        label, hour = shown.labels[target][learned], (shown.timestamp // (6 * HOUR)) % 4
-        rate = np.bincount(shown.item[learned], label, len(log.items)) + 5 * label.mean()
-        rate /= np.bincount(shown.item[learned], minlength=len(log.items)) + 5
-        key = shown.item.astype(np.int64) * 4 + hour
-        had = np.bincount(key[learned], label, 4 * len(log.items))
-        seen = np.bincount(key[learned], minlength=4 * len(log.items))
-        said = np.asarray((had[key] + 5 * rate[shown.item])[held] / (seen[key] + 5)[held])
-        return said, said
-
-    def logistic(target: str) -> tuple[Array, Array]:
-        encode = OneHotEncoder(handle_unknown="ignore", min_frequency=20, sparse_output=False).fit(kinds[learned])
-        scale = StandardScaler().fit(_logarithm(numbers[learned]))
-        x, then = (np.hstack([scale.transform(_logarithm(n)), encode.transform(kinds)]) for n in (numbers, still))
-        model = LogisticRegression(max_iter=300).fit(x[learned], shown.labels[target][learned])
-        return model.predict_proba(x[held])[:, 1], model.predict_proba(then[held])[:, 1]
-
-    def boosting(target: str, some: slice | Array = slice(None)) -> tuple[Array, Array]:
-        x, then = (np.hstack([n[:, some], kinds]) for n in (numbers, still))
-        model = HistGradientBoostingClassifier(max_iter=150, learning_rate=0.05, min_samples_leaf=50, random_state=0)
-        model.fit(x[learned], shown.labels[target][learned])
-        return model.predict_proba(x[held])[:, 1], model.predict_proba(then[held])[:, 1]
-
-    return {
-        "popularity by hour": popularity,
-        "gradient boosting": boosting,
-        "gradient boosting, no history": lambda target: boosting(target, ~personal),
-        "logistic regression": logistic,
-    }
-
-
-def _logarithm(numbers: Array) -> Array:
-    return np.asarray(np.sign(numbers) * np.log1p(np.abs(numbers)))
 
 
 # What they are worth.
@@ -547,10 +447,11 @@ def _introduction(count: Mapping[str, int]) -> list[str]:
         f"epoch and calibrate, the last {count['test']:,} are reported on. All methods know only what was known when a video",
         "was shown; the item statistics of the data set are totals over the whole period, which the leak check refuses.",
         "Gradient boosting and logistic regression read hand-made numbers (counts of clicks and long views of the item,",
-        "author, tag, person, person and tab, tag or author up to that moment, what the person and everybody had watched",
-        "before, duration, age) and five kinds (tab, hour, tag, upload type, video type). Their numbers go on counting",
-        "during the test, as they would live; the heads read each person up to each moment, but what they know of items",
-        f"ends with validation. Heads: the mean over {len(SEEDS)} seeds.",
+        "author, tag, person, person and tab, tag or author up to that moment; of the histories before, how much of an item,",
+        "author or tag was watched long or liked, and what the person and everybody had watched; duration, age) and five",
+        "kinds (tab, hour, tag, upload type, video type). Boosting's leaves and trees have the least log loss on validation.",
+        "Their numbers go on counting during the test, as they would live; the heads read each person up to each moment, but",
+        f"what they know of items ends with validation. Heads: the mean over {len(SEEDS)} seeds.",
         "",
         "AUC within people: the mean over people who did both. *As it goes on*: each impression is judged by what was known",
         "at its moment. This punishes whoever reads that a person has just clicked: of somebody with one click among the",
@@ -588,7 +489,21 @@ def _apart(measured: Mapping[str, Any]) -> list[str]:
     for name in measured["differences"]["click"]:
         found = [measured["differences"][target][name]["auc_within_still"] for target in TARGETS]
         lines.append(f"| {name} | {' | '.join(f'{mean:+.4f} [{low:+.4f}, {high:+.4f}]' for mean, low, high in found)} |")
-    return [*lines, ""]
+    return [*lines, "", *_reach(measured), ""]
+
+
+def _reach(measured: Mapping[str, Any]) -> list[str]:
+    """What so many people can show of clicks."""
+    whole, metric = measured[WHOLE]["click"], "auc_within_still"
+    low, high = whole["intervals"][metric]
+    apart, *ends = measured["differences"]["click"]["gradient boosting"][metric]
+    needed = whole["people"] * ((high - low) / apart) ** 2
+    half = (ends[1] - ends[0]) / 2
+    return [
+        f"{whole['people']:,} people with both answers make an interval of ±{(high - low) / 2:.4f}, so the intervals of two",
+        f"methods part where they are {high - low:.3f} apart. Person by person a difference is known to ±{half:.4f}. For",
+        f"intervals that don't touch at the difference from boosting found here, {apart:+.4f}, it takes {needed:,.0f} people.",
+    ]
 
 
 def _curve(measured: Mapping[str, Any]) -> list[str]:

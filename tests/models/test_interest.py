@@ -11,12 +11,14 @@ import torch
 
 from penchant import artifact
 from penchant import sequences as seq
+from penchant.binary import auc
 from penchant.models import create
 from penchant.models.base import Model
 from penchant.models.interest import (
     Interest,
     InterestSettings,
     events_before,
+    kinds_done,
     network_of,
     shapes,
     standing,
@@ -24,7 +26,16 @@ from penchant.models.interest import (
     totals,
     totals_before,
 )
-from penchant.models.neural.interest_training import Head, calibrate, lessons, predict, train_head, vectors_at
+from penchant.models.neural.interest_training import (
+    Head,
+    calibrate,
+    lessons,
+    misordered,
+    predict,
+    step_of,
+    train_head,
+    vectors_at,
+)
 from penchant.testing import check_recommender
 from penchant.types import UNKNOWN, Cases, Content, Impressions, Monitor, PenchantError, Sequences, Vocabulary, text
 
@@ -57,7 +68,7 @@ def shown(log: Sequences, rows: int = 300, seed: int = 1) -> Impressions:
     """Impressions of people and strangers, of known items and unknown; liked when the item is the one had last, or in a tab."""
     chance = np.random.default_rng(seed)
     user = np.sort(chance.integers(0, PEOPLE + 2, rows)).astype(np.int32)
-    time = 1_600_000_000 * SECOND + chance.integers(0, 16, rows) * 900 * SECOND
+    time = 1_600_000_000 * SECOND + chance.integers(1, 17, rows) * 900 * SECOND
     order = np.lexsort((time, user))
     item = chance.integers(-1, ITEMS, rows).astype(np.int32)
     tab = chance.integers(0, 3, rows)
@@ -201,6 +212,70 @@ def test_what_came_of_showing_an_item_is_known_from_earlier_moments_alone() -> N
     assert shown_often[1] > 0 > shown_often[2]
 
 
+def test_what_people_did_with_an_item_is_counted_up_to_a_moment() -> None:
+    log, until = histories(), 1_600_000_000 * SECOND + 3600 * SECOND
+    log = replace(log, item=np.where(log.item == 5, UNKNOWN, log.item).astype(np.int32))
+    done, usually = kinds_done(log, until)
+    earlier = log.timestamp < until
+    assert 0 < earlier.sum() < len(earlier)
+    for item in range(ITEMS):
+        kinds = [int((earlier & (log.item == item) & (log.event_type == kind)).sum()) for kind in range(2)]
+        assert done[item].tolist() == [sum(kinds), *kinds]
+    assert not done[UNKNOWN].any()
+    assert usually.sum() == pytest.approx(1, abs=0.01)
+
+
+def test_what_people_did_with_an_item_tells_whether_it_will_be_liked(base: Model) -> None:
+    log = histories()
+    chance = np.random.default_rng(4)
+    loved = chance.random(ITEMS) < 0.5
+    kind = np.where(chance.random(len(log.item)) < 0.9, ~loved[log.item], loved[log.item]).astype(np.int16)
+    log = replace(log, event_type=kind, timestamp=log.timestamp - 86400 * SECOND)
+    part = shown(log, 600)
+    part = replace(part, labels={"click": (loved[part.item] & (part.item != UNKNOWN)).astype(np.int8)})
+    new = ~np.isin(part.item, np.arange(0, ITEMS, 3))
+    model = Interest(width=8, hidden=16, ring=4, epochs=10, patience=10, batch=128, learning_rate=0.02, dropout=0.0)
+    model.take_base(base, log.items, log.event_types)
+    learned, later = part.take(np.flatnonzero(new)), part.take(np.flatnonzero(~new & (part.item != UNKNOWN)))
+    said = train_head(model, log, learned, learned, [later], None, Monitor())[1]
+    assert auc(said[:, 0], later.labels["click"]) > 0.9, "of items that were never shown"
+
+
+def test_a_no_above_a_yes_costs_what_it_stands_above_it() -> None:
+    inside = np.array([[True, True, True], [True, True, False], [True, False, False]])
+    said = torch.tensor([[2.0], [0.0], [-1.0], [5.0], [7.0], [3.0]])
+    wanted = torch.tensor([[0.0], [1.0], [1.0], [1.0], [1.0], [0.0]])  # of the second and third row nothing can be told
+    costs = np.log1p(np.exp([2.0, 3.0]))
+    assert float(misordered(said, wanted, inside)) == pytest.approx(costs.mean())
+    both = misordered(said.repeat(1, 2), torch.cat([wanted, torch.zeros(6, 1)], 1), inside)
+    assert float(both) == pytest.approx(costs.mean()), "a target that nobody gave counts for nothing"
+    assert float(misordered(said, torch.zeros(6, 1), inside)) == 0
+
+
+def test_impressions_of_one_list_differ_by_item_and_place_alone(base: Model) -> None:
+    log = histories()
+    model, _, part = trained(base)
+    part = replace(part, item=np.full(len(part), 2, np.int32), context={n: text(["1"] * len(part)) for n in part.context})
+    rows = lessons(
+        model,
+        model.form,
+        log,
+        part,
+        np.zeros((len(part), model.form.standing), np.float32),
+        vectors_at(model, log, part, Monitor()),
+    )
+    head = Head(model.form, model.settings, content()).eval()
+    with torch.no_grad():
+        for parameter in head.parameters():
+            parameter.add_(0.3)
+        head.hour.zero_()
+        step = step_of(rows, np.arange(len(rows)), attended=True)
+        said, listed = (logits[:, 0].numpy() for logits in head(step, rows))
+    moved = np.abs(said - said[np.searchsorted(step.rows, step.opening)])
+    assert moved.max() > 1e-3, "as it goes on, what a person did last moves what is said"
+    np.testing.assert_allclose(listed, listed[np.searchsorted(step.rows, step.opening)], atol=1e-5)
+
+
 def test_counting_later_impressions_moves_what_is_said_of_their_items_alone(base: Model) -> None:
     model, _, part = trained(base, epochs=4)
     state, now = model.encode(histories())[:1], np.array([1_600_100_000 * SECOND])
@@ -264,6 +339,8 @@ class WithAnyHead(Interest):
         weights |= {
             "counted": np.tile(np.array([4, 2, 1], np.float32), (form.items + 1, 1)),
             "usual": np.full(2, 0.4, np.float32),
+            "done": np.tile(np.arange(1 + form.kinds, dtype=np.float32), (form.items + 1, 1)),
+            "usually": np.full(form.kinds, 0.3, np.float32),
         }
         self.set_head(form, weights, (np.ones(2, np.float32), np.zeros(2, np.float32)))
 
@@ -288,7 +365,7 @@ def test_rows_share_a_reading_and_lose_nothing(base: Model) -> None:
     log = histories()
     model, head, part = trained(base)
     vectors = vectors_at(model, log, part, Monitor())
-    rows = lessons(model, model.form, log, part, np.zeros((len(part), 3), np.float32), vectors)
+    rows = lessons(model, model.form, log, part, np.zeros((len(part), model.form.standing), np.float32), vectors)
     assert rows.first[0] == 0
     assert (rows.first[1:] == rows.last[:-1]).all()
     assert rows.last[-1] == len(part)

@@ -66,6 +66,8 @@ class InterestSettings(Settings):
     """Whether recent events and the short-term interest are looked at."""
     long: bool = True
     """Whether the long-term interest is."""
+    within: float = 0.3
+    """What it counts, beside the log loss, that of two items shown to one person the one with a yes comes first."""
     dropout: float = 0.3
     learning_rate: float = 0.004
     weight_decay: float = 0.01
@@ -85,6 +87,7 @@ class InterestSettings(Settings):
         self.check(1 <= self.ring <= 4096, "ring must lie between 1 and 4096")
         self.check(0 <= self.dropout < 1, "dropout must lie in [0, 1)")
         self.check(self.learning_rate > 0, "learning_rate must be above 0")
+        self.check(self.within >= 0, "within must not be negative")
         self.check(self.weight_decay >= 0, "weight_decay must not be negative")
         self.check(0 <= self.seed < 1 << 32, "seed must lie between 0 and 4294967295")
 
@@ -101,13 +104,18 @@ class Form:
     targets: tuple[str, ...]
     places: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
+    @property
+    def standing(self) -> int:
+        """How many numbers say what is known of an item; see ``standing``."""
+        return 2 + len(self.targets) + self.kinds
+
     def level(self, settings: InterestSettings) -> int:
         """How many numbers say what a person does with whatever is shown; see ``Interest``."""
         return sum(self.vectors) + self.kinds * (settings.long + settings.short)
 
 
 def shapes(form: Form, settings: InterestSettings) -> dict[str, tuple[int, ...]]:
-    """The head's weights and their shapes. The last row of ``table`` and ``counted`` is an unknown item's."""
+    """The head's weights and their shapes. The last row of ``table``, ``counted`` and ``done`` is an unknown item's."""
     d, a, h, (long, short) = settings.width, settings.attention, settings.hidden, form.vectors
     targets = len(form.targets)
     found: dict[str, tuple[int, ...]] = {
@@ -115,7 +123,9 @@ def shapes(form: Form, settings: InterestSettings) -> dict[str, tuple[int, ...]]
         "hour": (HOURS, h),
         "counted": (form.items + 1, 1 + targets),
         "usual": (targets,),
-        "standing.weight": (h, 1 + targets),
+        "done": (form.items + 1, 1 + form.kinds),
+        "usually": (form.kinds,),
+        "standing.weight": (h, form.standing),
         "up.weight": (h, d),
         "up.bias": (h,),
         "down.weight": (targets, h),
@@ -139,9 +149,9 @@ def shapes(form: Form, settings: InterestSettings) -> dict[str, tuple[int, ...]]
 
 
 def standing(counted: Array, usual: Array) -> Float:
-    """What is known of items by what came of showing them, ``[…, 1 + targets] float32``: how often they were shown, and by how
-    much the log odds of each target are above the ``usual[targets]`` rates. ``counted[…, 1 + targets]`` are times shown, then
-    labels.
+    """What is known of items by what came of them, ``[…, 1 + m] float32``: how often they were there, and by how much the log
+    odds of each answer are above the ``usual[m]`` rates. ``counted[…, 1 + m]`` are times, then answers: of showing them, labels
+    (``totals``); of people's events, kinds (``kinds_done``).
     """
     shown, had = counted[..., :1].astype(float), counted[..., 1:].astype(float)
     usual = usual.astype(float)
@@ -338,7 +348,8 @@ class Interest(Model):
         expect(weights, shapes(form, self.settings))
         self.form, self.weights_of_head, self.calibration = form, weights, calibration
         self._transposed: dict[str, Array] = {}
-        self._standing: Float = standing(weights["counted"], weights["usual"]) @ self._t("standing")
+        stood = [standing(weights["counted"], weights["usual"]), standing(weights["done"], weights["usually"])]
+        self._standing: Float = np.concatenate(stood, axis=1) @ self._t("standing")
         self._forget_ids()
 
     def count(self, impressions: Impressions) -> None:
@@ -437,6 +448,19 @@ def totals_before(impressions: Impressions, targets: tuple[str, ...]) -> Float:
     found[order] = sums[tie] - sums[start]
     found[item == UNKNOWN] = 0
     return found
+
+
+def kinds_done(histories: Sequences, until: int) -> tuple[Float, Float]:
+    """How many events before ``until`` (microseconds) each item had, and how many of each kind, ``[items + 1, 1 + kinds]
+    float32``, of an unknown item none; and the share of each kind among all, ``[kinds] float32``.
+    """
+    some, kinds = histories.timestamp < until, len(histories.event_types)
+    done = np.zeros((len(histories.items) + 1, kinds), np.float32)
+    np.add.at(done, (histories.item[some], histories.event_type[some]), 1)
+    done[UNKNOWN] = 0
+    of_kind = done.sum(axis=0, dtype=float)
+    usually = (of_kind + 0.5) / (of_kind.sum() + 1)
+    return np.hstack([done.sum(axis=1, keepdims=True), done]), usually.astype(np.float32)
 
 
 def events_before(histories: Sequences, impressions: Impressions) -> Int:

@@ -30,6 +30,7 @@ from penchant.models.interest import (
     Interest,
     InterestSettings,
     events_before,
+    kinds_done,
     standing,
     states_at,
     totals,
@@ -48,7 +49,7 @@ class Lessons:
 
     Row ``r`` has the impressions ``first[r]`` to ``last[r]`` and sees the events ``begin[r]`` to ``end[r]``, each impression
     of them the ring before ``upto[N]``. Beside: ``long[N, …]``, ``short[N, …]``, ``level[N, …]`` (the same, and
-    logarithms of counts by kind), ``standing[N, 1 + targets]``, ``hour[N]``, ``places[N, columns]``, ``labels[N, targets]``.
+    logarithms of counts by kind), ``standing[N, …]``, ``hour[N]``, ``places[N, columns]``, ``labels[N, targets]``.
     """
 
     histories: Sequences
@@ -125,9 +126,12 @@ def lessons(
 
 @dataclass(frozen=True)
 class Step:
-    """Some rows of lessons, padded: ``n`` impressions in ``R`` rows of ``I``, each row seeing ``L`` events."""
+    """Some rows of lessons, padded: ``n`` impressions in ``R`` rows of ``I``, each row seeing ``L`` events. ``opening[n]`` is
+    the first impression of each one's row.
+    """
 
     rows: Int
+    opening: Int
     inside: Array
     item: Int
     events: Int
@@ -141,14 +145,14 @@ def step_of(all_: Lessons, rows: Int, *, attended: bool) -> Step:
     count, length = all_.last[rows] - all_.first[rows], all_.end[rows] - all_.begin[rows]
     inside = np.arange(count.max()) < count[:, None]
     places = np.where(inside, all_.first[rows, None] + np.arange(count.max()), all_.first[rows, None])
-    flat = places[inside]
+    flat, opening = places[inside], np.repeat(all_.first[rows], count)
     item = all_.impressions.item[places]
     at = all_.begin[rows, None] + np.arange(max(1, length.max(initial=0) * attended))
     out = (all_.floor[places][:, :, None] > at[:, None]) | (at[:, None] >= all_.upto[places][:, :, None])
     at = np.minimum(at, max(0, len(all_.histories.item) - 1))
     gone = all_.impressions.timestamp[places][:, :, None] - all_.histories.timestamp[at][:, None]
     age = np.searchsorted(GAP_EDGES, gone, side="right")
-    return Step(flat, inside, item, all_.histories.item[at], np.maximum(all_.histories.event_type[at], 0), out, age)
+    return Step(flat, opening, inside, item, all_.histories.item[at], np.maximum(all_.histories.event_type[at], 0), out, age)
 
 
 class _Sparse(torch.autograd.Function):
@@ -207,7 +211,7 @@ class Head(nn.Module):
                 nn.ParameterDict({name: nn.Parameter(torch.zeros(len(v) + 1, h)) for name, v in places.items()})
                 for places in (form.places, form.places if form.level(settings) else {})
             )
-            self.standing = nn.Linear(1 + targets, h, bias=False)
+            self.standing = nn.Linear(form.standing, h, bias=False)
             self.up, self.down = nn.Linear(d, h), nn.Linear(h, targets)
             if level := form.level(settings):
                 self.level_up, self.level_down = nn.Linear(level, h), nn.Linear(h, targets, bias=False)
@@ -237,18 +241,25 @@ class Head(nn.Module):
         sums: Tensor = _Sparse.apply(self.content, self.features)  # type: ignore[no-untyped-call]
         return self.own + sums
 
-    def forward(self, step: Step, all_: Lessons, chance: np.random.Generator | None = None) -> Tensor:
-        """Logits ``[n, targets]`` of a step's impressions."""
+    def forward(self, step: Step, all_: Lessons, chance: np.random.Generator | None = None) -> tuple[Tensor, Tensor]:
+        """Logits ``[n, targets]`` of a step's impressions; and the same by the level at the first of each row and without the
+        match, so that nothing but items and places tells one impression of a row from another.
+        """
         drop = Dropout(self.settings.dropout, chance)
         table, rows = self.table(), step.rows
         candidate = drop(_rows(table, step.item[step.inside] % len(table)))
         hidden = self.up(candidate) + _rows(self.hour, all_.hour[rows]) + self.standing(torch.from_numpy(all_.standing[rows]))
         said: Tensor = self.down(self._second(self.place, hidden, all_.places[rows], drop))
+        listed = said
         if all_.level.shape[1]:
-            level = self.level_up(torch.from_numpy(all_.level[rows]))
-            said = said + self.level_down(self._second(self.level_place, level, all_.places[rows], drop))
+            said = said + self._level(all_.level[rows], all_.places[rows], drop)
+            listed = listed + self._level(all_.level[step.opening], all_.places[rows], drop)
         interest = self._interest(candidate, table, step, all_)
-        return said if interest is None else said + self.match(drop(interest))
+        return (said if interest is None else said + self.match(drop(interest))), listed
+
+    def _level(self, level: Float, places: Int, drop: Dropout) -> Tensor:
+        told: Tensor = self.level_down(self._second(self.level_place, self.level_up(torch.from_numpy(level)), places, drop))
+        return told
 
     def _second(self, place: nn.ParameterDict, hidden: Tensor, places: Int, drop: Dropout) -> Tensor:
         for column, name in enumerate(self.form.places):  # a ParameterDict sorts its names
@@ -307,8 +318,8 @@ def train_head(
     target on ``valid`` stays, and calibration is learned there. ``history`` holds what each epoch measured.
 
     What came of showing items is counted as it was known: in ``train`` before each impression, for ``valid`` over ``train``,
-    in the model and for the ``others`` over both. ``read`` are the ``vectors_at`` ``train``, ``valid`` and the ``others``,
-    where they are known already (several heads over one base).
+    in the model and for the ``others`` over both; what people did with items, up to the first of ``train``. ``read`` are the
+    ``vectors_at`` ``train``, ``valid`` and the ``others``, where they are known already (several heads over one base).
 
     Returns the logits ``[N, targets]`` of ``valid`` and of each of the ``others``.
     """
@@ -319,14 +330,17 @@ def train_head(
     usual = np.array([(label.sum() + 0.5) / (len(label) + 1) for label in train.labels.values()], np.float32)
     counted = totals(train, targets)
     vectors = read or [vectors_at(model, histories, part, monitor) for part in (train, valid, *others)]
-    learn = lessons(model, form, histories, train, standing(totals_before(train, targets), usual), vectors[0])
-    judge = lessons(model, form, histories, valid, standing(counted, usual)[valid.item], vectors[1])
+    done, usually = kinds_done(histories, int(train.timestamp.min()))
+    beside = standing(done, usually)
+    stood = np.hstack([standing(totals_before(train, targets), usual), beside[train.item]])
+    learn = lessons(model, form, histories, train, stood, vectors[0])
+    judge = lessons(model, form, histories, valid, np.hstack([standing(counted, usual), beside])[valid.item], vectors[1])
     head = Head(form, settings, content)
     said = _fit(head, learn, judge, model, monitor)
     counted = counted + totals(valid, targets)
-    weights = head.weights() | {"counted": counted, "usual": usual}
+    weights = head.weights() | {"counted": counted, "usual": usual, "done": done, "usually": usually}
     model.set_head(form, weights, calibrate(said, judge.labels))
-    now = standing(counted, usual)
+    now = np.hstack([standing(counted, usual), beside])
     later = [
         predict(head, lessons(model, form, histories, part, now[part.item], at))
         for part, at in zip(others, vectors[2:], strict=True)
@@ -374,7 +388,10 @@ def _epoch(head: Head, learn: Lessons, optimiser: torch.optim.Optimizer, epoch: 
     for number, rows in enumerate(plan):
         step = step_of(learn, rows, attended=settings.short)
         wanted = torch.from_numpy(learn.labels[step.rows])
-        loss = functional.binary_cross_entropy_with_logits(head(step, learn, dropout), wanted)
+        said, listed = head(step, learn, dropout)
+        loss = functional.binary_cross_entropy_with_logits(said, wanted)
+        if settings.within:
+            loss = loss + settings.within * misordered(listed, wanted, step.inside)
         if not math.isfinite(float(loss.detach())):
             raise PenchantError(f"the loss is no number in epoch {epoch + 1}; lower learning_rate ({settings.learning_rate})")
         optimiser.zero_grad()
@@ -390,6 +407,19 @@ def _epoch(head: Head, learn: Lessons, optimiser: torch.optim.Optimizer, epoch: 
         "impressions_per_second": n / seconds,
         "impressions_per_cpu_second": n / cpu_seconds,
     }
+
+
+def misordered(said: Tensor, wanted: Tensor, inside: Array) -> Tensor:
+    """How far a row's no stand above its yes: ``log(1 + e^(no - yes))``, the mean over all such pairs of a row (BPR: Rendle et
+    al. 2009), and over all rows and targets with both. ``said`` and ``wanted[n, targets]`` are of the places ``inside[R, I]``.
+    """
+    there = torch.from_numpy(np.flatnonzero(inside))
+    logit, yes = (x.new_zeros(inside.size, x.shape[1]).index_put((there,), x).view(*inside.shape, -1) for x in (said, wanted))
+    no = (1 - yes) * torch.from_numpy(inside).unsqueeze(2)
+    pairs = yes.unsqueeze(2) * no.unsqueeze(1)
+    lost = (functional.softplus(logit.unsqueeze(1) - logit.unsqueeze(2)) * pairs).sum((1, 2))
+    count = pairs.sum((1, 2))
+    return (lost / count.clamp(min=1)).sum() / (count > 0).sum().clamp(min=1)
 
 
 def _plan(learn: Lessons, batch: int, chance: np.random.Generator | None) -> list[Int]:
@@ -409,7 +439,7 @@ def predict(head: Head, judge: Lessons) -> npt.NDArray[np.float64]:
     with torch.no_grad():
         for rows in _plan(judge, head.settings.batch, None):
             step = step_of(judge, rows, attended=head.settings.short)
-            out[step.rows] = head(step, judge).numpy()
+            out[step.rows] = head(step, judge)[0].numpy()
     return out
 
 
