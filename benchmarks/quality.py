@@ -1,10 +1,11 @@
 """What the models are worth: docs/results.md and its pictures, every figure over several seeds; and the README's tables.
 
-    python -m benchmarks.quality [--data beauty,sports] [--seeds 1,2,3] [--missing]
+    python -m benchmarks.quality [--data beauty,sports] [--models lstm,longshort] [--seeds 1,2,3] [--since DAY] [--missing]
 
-Full catalogue, seen items excluded, everything chosen on validation, reported on test. What is measured already
-(benchmarks/results/quality.json) isn't measured again; delete a line there to have it anew. ``--missing`` only names what would
-be measured. Models without chance in them are measured once, as seed 1.
+Full catalogue, seen items excluded, everything chosen on validation, reported on test. One fit after the other, the cheapest
+first. What is measured already (benchmarks/results/quality.json) isn't measured again, unless it is older than ``--since``;
+each figure is kept at once, and a fit that was killed goes on from its last epoch (``--work``). ``--missing`` only names what
+would be measured. Models without chance in them are measured once, as seed 1.
 """
 
 from __future__ import annotations
@@ -12,8 +13,12 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import shutil
+import sys
 import tempfile
-from collections.abc import Iterator
+import time
+import traceback
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -61,8 +66,25 @@ ELSEWHERE = ("repeats", "blend")
 """What people had is excluded here, and a blend is what one puts in it: the examples measure both."""
 WITHOUT_TIMES = ("beauty", "sports", "ml-1m")
 WITHOUT_WORDS = ("30music", "twitter")
+EVENTS = {
+    "kuairand": 80_000,
+    "ml-100k": 98_000,
+    "unilibrary": 70_000,
+    "twitter": 108_000,
+    "beauty": 154_000,
+    "sports": 225_000,
+    "30music": 275_000,
+    "ml-1m": 988_000,
+}
+"""Trained on, about: what a fit costs goes by it."""
+WORK = Path(tempfile.gettempdir()) / "penchant-quality"
+"""Where trainings that were killed are gone on from."""
 README_LOG, README_MODELS = "ml-100k", ("popularity", "item_knn", "markov", "lstm", "transitions", "longshort")
 """What the README's first table compares, all by their defaults."""
+Reading = tuple[str, str]
+"""A model and what it knows of the events between training and test."""
+Found = tuple[str, str, dict[str, float]]
+"""These, and the figures."""
 
 
 def load(name: str, work: Path) -> Interactions:
@@ -145,56 +167,83 @@ def wanted(name: str, seed: int) -> list[tuple[str, str]]:
     return found + [(model, reading) for model in whole for reading in tables.READINGS]
 
 
-def missing(name: str, seed: int) -> list[tuple[str, str]]:
-    """Of those, what isn't measured yet."""
+def missing(name: str, seed: int, since: str = "") -> list[tuple[str, str]]:
+    """Of those, what isn't measured yet, or was before the day ``since``."""
     found = tables.measured()
-    return [
-        (model, reading) for model, reading in wanted(name, seed) if str(seed) not in found.get(f"{name}|{model}|{reading}", {})
-    ]
+
+    def known(model: str, reading: str) -> bool:
+        figures = found.get(f"{name}|{model}|{reading}", {}).get(str(seed))
+        return figures is not None and figures["on"] >= since
+
+    return [row for row in wanted(name, seed) if not known(*row)]
 
 
-def measure(name: str, seed: int, work: Path) -> Iterator[tuple[str, str, dict[str, float]]]:
-    """Each model and reading that isn't measured with this seed yet, with its test figures."""
-    left = {model for model, _ in missing(name, seed)}
-    if not left:
-        return
-    cut = evaluation.split(load(name, work), tables.SPLITS[name])
+def fits(logs: Collection[str], seeds: Collection[int], models: Collection[str], since: str = "") -> list[tuple[str, str, int]]:
+    """What has to be fitted, as log, model and seed, the cheapest first; of ``models``, where some are named."""
+    left = {(name, _fitted(row), seed) for name in logs for seed in seeds for row, _ in missing(name, seed, since)}
+    return sorted(
+        (fit for fit in left if not models or fit[1] in models), key=lambda fit: (_cost(fit[0], fit[1]), fit[2], fit[1])
+    )
+
+
+def _fitted(row: str) -> str:
+    """The model that has to be fitted for a row."""
+    return "longshort" if row in (NETWORK, IDS_ONLY) else row
+
+
+def _cost(name: str, model: str) -> float:
+    """Passes over a log's events, about: ``longshort`` is trained for all epochs, and for the best so many again."""
+    passes = float(SETTINGS[name]["epochs"]) if model in (*NETWORKS, "longshort") else 1
+    return EVENTS[name] * passes * (2 if model in ("longshort", "transformer") else 1)
+
+
+def measure(name: str, model: str, seed: int, cut: Split, left: Collection[Reading], work: Path) -> Iterator[Found]:
+    """The test figures of one fit, of each reading that is ``left`` to be measured."""
 
     def say(what: str, _: int, total: int) -> None:
         if not total:
             print(f"{name} {seed}: {what}", flush=True)
 
-    for other in (model for model in OTHERS if model in left):
-        yield from _readings(other, create(other).fit(cut.train, cut.valid), cut)
-    for network in (model for model in NETWORKS if model in left):
-        known = {field.name for field in fields(MODELS[network].settings_type)}
+    if model == "longshort":
+        whole = create(model, seed=seed, **SETTINGS[name]).fit(cut.train, cut.valid, progress=say, checkpoint=work / "fit")
+        yield from _flagship(whole, cut, left, work)
+    elif model in NETWORKS:
+        known = {field.name for field in fields(MODELS[model].settings_type)}
         settings = {key: value for key, value in SETTINGS[name].items() if key in known}
-        yield network, "train-only", validate(create(network, seed=seed, **settings).fit(cut.train, cut.valid), cut.test)
-    if left & {NETWORK, IDS_ONLY, "longshort"}:
-        yield from _flagship(create("longshort", seed=seed, **SETTINGS[name]).fit(cut.train, cut.valid, progress=say), cut)
+        fitted = create(model, seed=seed, **settings).fit(cut.train, cut.valid, checkpoint=work / "fit")
+        yield from _readings(model, fitted, cut, left)
+    else:
+        yield from _readings(model, create(model).fit(cut.train, cut.valid), cut, left)
 
 
-def _flagship(model: Model, cut: Split) -> Iterator[tuple[str, str, dict[str, float]]]:
-    """``longshort``, its network alone, and the same without content."""
+def _flagship(model: Model, cut: Split, left: Collection[Reading], work: Path) -> Iterator[Found]:
+    """``longshort``, its network alone, and the same without content; what is learned again comes last."""
     assert isinstance(model, Blend)
-    again = model.refitted(cut.before_test)
-    yield NETWORK, "train-only", validate(model.members["network"], cut.test)
-    yield NETWORK, "refit", validate(again.members["network"], cut.test)
-    if "content" in model.members:
-        yield from _readings(IDS_ONLY, _without(model, "content", model, cut), cut)
-        yield IDS_ONLY, "refit", validate(_without(again, "content", model, cut), cut.test)
-    yield from _readings("longshort", model, cut)
-    yield "longshort", "refit", validate(again, cut.test)
+    yield from _readings(NETWORK, model.members["network"], cut, left)
+    yield from _readings("longshort", model, cut, left)
+    if any((IDS_ONLY, reading) in left for reading in tables.READINGS):
+        yield from _readings(IDS_ONLY, _without(model, "content", model, cut), cut, left)
+    if any((name, "refit") in left for name in (NETWORK, IDS_ONLY, "longshort")):
+        again = model.refitted(cut.before_test, checkpoint=work / "refit")
+        yield from _asked(NETWORK, "refit", again.members["network"], cut, left)
+        yield from _asked("longshort", "refit", again, cut, left)
+        if (IDS_ONLY, "refit") in left:
+            yield from _asked(IDS_ONLY, "refit", _without(again, "content", model, cut), cut, left)
 
 
-def _readings(name: str, model: Model, cut: Split) -> Iterator[tuple[str, str, dict[str, float]]]:
-    yield name, "train-only", validate(model, cut.test)
-    if isinstance(model, Learning):
+def _readings(name: str, model: Model, cut: Split, left: Collection[Reading]) -> Iterator[Found]:
+    yield from _asked(name, "train-only", model, cut, left)
+    if isinstance(model, Learning) and (name, "online") in left:
         model.unlearn(cut.train)
         model.learn(cut.before_test)
-        yield name, "online", validate(model, cut.test)
+        yield from _asked(name, "online", model, cut, left)
         model.unlearn(cut.before_test)
         model.learn(cut.train)
+
+
+def _asked(name: str, reading: str, model: Model, cut: Split, left: Collection[Reading]) -> Iterator[Found]:
+    if (name, reading) in left:
+        yield name, reading, validate(model, cut.test)
 
 
 def _without(blend: Blend, part: str, chosen: Blend, cut: Split) -> Blend:
@@ -216,29 +265,54 @@ def compare_for_readme(work: Path) -> None:
     tables.FIRST.write_text(json.dumps({"machine": facts(), **told}, indent=1) + "\n")
 
 
+def measure_all(todo: Sequence[tuple[str, str, int]], work: Path, since: str = "") -> list[str]:
+    """Measure one fit after the other and keep what comes; what failed is named, and the others go on."""
+    cuts: dict[str, Split] = {}
+    failed = []
+    for name, model, seed in todo:
+        left = missing(name, seed, since)
+        own = work / f"{name}-{model}-{seed}"
+        own.mkdir(parents=True, exist_ok=True)
+        begun = time.process_time()
+        try:
+            if name not in cuts:
+                with tempfile.TemporaryDirectory() as prepared:
+                    cuts[name] = evaluation.split(load(name, Path(prepared)), tables.SPLITS[name])
+            for row, reading, figures in measure(name, model, seed, cuts[name], left, own):
+                tables.keep(f"{name}|{row}|{reading}", seed, figures)
+                print(name, seed, row, reading, figures, f"after {time.process_time() - begun:.0f} CPU-s", flush=True)
+        except Exception:  # hours of other fits are not to be lost by it
+            traceback.print_exc()
+            failed.append(f"{name}, seed {seed}: {model}")
+            continue
+        shutil.rmtree(own)
+        tables.write()
+    return failed
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", default=",".join(tables.SPLITS))
+    parser.add_argument("--data", default=",".join(tables.SPLITS), help="logs")
+    parser.add_argument("--models", default="", help="only these")
     parser.add_argument("--seeds", default="1,2,3")
-    parser.add_argument("--missing", action="store_true", help="only name what isn't measured yet")
+    parser.add_argument("--since", default="", metavar="DAY", help="measure again what is older, as 2026-11-27")
+    parser.add_argument("--work", type=Path, default=WORK, metavar="FOLDER", help=f"for trainings under way ({WORK})")
+    parser.add_argument("--missing", action="store_true", help="only name what would be measured, and in which order")
     options = parser.parse_args()
+    models = {model for model in options.models.split(",") if model}
+    todo = fits(options.data.split(","), [int(seed) for seed in options.seeds.split(",")], models, options.since)
     if options.missing:
-        for name in options.data.split(","):
-            for seed in options.seeds.split(","):
-                for model, reading in missing(name, int(seed)):
-                    print(f"{name}, seed {seed}: {model}, {reading}")
+        for name, model, seed in todo:
+            for row, reading in missing(name, seed, options.since):
+                if _fitted(row) == model:
+                    print(f"{name}, seed {seed}: {row}, {reading}")
         return
     with tempfile.TemporaryDirectory() as work:
         compare_for_readme(Path(work))
-    for name in options.data.split(","):
-        for seed in options.seeds.split(","):
-            with tempfile.TemporaryDirectory() as work:
-                for model, reading, figures in measure(name, int(seed), Path(work)):
-                    known = tables.measured()  # others may have added theirs meanwhile
-                    known.setdefault(f"{name}|{model}|{reading}", {})[seed] = figures
-                    tables.FILE.write_text(json.dumps({"machine": facts(), "measured": known}, indent=1) + "\n")
-                    print(name, seed, model, reading, figures, flush=True)
+    failed = measure_all(todo, options.work, options.since)
     tables.write()
+    if failed:
+        sys.exit("not measured: " + "; ".join(failed))
 
 
 if __name__ == "__main__":

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.machine import RESULTS, ROOT
+from benchmarks.machine import RESULTS, ROOT, facts
 from benchmarks.pictures import picture
 
 FILE, FIRST = RESULTS / "quality.json", RESULTS / "first.json"
@@ -23,13 +24,22 @@ BEGIN, END = "<!-- results -->\n", "<!-- end of results -->\n"
 FIRST_BEGIN, FIRST_END = "<!-- first results -->\n", "<!-- end of first results -->\n"
 FIRST_METRICS = {"recall@10": 3, "ndcg@10": 3, "coverage@10": 2}
 """What the README's first table shows, and with how many digits."""
-Figures = Mapping[str, Mapping[str, float]]
-"""Of each seed the metrics."""
+Figures = Mapping[str, Mapping[str, Any]]
+"""Of each seed the metrics, and the day."""
 
 
 def measured() -> dict[str, Any]:
-    """``data|model|reading`` → seed → metric → value."""
+    """``data|model|reading`` → seed → metric → value, and the day it was measured ``on``."""
     return json.loads(FILE.read_text())["measured"] if FILE.exists() else {}
+
+
+def keep(key: str, seed: int, figures: Mapping[str, float]) -> None:
+    """Add what was measured today to what is kept; whoever is killed meanwhile leaves the file as it was."""
+    known = measured()  # others may have added theirs meanwhile
+    known.setdefault(key, {})[str(seed)] = {**figures, "on": datetime.now(UTC).date().isoformat()}
+    part = FILE.with_suffix(".part")
+    part.write_text(json.dumps({"machine": facts(), "measured": known}, indent=1) + "\n")
+    part.replace(FILE)
 
 
 def by_model(found: Mapping[str, Figures], data: str) -> dict[str, dict[str, Figures]]:
@@ -54,9 +64,8 @@ def page(found: Mapping[str, Figures]) -> str:
         "validation parts together, for as many epochs as were best. Models that know words about items (`content`,",
         "and `longshort` where the dataset has some) know more than published models, which know ids only: *ids only* is",
         "the line to compare with those. `repeats` and `blend` are in [the examples](../examples/README.md).",
-        "Networks began at random in all rows but those of Beauty and ML-1M, which were measured",
-        "after `start=factors` became the default; `longshort` was measured before the sums of its",
-        "long-term memory were complex numbers, save on ML-1M.",
+        "What was measured on 2026-11-24 is older than two changes: networks began at random then, save on Beauty, where",
+        "`start=factors` was the default already, and the sums of `longshort`'s long-term memory were real numbers.",
         "",
     ]
     for data, split in SPLITS.items():
@@ -64,10 +73,10 @@ def page(found: Mapping[str, Figures]) -> str:
         if not rows:
             continue
         lines += [f"## {data}, {split}", "", f"![{data}: ndcg@10 of each model]({PICTURES.name}/{data}.svg)", ""]
-        lines += ["| model | train-only | online | refit | seeds |", "|---|---|---|---|---|"]
+        lines += ["| model | train-only | online | refit | seeds | measured |", "|---|---|---|---|---|---|"]
         for model, readings in rows.items():
             cells = [_cell(readings[r]) if r in readings else "" for r in READINGS]
-            lines.append(f"| {model} | {' | '.join(cells)} | {max(len(v) for v in readings.values())} |")
+            lines.append(f"| {model} | {' | '.join(cells)} | {max(len(v) for v in readings.values())} | {_days(readings)} |")
         lines.append("")
     return "\n".join(lines)
 
@@ -124,6 +133,12 @@ def write() -> None:
 def _between(text: str, begin: str, end: str, new: str) -> str:
     before, rest = text.split(begin)
     return before + begin + new + end + rest.split(end)[1]
+
+
+def _days(readings: Mapping[str, Figures]) -> str:
+    """When the figures of a row were measured: the first day, and the last where that is another."""
+    days = sorted({values["on"] for figures in readings.values() for values in figures.values()})
+    return days[0] if len(days) == 1 else f"{days[0]} – {days[-1]}"
 
 
 def _ndcg(figures: Figures) -> float:

@@ -62,31 +62,55 @@ def test_top_k_of_a_wide_catalogue_is_a_full_stable_sort(width: int, k: int, lev
     assert np.array_equal(item, np.where(best > -np.inf, order, UNKNOWN))
 
 
+def ranks_within(scores: Float, rows: Int, target: Int, k: int) -> list[float]:
+    return [float(rank) for rank in target_ranks(scores, rows, target, top_k(scores, k)[1])]
+
+
 @given(st.lists(st.sampled_from([-np.inf, 0.0, 1.0, 2.0]), min_size=1, max_size=6), st.data())
 @settings(deadline=None)
 def test_a_target_stands_at_its_average_place_over_all_ways_to_break_ties(row: list[float], data: st.DataObject) -> None:
-    target = data.draw(st.integers(-1, len(row) - 1))
+    target, k = data.draw(st.integers(-1, len(row) - 1)), data.draw(st.integers(1, len(row)))
     if target == UNKNOWN or row[target] == -np.inf:
         expected = np.inf
     else:
         orders = [sorted(order, key=lambda i: -row[i]) for order in permutations(range(len(row)))]
         expected = sum(order.index(target) + 1 for order in orders) / len(orders)
-    found = target_ranks(np.array([row], np.float32), np.array([0]), np.array([target]))
-    assert found[0] == pytest.approx(expected)
+    found = ranks_within(np.array([row], np.float32), np.array([0]), np.array([target]), k)
+    assert found == pytest.approx([expected if expected <= k else np.inf])
+
+
+@given(st.data())
+@settings(max_examples=300, deadline=None)
+def test_ranks_taken_from_the_best_are_those_counted_over_whole_rows(data: st.DataObject) -> None:
+    n, width, t = data.draw(st.integers(1, 40)), data.draw(st.integers(1, 60)), data.draw(st.integers(0, 80))
+    chance = np.random.default_rng(data.draw(st.integers(0, 99)))
+    levels = np.array([-np.inf, -1, 0, 0.5, 2, 3e38][: data.draw(st.integers(1, 6))], np.float32)
+    scores = np.where(chance.random((n, width)) < data.draw(st.floats(0, 1)), 0, chance.choice(levels, (n, width)))
+    scores = scores.astype(np.float32)
+    k, rows, target = data.draw(st.integers(1, width)), chance.integers(0, n, t), chance.integers(-1, width, t)
+    expected = []
+    for row, one in zip(rows, target, strict=True):
+        value = scores[row, one]
+        rank = 1 + (scores[row] > value).sum() + ((scores[row] == value).sum() - 1) / 2
+        expected.append(float(rank) if one != UNKNOWN and value > -np.inf and rank <= k else np.inf)
+    assert ranks_within(scores, rows, target, k) == expected
 
 
 def test_ranks_of_many_targets_in_many_rows() -> None:
     scores = np.array([[3, 1, 2], [5, 5, 0], [0, 0, 0]], np.float32)
     rows, target = np.array([0, 0, 1, 1, 2]), np.array([1, 0, 0, UNKNOWN, 2])
-    expected = [3, 1, 1.5, np.inf, 2]
-    assert target_ranks(scores, rows, target).tolist() == expected
-    assert target_ranks(scores[:0], rows[:0], target[:0]).tolist() == []
+    assert ranks_within(scores, rows, target, 3) == [3, 1, 1.5, np.inf, 2]
+    # Two that share the places 1 and 2 stand at 1.5, which isn't the first.
+    assert ranks_within(scores, rows, target, 1) == [np.inf, 1, np.inf, np.inf, np.inf]
+    assert ranks_within(scores[:0], rows[:0], target[:0], 1) == []
 
 
 def test_equal_scores_keep_the_order_of_the_catalogue_and_give_nothing_away() -> None:
     item, _ = top_k(np.zeros((1, 1000), np.float32), 3)
     assert item.tolist() == [[0, 1, 2]]
-    assert target_ranks(np.zeros((1, 1000), np.float32), np.array([0]), np.array([0])).tolist() == [500.5]
+    level = np.zeros((1, 1000), np.float32)
+    assert ranks_within(level, np.array([0]), np.array([0]), 501) == [500.5]
+    assert ranks_within(level, np.array([0]), np.array([0]), 10) == [np.inf]
 
 
 def a_model_and_states(users: int) -> tuple[Model, Int]:

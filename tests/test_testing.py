@@ -205,9 +205,9 @@ class SharesItsScores(Counting):
         return {"popularity": self._learned["share"][item]}
 
 
-class AddsWithoutWeight(Counting):
-    def add_scores(self, total: Float, state: UserState, now: Int, weight: float) -> None:
-        total += self.score(state, now)
+class WeighsNothing(Counting):
+    def weighed_scores(self, state: UserState, now: Int, weight: float) -> Float:
+        return self.score(state, now)
 
 
 class TakesAnyState(Counting):
@@ -236,7 +236,7 @@ BROKEN: dict[type[Model], str] = {
     NoNumberForNewcomers: "someone new gets scores that are no finite numbers|differ",
     NoNumberForOthers: "someone with a history gets scores that are no finite numbers|differ",
     DoublePrecision: "float64, not float32",
-    AddsWithoutWeight: "add_scores adds other scores",
+    WeighsNothing: "weighed_scores are other scores",
     SharesItsScores: "scores that a caller wrote into",
     TakesAnyState: "a state of another model is advanced",
 }

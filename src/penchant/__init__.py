@@ -4,55 +4,21 @@
 >>> log = penchant.read("events.csv")  # doctest: +SKIP
 """
 
-from importlib.metadata import version
+from __future__ import annotations
 
-from penchant.artifact import load as load_model
-from penchant.artifact import save as save_model
-from penchant.candidates import evaluate_rankers, load_ranker, rank_candidates, train_interest
-from penchant.classification import classify, load_classifier
-from penchant.data.clean import PrepareConfig
-from penchant.data.dataset import load as load_dataset
-from penchant.data.dataset import prepare, read
-from penchant.evaluation import evaluate, leave_one_out, split, temporal
-from penchant.interests.finding import find_topics
-from penchant.interests.people import profiles_of, topics_of
-from penchant.models import MODELS, create
-from penchant.offline import recommend_users
-from penchant.ranking import recommend
-from penchant.types import Batch, Interactions, PenchantError, Ranking, Recommender, Sequences, Split, UserState
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
 
-__version__ = version("penchant")
+if TYPE_CHECKING:
+    from penchant.api import *  # noqa: F403
+    from penchant.api import __all__, __version__  # noqa: F401
 
-__all__ = [
-    "MODELS",
-    "Batch",
-    "Interactions",
-    "PenchantError",
-    "PrepareConfig",
-    "Ranking",
-    "Recommender",
-    "Sequences",
-    "Split",
-    "UserState",
-    "classify",
-    "create",
-    "evaluate",
-    "evaluate_rankers",
-    "find_topics",
-    "leave_one_out",
-    "load_classifier",
-    "load_dataset",
-    "load_model",
-    "load_ranker",
-    "prepare",
-    "profiles_of",
-    "rank_candidates",
-    "read",
-    "recommend",
-    "recommend_users",
-    "save_model",
-    "split",
-    "temporal",
-    "topics_of",
-    "train_interest",
-]
+
+def __getattr__(name: str) -> Any:
+    """What ``api`` has, and the modules, imported when they are asked for: a program may have something to do before."""
+    if name.startswith("_") and name not in ("__all__", "__version__"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if find_spec(f"{__name__}.{name}") is not None:
+        return import_module(f"{__name__}.{name}")
+    return getattr(import_module(f"{__name__}.api"), name)

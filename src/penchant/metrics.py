@@ -3,7 +3,7 @@
 They stand below the models because a model stops training on the metric it is judged by. The docstrings are the
 definitions that a report prints.
 
-- Metrics of ranks (``METRICS``): ``ranks[t]`` is the rank of each target (from 1, ``inf`` where it can't be recommended;
+- Metrics of ranks (``METRICS``): ``ranks[t]`` is the rank of each target (from 1, ``inf`` where it isn't recommended;
   see ``ranking.target_ranks``), ``case[t]`` whose target it is, ascending; one value a case, ``[n] float64``. A case has at
   least one target, and a target the model doesn't know stays in every denominator: it is a miss.
 - Metrics of lists (``LISTS``): ``recommended[n, k]`` are item codes, ``UNKNOWN`` where a list is shorter.
@@ -105,16 +105,9 @@ def diversity(recommended: Int, vectors: csr_array) -> Array:
 
     ``vectors[V, d]`` have the length 1, or 0 where nothing is known of an item.
     """
-    first, second = np.triu_indices(recommended.shape[1], 1)
-    left, right = recommended[:, first], recommended[:, second]
-    there = (left != UNKNOWN) & (right != UNKNOWN)
-    pair = np.minimum(left, right).astype(np.int64) * vectors.shape[0] + np.maximum(left, right)
-    # Lists of many people share most of their pairs.
-    pairs, place = np.unique(pair[there], return_inverse=True)
-    cosine = np.zeros(pair.shape)
-    cosine[there] = _cosines(vectors, pairs // vectors.shape[0], pairs % vectors.shape[0])[place]
-    counts = there.sum(axis=1)
-    return np.asarray(np.where(counts > 0, 1 - cosine.sum(axis=1) / np.maximum(counts, 1), 0.0))
+    there = recommended != UNKNOWN
+    pairs = there.sum(axis=1) * (there.sum(axis=1) - 1) / 2
+    return np.asarray(np.where(pairs > 0, 1 - _cosines(recommended, vectors) / np.maximum(pairs, 1), 0.0))
 
 
 def repeat_ratio(recommended: Int, offsets: Int, had: Int) -> Array:
@@ -196,28 +189,53 @@ def _sum(values: Array, case: Int, n: int) -> Array:
     return np.bincount(case, weights=values, minlength=n)
 
 
-def _cosines(vectors: csr_array, first: Int, second: Int) -> Array:
-    """The products of rows ``first[p]`` (ascending) and ``second[p]``.
+def _cosines(recommended: Int, vectors: csr_array) -> Array:
+    """The cosines of all pairs of items in each list, summed, ``[n]``.
 
-    Either pair by pair, or of whole rows with all others, whichever takes fewer multiplications: what many people had is
-    long as a row, what many items are called occurs in many.
+    Either from sums of lists or from products of items, whichever takes fewer multiplications: what items are called is
+    short as a row, and lists of many people share most pairs of items that many had.
     """
+    there = recommended != UNKNOWN
     lengths = np.diff(vectors.indptr).astype(np.int64)
-    column = np.bincount(vectors.indices, minlength=vectors.shape[1]).astype(np.float64)
-    each = lengths[first] + lengths[second]
-    products = np.zeros(len(first), np.float32)
-    if each.sum() <= column @ column:
-        for some in _chunks(each):
-            both = vectors[first[some]].multiply(vectors[second[some]])
-            products[some] = np.asarray(both.sum(axis=1)).ravel()
-        return products
-    columns = csr_array(vectors.T)
-    rows, place = np.unique(first, return_inverse=True)
+    each = (lengths[recommended] * there).sum(axis=1)
+    listed = vectors[np.unique(recommended[there])]
+    if each.sum() <= np.bincount(vectors.indices, minlength=vectors.shape[1])[listed.indices].sum():
+        return _from_sums(recommended, there, each, vectors)
+    return _from_products(recommended, there, vectors)
+
+
+def _from_sums(recommended: Int, there: Array, each: Int, vectors: csr_array) -> Array:
+    """A sum's square is the squares of its vectors and twice their products."""
+    squares = _squares(vectors)
+    found = np.zeros(len(recommended))
+    for some in _chunks(each):
+        ends = np.concatenate([[0], np.cumsum(there[some].sum(axis=1))])
+        item = recommended[some][there[some]]
+        lists = csr_array((np.ones(len(item), np.float32), item, ends), shape=(len(ends) - 1, vectors.shape[0]))
+        found[some] = (_squares(csr_array(lists @ vectors)) - lists @ squares) / 2
+    return found
+
+
+def _squares(rows: csr_array) -> Array:
+    """The squared length of each row, ``[n] float64``."""
+    row = np.repeat(np.arange(rows.shape[0]), np.diff(rows.indptr))
+    return np.bincount(row, rows.data.astype(np.float64) ** 2, rows.shape[0])
+
+
+def _from_products(recommended: Int, there: Array, vectors: csr_array) -> Array:
+    first, second = np.triu_indices(recommended.shape[1], 1)
+    both = there[:, first] & there[:, second]
+    left, right = recommended[:, first][both], recommended[:, second][both]
+    pair = np.minimum(left, right).astype(np.int64) * vectors.shape[0] + np.maximum(left, right)
+    pairs, place = np.unique(pair, return_inverse=True)
+    rows, row = np.unique(pairs // vectors.shape[0], return_inverse=True)
+    columns, other = csr_array(vectors.T), pairs % vectors.shape[0]
+    cosine = np.empty(len(pairs))
     for some in _chunks(np.full(len(rows), vectors.shape[0])):
-        pairs = slice(*np.searchsorted(place, [some.start, some.stop]))
+        mine = slice(*np.searchsorted(row, [some.start, some.stop]))
         block = (vectors[rows[some]] @ columns).toarray()
-        products[pairs] = block[place[pairs] - some.start, second[pairs]]
-    return products
+        cosine[mine] = block[row[mine] - some.start, other[mine]]
+    return np.bincount(np.nonzero(both)[0], cosine[place], len(recommended))
 
 
 def _chunks(sizes: Int) -> Iterator[slice]:

@@ -19,7 +19,7 @@ PEOPLE_AT_ONCE = 256
 network's product, which reads the whole catalogue, pays.
 """
 ROWS_IN_CACHE = 32
-"""Rows of scores that are compared with a target at a time, while they are near."""
+"""Rows of scores whose ties are counted at a time, while they are near."""
 
 
 @dataclass(frozen=True)
@@ -50,16 +50,14 @@ def recommend(
     score. Raises ``PenchantError`` where ``k`` isn't between 1 and the size of the catalogue.
     """
     check_k(k, len(model.items))
-    blocks = [slice(start, start + PEOPLE_AT_ONCE) for start in range(0, max(1, len(state)), PEOPLE_AT_ONCE)]
 
-    def answer(rows: slice) -> Ranking:
-        some, moment = state[rows], now[rows]
-        scores = masked_scores(model, some, moment, exclude and exclude[rows])
-        return rank(model, some, scores, k, now=moment, explain=explain)
+    def answer(some: UserState, moment: Int, exclude: Excluded | None) -> Ranking:
+        return rank(model, some, masked_scores(model, some, moment, exclude), k, now=moment, explain=explain)
 
-    if len(blocks) == 1:
-        return answer(blocks[0])
-    return Ranking.concatenate([answer(rows) for rows in blocks])
+    if len(state) <= PEOPLE_AT_ONCE:
+        return answer(state, now, exclude)
+    blocks = [slice(start, start + PEOPLE_AT_ONCE) for start in range(0, len(state), PEOPLE_AT_ONCE)]
+    return Ranking.concatenate([answer(state[rows], now[rows], exclude and exclude[rows]) for rows in blocks])
 
 
 def rank(model: Recommender, state: UserState, scores: Float, k: int, *, now: Int, explain: bool = False) -> Ranking:
@@ -111,12 +109,16 @@ def top_k(scores: Float, k: int) -> tuple[Int, Float]:
             level = np.flatnonzero(scores[tied] == floor[tied])[:k]
             reached[tied] = scores[tied] > floor[tied]
             reached[tied, level] = True
-    row, item = np.divmod(np.flatnonzero(reached), items)
-    value = scores[row, item]
-    order = np.lexsort((-value, row))  # stable: equal scores stay in the order of columns
-    best = order[np.searchsorted(row, np.arange(people))[:, None] + np.arange(k)]
-    value = value[best]
-    return np.where(value == -np.inf, UNKNOWN, item[best]).astype(np.int32), value
+    place = np.flatnonzero(reached)
+    value = scores.reshape(-1).take(place)
+    # Stable: equal scores stay in the order of columns.
+    if people == 1:
+        best = np.argsort(-value, kind="stable")[None, :k]
+    else:
+        row = place // items
+        best = np.lexsort((-value, row))[np.searchsorted(row, np.arange(people))[:, None] + np.arange(k)]
+    item, value = (place % items)[best], value[best]
+    return np.where(value == -np.inf, UNKNOWN, item).astype(np.int32), value
 
 
 def _floor(scores: Float, k: int) -> Float:
@@ -126,24 +128,31 @@ def _floor(scores: Float, k: int) -> Float:
     return np.partition(maxima, -k, axis=1)[:, -k, None]
 
 
-def target_ranks(scores: Float, rows: Int, target: Int) -> Float:
-    """Rank (from 1) of each target ``target[t]`` in row ``rows[t]`` of masked scores; ``inf`` if unknown or excluded.
+def target_ranks(scores: Float, rows: Int, target: Int, best: Float) -> Float:
+    """Rank (from 1) of each target ``target[t]`` in row ``rows[t]`` of masked scores, ``inf`` where it isn't among the first
+    ``k``, or unknown, or excluded; ``best[n, k]`` are the rows' best scores, from ``top_k``.
 
     Among equal scores a target stands at its expected place, were ties broken at random: a model that gives every
     item the same score gains nothing by it.
     """
     ranks = np.full(len(target), np.inf, np.float32)
-    left = np.flatnonzero(target != UNKNOWN)
-    left = left[scores[rows[left], target[left]] > -np.inf]
-    while len(left):
-        # One target of every row at a time: where each row has one, the scores are compared where they lie.
-        row, first = np.unique(rows[left], return_index=True)
-        some = left[first]
-        theirs = scores if len(row) == len(scores) else scores[row]
-        value = scores[row, target[some], None]
-        for start in range(0, len(row), ROWS_IN_CACHE):
-            rivals, mine = theirs[start : start + ROWS_IN_CACHE], value[start : start + ROWS_IN_CACHE]
-            level = np.count_nonzero(rivals == mine, axis=1) - 1
-            ranks[some[start : start + ROWS_IN_CACHE]] = 1 + np.count_nonzero(rivals > mine, axis=1) + level / 2
-        left = np.delete(left, first)
+    value = np.where(target == UNKNOWN, -np.inf, scores[rows, target])
+    near = np.flatnonzero((value >= best[rows, -1]) & (value > -np.inf))
+    row, value = rows[near], value[near]
+    ahead, level = (np.count_nonzero(compare(best[row], value[:, None]), axis=1) for compare in (np.greater, np.equal))
+    # Whoever is ahead of the k-th is listed with all its equals; the equals of the k-th itself go on behind the list.
+    at_edge = np.flatnonzero(value == best[row, -1])
+    edges, place = np.unique(row[at_edge], return_inverse=True)
+    level[at_edge] = _equals(scores, edges, best[edges, -1:])[place]
+    expected = 1 + ahead + (level - 1) / 2
+    ranks[near] = np.where(expected <= best.shape[1], expected, np.inf)
     return ranks
+
+
+def _equals(scores: Float, rows: Int, value: Float) -> Int:
+    """How many scores of each of the rows are ``value[r, 1]``."""
+    counts = np.empty(len(rows), np.int64)
+    for start in range(0, len(rows), ROWS_IN_CACHE):
+        some = slice(start, start + ROWS_IN_CACHE)
+        counts[some] = np.count_nonzero(scores[rows[some]] == value[some], axis=1)
+    return counts

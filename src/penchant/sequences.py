@@ -41,7 +41,7 @@ def places(log: Interactions) -> Int:
 
 def select(sequences: Sequences, rows: Int) -> Sequences:
     """The histories of some users, in the order of ``rows``."""
-    return replace(_rows(sequences, rows), users=Vocabulary(tuple(sequences.users[int(row)] for row in rows)))
+    return replace(_rows(sequences, rows), users=Vocabulary(tuple(map(sequences.users.ids.__getitem__, rows.tolist()))))
 
 
 def _rows(sequences: Sequences, rows: Int) -> Sequences:
@@ -50,7 +50,9 @@ def _rows(sequences: Sequences, rows: Int) -> Sequences:
 
 def _cut(sequences: Sequences, starts: Int, lengths: Int) -> Sequences:
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    events = ragged_range(starts, lengths)
+    events: Int | slice = slice(int(starts[0]), int(starts[0] + offsets[-1])) if len(starts) else slice(0)
+    if (starts[1:] != starts[:-1] + lengths[:-1]).any():  # they don't lie together already
+        events = ragged_range(starts, lengths)
     return replace(
         sequences,
         offsets=offsets,

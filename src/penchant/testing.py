@@ -56,8 +56,8 @@ def check_recommender(make: Callable[[], Model], *, seed: int = 0) -> None:
     - **cold start**: someone new gets a full list;
     - **learning without gradients**, of models that offer it: ``unlearn`` undoes ``learn``, learning event by event ends
       where learning at once does, with the same scores on the way, and states stay valid;
-    - **scores** are finite, the caller's to write into, the sum of their parts, and what ``add_scores`` adds; a state of
-      another model is refused.
+    - **scores** are finite, the caller's to write into, the sum of their parts, and weighed by ``weighed_scores``; a state
+      of another model is refused.
     """
     chance = np.random.default_rng(seed)
     train = example_histories(chance, users=30)
@@ -276,9 +276,8 @@ def _check_answers(model: Model, histories: Sequences) -> None:
     assert np.isfinite(before).all(), "someone with a history gets scores that are no finite numbers"
     ranking = recommend(model, states, 5, now=moments, exclude=seen_items(histories), explain=True)
     assert np.array_equal(model.score(states, moments), before), "scores that a caller wrote into come back"
-    added = np.ones_like(before)
-    model.add_scores(added, states, moments, 0.5)
-    assert np.allclose(added, 1 + 0.5 * before, rtol=1e-4, atol=TOLERANCE), "add_scores adds other scores"
+    weighed = model.weighed_scores(states, moments, 0.5)
+    assert np.allclose(weighed, 0.5 * before, rtol=1e-4, atol=TOLERANCE), "weighed_scores are other scores"
     total = np.sum(list(ranking.parts.values()), axis=0)
     assert np.allclose(total, ranking.score, rtol=1e-4, atol=TOLERANCE), "the parts of scores don't sum to them"
     owner = np.repeat(np.arange(len(histories)), histories.lengths)

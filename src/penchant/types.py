@@ -12,6 +12,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import repeat
 from pathlib import Path
 from typing import Any, Literal, Protocol, Self, runtime_checkable
 
@@ -82,8 +83,9 @@ class Vocabulary:
 
     def codes(self, ids: Sequence[str]) -> Int:
         """Codes ``[len(ids)] int32`` of many ids, ``UNKNOWN`` where an id isn't here."""
-        codes = self._codes
-        return np.array([codes.get(i, UNKNOWN) for i in ids], np.int32)
+        if isinstance(ids, tuple) and ids == self.ids:
+            return np.arange(len(ids), dtype=np.int32)
+        return np.fromiter(map(self._codes.get, ids, repeat(UNKNOWN)), np.int32, len(ids))
 
     def translation(self, other: Vocabulary) -> Int:
         """``[len(self) + 1] int32``: this vocabulary's codes in ``other``; the last entry maps ``UNKNOWN`` to itself."""

@@ -10,10 +10,13 @@ import pytest
 
 from benchmarks import pictures, quality, tables
 from penchant.models import MODELS
+from penchant.models.base import Model
+from penchant.models.neural import training
+from penchant.models.validation import validate
 from penchant.testing import log_of
-from penchant.types import Interactions
+from penchant.types import Cases, Interactions
 
-FIGURES = {"ndcg@10": 0.25, "recall@10": 0.5}
+FIGURES = {"ndcg@10": 0.25, "recall@10": 0.5, "on": "2026-11-24"}
 
 
 @pytest.fixture
@@ -41,25 +44,82 @@ def test_every_model_is_measured_on_every_log_or_said_to_be_elsewhere() -> None:
     assert "content" not in {model for model, _ in quality.wanted("twitter", 1)}
 
 
-def test_only_what_is_missing_is_measured_and_then_nothing(nothing_measured: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def small_models(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(quality, "load", small)
     monkeypatch.setattr(quality, "NETWORKS", ("gru",))
-    monkeypatch.setattr(quality, "SETTINGS", {"twitter": {"width": 4, "epochs": 1}})
-    monkeypatch.setattr(quality, "facts", dict)
+    monkeypatch.setattr(quality, "SETTINGS", {"twitter": {"width": 4, "epochs": 2}, "kuairand": {"width": 4, "epochs": 2}})
+    monkeypatch.setattr(tables, "facts", dict)
+    monkeypatch.setattr(tables, "write", lambda: None)
+
+
+def kept() -> dict[tuple[str, str], dict[str, object]]:
+    """Of twitter's first seed."""
+    rows = ((key.split("|"), figures) for key, figures in tables.measured().items())
+    return {(model, reading): figures["1"] for (_, model, reading), figures in rows if "1" in figures}
+
+
+@pytest.mark.usefixtures("small_models")
+def test_only_what_is_missing_is_measured_and_then_nothing(nothing_measured: Path) -> None:
     measured = {f"twitter|{model}|{reading}": {"1": FIGURES} for model, reading in quality.wanted("twitter", 1)}
     left = {("markov", "train-only"), ("markov", "online"), ("gru", "train-only"), ("longshort", "refit")}
     for model, reading in left:
         del measured[f"twitter|{model}|{reading}"]
     tables.FILE.write_text(json.dumps({"measured": measured}))
     assert set(quality.missing("twitter", 1)) == left
-    made = list(quality.measure("twitter", 1, nothing_measured))
-    assert left <= {(model, reading) for model, reading, _ in made}
-    assert "popularity" not in {model for model, _, _ in made}
-    for model, reading, figures in made:
-        measured.setdefault(f"twitter|{model}|{reading}", {})["1"] = figures
-    tables.FILE.write_text(json.dumps({"measured": measured}))
-    assert quality.missing("twitter", 1) == []
-    assert list(quality.measure("twitter", 1, nothing_measured)) == []
+    todo = quality.fits(["twitter"], [1], [])
+    assert todo == [("twitter", "markov", 1), ("twitter", "gru", 1), ("twitter", "longshort", 1)]
+    assert quality.fits(["twitter"], [1], ["gru"]) == todo[1:2]
+    assert quality.measure_all(todo, nothing_measured / "work") == []
+    assert {row for row, figures in kept().items() if figures != FIGURES} == left
+    assert all(0 <= float(str(kept()[row]["ndcg@10"])) <= 1 for row in left)
+    assert quality.fits(["twitter"], [1], []) == []
+    assert list((nothing_measured / "work").iterdir()) == []
+
+
+@pytest.mark.usefixtures("small_models")
+def test_what_is_older_than_a_day_is_measured_again(nothing_measured: Path) -> None:
+    tables.keep("twitter|popularity|train-only", 1, {"ndcg@10": 0.1, "recall@10": 0.2})
+    old = {f"twitter|{model}|{reading}": {"1": FIGURES} for model, reading in quality.wanted("twitter", 1)}
+    tables.FILE.write_text(json.dumps({"measured": old | tables.measured()}))
+    assert quality.missing("twitter", 1, "2026-11-24") == []
+    again = quality.missing("twitter", 1, "2026-11-25")
+    assert set(quality.wanted("twitter", 1)) - set(again) == {("popularity", "train-only")}
+
+
+@pytest.mark.usefixtures("small_models")
+def test_a_fit_that_fails_or_was_killed_costs_the_others_nothing(
+    nothing_measured: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = []
+
+    def breaks(model: Model, cases: Cases) -> dict[str, float]:
+        asked.append(model.name)
+        if asked.count("gru") == 1 and model.name == "gru":
+            raise RuntimeError("no more memory")
+        return validate(model, cases)
+
+    monkeypatch.setattr(quality, "validate", breaks)
+    todo = quality.fits(["twitter"], [1], ["gru", "markov", "als"])
+    assert quality.measure_all(todo, nothing_measured / "work") == ["twitter, seed 1: gru"]
+    assert {model for model, _ in kept()} == {"markov", "als"}
+    assert "no more memory" in capsys.readouterr().err
+    # Its epochs are there: what is fitted next time isn't trained again.
+    trained = []
+    monkeypatch.setattr(training.Trainer, "epoch", lambda *_: trained.append(1))
+    assert quality.measure_all(quality.fits(["twitter"], [1], ["gru"]), nothing_measured / "work") == []
+    assert trained == []
+    assert ("gru", "train-only") in kept()
+
+
+def test_what_is_cheap_comes_first(nothing_measured: Path) -> None:
+    todo = quality.fits(list(tables.SPLITS), [1, 2, 3], [])
+    assert set(quality.EVENTS) == set(tables.SPLITS)
+    place = {fit: n for n, fit in enumerate(todo)}
+    assert place["sports", "als", 1] < place["ml-100k", "gru", 1] < place["ml-100k", "longshort", 1]
+    assert place["ml-100k", "longshort", 3] < place["ml-1m", "gru", 1] < place["ml-1m", "longshort", 1]
+    assert place["twitter", "gru", 1] < place["twitter", "gru", 2]
+    assert not nothing_measured.joinpath("quality.json").exists()
 
 
 def test_the_documents_say_what_was_measured() -> None:
@@ -73,7 +133,7 @@ def test_a_log_that_is_half_measured_has_its_page_and_picture_but_no_row_in_the_
     tables.FILE.write_text(json.dumps({"measured": whole | half}))
     made = {path.name: text for path, text in tables.documents().items()}
     assert made.keys() == {"README.md", "results.md", "ml-1m.svg", "twitter.svg"}
-    assert "| popularity | 0.5000 / 0.2500 |  |  | 1 |" in made["results.md"]
+    assert "| popularity | 0.5000 / 0.2500 |  |  | 1 | 2026-11-24 |" in made["results.md"]
     assert "| twitter, temporal, 1 |" in made["README.md"]
     assert "| ml-1m" not in made["README.md"]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import os
 import resource
 import signal
 import subprocess
@@ -299,6 +300,52 @@ def test_ctrl_c_ends_it_with_130_and_leaves_nothing(long_log: Path, tmp_path: Pa
     assert out == ""
     assert json.loads(err) == {"error": "interrupted; nothing half-written is left"}
     assert list(tmp_path.iterdir()) == []
+
+
+INTERRUPTED_IMPORT = """
+import sys
+from penchant.cli import main
+
+class Interrupt:
+    @staticmethod
+    def find_spec(name, *_):
+        if name == "numpy":
+            raise KeyboardInterrupt
+
+assert "numpy" not in sys.modules
+sys.meta_path.insert(0, Interrupt)
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_ctrl_c_while_the_program_is_being_loaded_ends_it_with_a_sentence() -> None:
+    for words, said in (
+        (["doctor"], "penchant: interrupted; nothing half-written is left\n"),
+        (["doctor", "--json"], '{"error": "interrupted; nothing half-written is left"}\n'),
+    ):
+        done = subprocess.run([sys.executable, "-c", INTERRUPTED_IMPORT, *words], capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout, done.stderr) == (130, "", said)
+
+
+THREADS = """
+import os, sys
+from penchant.cli import main
+main(sys.argv[1:])
+print(os.environ.get("OPENBLAS_NUM_THREADS"), os.environ["OPENBLAS_THREAD_TIMEOUT"])
+"""
+
+
+def test_a_server_answers_with_one_thread_of_matrix_products_unless_told(tmp_path: Path) -> None:
+    free = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "OPENBLAS_"))}
+    for words, environment, found in (
+        (["serve", str(tmp_path)], {}, "1 4"),
+        (["serve", str(tmp_path)], {"OPENBLAS_NUM_THREADS": "3"}, "3 4"),
+        (["serve", str(tmp_path)], {"OMP_NUM_THREADS": "3", "OPENBLAS_THREAD_TIMEOUT": "9"}, "None 9"),
+        (["recommend", str(tmp_path), str(tmp_path), "--users", "1"], {}, "None 4"),
+    ):
+        command = [sys.executable, "-c", THREADS, *words]
+        done = subprocess.run(command, env=free | environment, capture_output=True, text=True, check=False)
+        assert done.stdout == found + "\n", done.stderr
 
 
 def test_after_a_kill_the_next_run_sweeps_up(long_log: Path, write: Write, tmp_path: Path) -> None:

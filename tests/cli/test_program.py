@@ -412,7 +412,8 @@ WRONG = {
     'recommend popular dataset --users "open': "is not a line of CSV",
     "data ml-100": "there is no dataset 'ml-100'; known are ml-100k",
     "trian dataset": "invalid choice: 'trian'",
-    "recommend popular dataset --colour red": "unrecognized arguments: --colour red",
+    "recommend popular dataset --colour red": "unrecognized arguments: --colour red; see penchant recommend --help",
+    "recommend popular dataset --usres a": "unrecognized arguments: --usres a; did you mean --users?; see penchant recommend",
     "": "COMMAND",
 }
 

@@ -66,8 +66,8 @@ def naive(
         mine = seq.recode(seq.select(seq.histories(log, keep), np.array([log.user[row]])), model.items)
         scores = masked_scores(model, model.encode(mine), log.timestamp[row : row + 1], seen_items(mine) if exclude else None)
         target = log.items.translation(model.items)[log.item[row : row + 1]]
-        ranks.append(float(target_ranks(scores, np.zeros(1, np.int64), target)[0]))
-        best = top_k(scores, k)[0]
+        best, score = top_k(scores, k)
+        ranks.append(float(target_ranks(scores, np.zeros(1, np.int64), target, score)[0]))
         lists.append(model.items.translation(log.items)[best][0].tolist())
     return ranks, lists
 
@@ -107,10 +107,10 @@ def test_a_model_trained_anew_knows_new_items(log: Interactions, cut: Split) -> 
     live = Live(refresh=HOUR // 4, step=HOUR // 8)
     events = stream(log, cut, live)
     told: list[str] = []
-    model = create("popularity").fit(cut.train)
+    model = create("recent_popularity", half_life_days=0.01).fit(cut.train)
     found = replay(model, events, log, live, 4, exclude_seen=False, progress=lambda what, *_: told.append(what))
     before = replay(model, events, log, Live(), 4, exclude_seen=False)
-    assert any(what.startswith("training popularity again at 1970-01-01T19") for what in told)
+    assert any(what.startswith("training recent_popularity again at 1970-01-01T19") for what in told)
     new = events.histories.item[events.event] == log.items.code("z")
     assert np.isinf(before.ranks[new]).all()
     assert np.isfinite(found.ranks[new]).any()

@@ -51,7 +51,7 @@ def test_the_number_is_what_is_there_else_the_middle_whatever_the_seed(world: Wo
     for seed in range(3):
         found = find_topics(lstm(items, embedding), nobody, seed=seed)
         assert len(found) == expected
-        assert f"topics: {expected}, by the mean silhouette of 10 samples (4: " in found.criterion
+        assert f"topics: {expected}, by the mean silhouette of 10 samples (4: " in found.criterion["en"]
 
 
 @pytest.mark.parametrize("count", [0, 101])
@@ -91,7 +91,7 @@ def test_topics_of_vectors_that_moved_a_little_stay_where_nothing_is_separate(wo
     new = find_topics(lstm(items, after), nobody, old=old, seed=5)
     assert (new.nearest == old.nearest).mean() > 0.9
     assert [topic.name for topic in new.topics] == [topic.name for topic in old.topics]
-    assert new.criterion == "topics: 8, as many as before"
+    assert new.criterion == {"en": "topics: 8, as many as before", "zh": "主题数：8，与之前相同"}
 
 
 def test_fewer_topics_than_before_have_numbers_from_nought(world: World) -> None:
@@ -117,7 +117,7 @@ def test_a_network_s_topics_are_those_of_its_vectors(world: World) -> None:
     embedding = chance.normal(0, 0.1, (40, 8)).astype(np.float32)
     embedding[::2, 0] += 3
     found = find_topics(lstm(world.log.items, embedding), world.log, count=2)
-    assert found.made_of == "vectors of lstm"
+    assert found.made_of == {"en": "vectors of lstm", "zh": "lstm的向量"}
     assert len(set(found.nearest[::2].tolist())) == len(set(found.nearest[1::2].tolist())) == 1
     assert found.nearest[0] != found.nearest[1]
 
@@ -126,7 +126,7 @@ def test_all_equal_vectors_are_one_topic(world: World) -> None:
     for wanted in (None, 5):
         found = find_topics(lstm(world.log.items, np.ones((40, 8), np.float32)), world.log, count=wanted)
         assert len(found) == 1
-        assert "no more of the vectors differ" in found.criterion
+        assert "no more of the vectors differ" in found.criterion["en"]
         assert found.topics[0].name
         np.testing.assert_allclose(found.membership, 1)
         assert np.isfinite(found.place).all()
@@ -141,14 +141,15 @@ def test_items_without_text_are_named_by_the_typical_ones(world: World) -> None:
         assert topic.terms == ()
 
 
-def test_dates_that_items_share_name_no_topic(world: World) -> None:
+def test_dates_that_items_share_make_and_name_no_topic(world: World) -> None:
     dated = {
         item: {**known, "released": f"{1 + place % 28:02}-Oct-19{'96' if item in HORROR else '97'}"}
         for place, (item, known) in enumerate(world.descriptions.items())
     }
-    topics = find_topics(world.model, world.log, dated, count=2).topics
-    assert not [term for topic in topics for term in topic.terms if "oct" in term]
-    assert {"horror", "comedy"} <= {topic.terms[0] for topic in topics}
+    found = find_topics(world.model, world.log, dated, count=2)
+    assert not [term for topic in found.topics for term in topic.terms if "oct" in term]
+    assert {"horror", "comedy"} <= {topic.terms[0] for topic in found.topics}
+    assert np.array_equal(found.membership, find_topics(world.model, world.log, world.descriptions, count=2).membership)
 
 
 def test_chinese_titles_name_topics_by_words(world: World) -> None:

@@ -82,6 +82,7 @@ def test_the_command_for_people(run: Any) -> None:
     assert "genres: horror" in out or "price" in out
     assert "u0 (" in out
     assert "长期兴趣：" in out
+    assert "主题数：2，按指定；依据：" in out
     code, out, _ = run("--topics", "2")
     assert "… and 40 more people" in out
 

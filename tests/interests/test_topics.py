@@ -1,6 +1,7 @@
 """Topics as values and files: shares, the map, saved whole or not at all."""
 
 import dataclasses
+import json
 from pathlib import Path
 
 import numpy as np
@@ -42,9 +43,20 @@ def test_absent_and_newer_topics_say_what_to_do(world: World, tmp_path: Path) ->
         kept.load(tmp_path / "nowhere")
     kept.save(world.topics, tmp_path / "topics")
     path = tmp_path / "topics" / "topics.json"
-    path.write_text(path.read_text().replace('"format": 1', '"format": 9'))
-    with pytest.raises(PenchantError, match="reads up to 1; update Penchant"):
+    path.write_text(path.read_text().replace('"format": 2', '"format": 9'))
+    with pytest.raises(PenchantError, match="reads up to 2; update Penchant"):
         kept.load(tmp_path / "topics")
+
+
+def test_topics_of_format_1_are_read_with_their_english_words(world: World, tmp_path: Path) -> None:
+    kept.save(world.topics, tmp_path / "topics")
+    path = tmp_path / "topics" / "topics.json"
+    said = json.loads(path.read_text())
+    older = said | {"format": 1, "criterion": said["criterion"]["en"], "made_of": said["made_of"]["en"]}
+    path.write_text(json.dumps(older))
+    found = kept.load(tmp_path / "topics")
+    assert found.criterion["zh"] == found.criterion["en"] == world.topics.criterion["en"]
+    assert found.topics == world.topics.topics
 
 
 def test_the_map_is_a_sample_that_stays_the_same(world: World) -> None:

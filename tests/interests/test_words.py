@@ -9,6 +9,7 @@ from penchant.types import PenchantError
 def test_words_of_texts_name_something() -> None:
     assert words.terms("The Aristocats (1970), a173 x12 3d") == ["aristocats"]
     assert words.terms("Children's Sci-Fi") == ["children's", "sci-fi"]
+    assert words.terms("May 01-Jan-1995, sept-96, mayor-1995") == ["may", "mayor-1995"]
     assert words.terms("三体 abc小说 Ünïcode 书") == ["三体", "abc", "小说", "ünïcode"]
     assert words.terms("") == []
 

@@ -147,13 +147,19 @@ def test_scores_are_the_weighted_sum_of_what_the_members_say_each_from_its_own_s
     histories = example_histories(np.random.default_rng(0), 60, longest=150)
     names = ("transitions", "item_knn", "content", "repeats", "ease", "popularity", "markov")
     blend = ChosenBlend(members="+".join(names)).fit(histories)
-    blend.coefficients = np.array([0.5, 2, 0, 0.25, -1, 3, 1], np.float32)
-    now = np.zeros(len(histories), np.int64)
-    expected = sum(
-        weight * member.score(member.encode(histories), now)
-        for weight, member in zip(blend.coefficients, blend.members.values(), strict=True)
-    )
-    np.testing.assert_allclose(blend.score(blend.encode(histories), now), expected, rtol=1e-5, atol=1e-5)
+    some = seq.until(histories, np.where(np.arange(60) % 7, histories.lengths, 0))  # every seventh person is new
+    now = np.zeros(len(some), np.int64)
+    for weights in (
+        blend.coefficients,
+        np.array([1, 1, 1, 0, 0, 2, 0], np.float32),
+        np.array([0, 0, 0, 0, 0, 2, 0], np.float32),
+    ):
+        blend.coefficients = weights
+        expected = sum(
+            weight * member.score(member.encode(some), now)
+            for weight, member in zip(weights, blend.members.values(), strict=True)
+        )
+        np.testing.assert_allclose(blend.score(blend.encode(some), now), expected, rtol=1e-5, atol=1e-5)
 
 
 def test_one_ring_serves_all_members_and_those_without_a_weight_need_no_state() -> None:

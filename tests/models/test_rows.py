@@ -7,7 +7,7 @@ import pytest
 from scipy.sparse import csr_array
 
 from penchant.models import rows
-from penchant.models.rows import Rows, add_rows, stacked
+from penchant.models.rows import Rows, add_rows, lookups, stacked
 from penchant.types import UNKNOWN, Float, Int
 
 SIZE = 23
@@ -45,7 +45,7 @@ def test_sums_are_those_of_dense_matrices(few: int, people: int, together: bool,
     recent = rings(chance, people, 9)
     weights = [chance.random(window, np.float32) for window in (1, 4, 9)]
     total = np.ones((people, SIZE), np.float32)
-    add_rows(total, recent, list(zip(made, weights, strict=True)))
+    add_rows(total, recent, lookups(list(zip(made, weights, strict=True))))
     found = sum(expected(matrix, recent[:, -len(weight) :], weight) for matrix, weight in zip(matrices, weights, strict=True))
     np.testing.assert_allclose(total, 1 + found, rtol=1e-5)
 

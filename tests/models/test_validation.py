@@ -36,13 +36,14 @@ def cases() -> Cases:
 def test_ranks_and_lists_by_hand(cases: Cases) -> None:
     model = create("popularity").fit(seq.histories(TRAIN))
     found = ask(model, cases, 2, exclude_seen=True)
-    # ann: b first of b, (c, d); a is seen. bob: z unknown, c ties with d behind a and b. cid: a, d are left.
-    assert found.ranks.tolist() == [1, math.inf, math.inf, 3.5, 2]
+    # ann: b first of b, (c, d); a is seen. bob: z unknown, c ties with d behind a and b, beyond 2. cid: a, d are left.
+    assert found.ranks.tolist() == [1, math.inf, math.inf, math.inf, 2]
     assert found.case.tolist() == [0, 0, 1, 1, 2]
     assert [[model.items.ids[i] for i in row] for row in found.recommended] == [["b", "c"], ["a", "b"], ["a", "d"]]
     assert found.per_case(metrics.recall, 2).tolist() == [0.5, 0, 1]
     kept = ask(model, cases, 2, exclude_seen=False)
-    assert kept.ranks.tolist() == [2, 1, math.inf, 3.5, 3.5]
+    assert kept.ranks.tolist() == [2, 1, math.inf, math.inf, math.inf]
+    assert ask(model, cases, 4, exclude_seen=False).ranks.tolist() == [2, 1, math.inf, 3.5, 3.5]
 
 
 def test_answers_do_not_depend_on_how_many_are_asked_at_once(cases: Cases, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,5 +82,6 @@ def test_a_model_that_scores_all_alike_gains_nothing_by_the_order_of_its_catalog
     model = create("popularity").fit(seq.histories(train))
     log = log_of([(f"u{n}", f"{n:03}", 0) for n in range(100)])
     cases = cases_of(log, np.zeros(100, bool), [[f"{n:03}"] for n in range(100)])
-    assert ask(model, cases, 10, exclude_seen=True).ranks.tolist() == [50.5] * 100
+    assert ask(model, cases, 51, exclude_seen=True).ranks.tolist() == [50.5] * 100
+    assert ask(model, cases, 10, exclude_seen=True).ranks.tolist() == [math.inf] * 100
     assert validate(model, cases)["recall@10"] == 0

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import platform
 import socket
+import subprocess
+import sys
 import time
 from typing import Any
 
@@ -57,3 +60,34 @@ def test_what_is_not_http_is_told_so(running: Running) -> None:
 def test_an_address_that_is_taken_is_named() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(PenchantError, match="can't be listened at"):
         running_module._listen("127.0.0.1", taken.getsockname()[1])
+
+
+HEAPS = """
+import ctypes, sys, threading
+from penchant.server.run import share_one_heap
+if sys.argv[1] == "shared":
+    share_one_heap()
+together = threading.Barrier(4)
+def work():
+    together.wait()
+    kept = [bytes(5000) for _ in range(100)]
+    together.wait()
+threads = [threading.Thread(target=work) for _ in range(4)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+libc = ctypes.CDLL(None)
+libc.fopen.restype = ctypes.c_void_p
+out = ctypes.c_void_p(libc.fopen(b"/dev/stdout", b"w"))
+libc.malloc_info(0, out)
+libc.fflush(out)
+"""
+
+
+@pytest.mark.skipif("glibc" not in platform.libc_ver()[0], reason="other C libraries have one heap, or don't tell")
+def test_threads_share_one_heap() -> None:
+    def heaps(how: str) -> int:
+        ran = subprocess.run([sys.executable, "-c", HEAPS, how], capture_output=True, text=True, check=True)
+        return ran.stdout.count("<heap nr=")
+
+    assert heaps("apart") > 1
+    assert heaps("shared") < heaps("apart")

@@ -63,8 +63,8 @@ def _tell(options: argparse.Namespace, topics: Topics, people: list[Profile]) ->
     terminal.print_json(
         {
             "topics": topics.to_json(options.language),
-            "criterion": topics.criterion,
-            "made_of": topics.made_of,
+            "criterion": topics.criterion[options.language],
+            "made_of": topics.made_of[options.language],
             "segments": [
                 {"name": s.name(options.language), "people": s.people, "rule": s.rule.words(options.language)}
                 | {"fidelity": s.rule.fidelity}
@@ -76,7 +76,8 @@ def _tell(options: argparse.Namespace, topics: Topics, people: list[Profile]) ->
 
 
 def _show(topics: Topics, people: list[Profile], language: str) -> None:
-    terminal.answers.print(escape(f"{topics.criterion}; found in {topics.made_of}"))
+    found_in = words.label("found_in", language).format(topics.made_of[language])
+    terminal.answers.print(escape(f"{topics.criterion[language]}{found_in}"))
     terminal.table(
         ["topic", "name", "items", "typical", "rule", "fidelity"],
         [

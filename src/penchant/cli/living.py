@@ -20,11 +20,12 @@ from penchant.types import PenchantError
 
 def _serve(options: argparse.Namespace) -> None:
     try:
-        from penchant.server.run import run
+        from penchant.server.run import run, share_one_heap
     except ModuleNotFoundError as error:
         if error.name is None or error.name.startswith("penchant"):
             raise
         raise PenchantError(f"serving needs {error.name}; install it with: pip install 'penchant[serve]'") from error
+    share_one_heap()
     with terminal.watching() as progress:
         service = deployment.open_service(
             options.model,

@@ -9,24 +9,20 @@ from collections.abc import Sequence
 from itertools import chain
 
 from penchant import doctor
-from penchant.cli import answering, evaluating, interests, living, preparing, terminal, training
+from penchant.cli import INTERRUPTED, SENTENCE, answering, evaluating, interests, living, preparing, terminal, training
 from penchant.cli.arguments import Command, Parser
 from penchant.data.files import shortened
 from penchant.types import PenchantError
 
-INTERRUPTED = 130
 BAD_INPUT = 2
 COMMANDS: tuple[Command, ...] = tuple(
     chain.from_iterable(m.COMMANDS for m in (preparing, training, evaluating, answering, interests, living))
 )
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code: 0, 2 on bad input, 130 when interrupted."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
+def run(words: Sequence[str]) -> int:
+    """Run one command; returns the exit code."""
     as_json = "--json" in words
-    # Torch's threads spin while they wait, which makes two trainings on one machine ten times slower; sleeping costs a tenth.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # A machine that reads standard error finds the error there, alone.
     terminal.notes.quiet = as_json and not terminal.notes.is_terminal
     try:
@@ -37,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         terminal.complain(str(error), as_json=as_json)
         return BAD_INPUT
     except KeyboardInterrupt as interrupt:
-        terminal.complain(str(interrupt) or "interrupted; nothing half-written is left", as_json=as_json)
+        terminal.complain(str(interrupt) or SENTENCE, as_json=as_json)
         return INTERRUPTED
     except MemoryError:
         terminal.complain("the memory doesn't suffice for this; make the model or the log smaller", as_json=as_json)

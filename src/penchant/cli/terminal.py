@@ -24,7 +24,7 @@ WIDE = 200
 
 
 class _Console(Console):
-    """Words as they are: ids aren't emoji. A reader who has seen enough is dealt with in ``program.main``."""
+    """Words as they are: ids aren't emoji. A reader who has seen enough is dealt with in ``program.run``."""
 
     def on_broken_pipe(self) -> None:
         raise BrokenPipeError

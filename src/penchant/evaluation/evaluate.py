@@ -327,7 +327,7 @@ def measure(
     if shuffle:
         turned = replace(cases, histories=in_another_order(cases.histories, seed))
         for name in models:
-            same = [ask(m, turned, k, exclude_seen=exclude, lists=False, progress=progress) for m in everyone[name]]
+            same = [ask(m, turned, k, exclude_seen=exclude, progress=progress) for m in everyone[name]]
             shuffled[name] = np.mean([found.per_case(metrics.ndcg, k) for found in same], axis=0).astype(np.float32)
     questions = slices.asked(cases, split.train)
     agreement = slices.agreement([same[0] for same in everyone.values()], cases)
@@ -553,7 +553,8 @@ def _facts(split: Split) -> dict[str, float]:
     trained[split.train.item] = True
     width = len(split.train.items)
     owner = np.repeat(np.arange(len(cases)), cases.histories.lengths)
-    had = np.isin(cases.case * width + cases.target, owner * width + cases.histories.item)
+    pairs, wanted = np.sort(owner * width + cases.histories.item), cases.case * width + cases.target
+    had = pairs[np.minimum(np.searchsorted(pairs, wanted), len(pairs) - 1)] == wanted
     return {
         "test_users": len(cases),
         "newcomers_not_asked": cases.newcomers,

@@ -224,9 +224,10 @@ class _Life:
         had = seq.until(mine, known)
         exclude = Excluded(had.offsets, had.item) if self.exclude_seen else None
         scores = masked_scores(self.model, state, now, exclude)
-        lists = rank(self.model, state, scores, self.k, now=now).item
+        found = rank(self.model, state, scores, self.k, now=now)
+        lists = found.item
         repeats = np.zeros(len(some)) if self.exclude_seen else metrics.repeat_ratio(lists, had.offsets, had.item)
-        ranks = target_ranks(scores, np.arange(len(some)), self.histories.item[events.event[some]])
+        ranks = target_ranks(scores, np.arange(len(some)), self.histories.item[events.event[some]], found.score)
         return ranks, self.model.items.translation(self.log.items)[lists], repeats
 
     def _state(self, people: Int) -> UserState:

@@ -52,8 +52,8 @@ def bootstrap(values: Mapping[str, Array], person: Int, seed: int) -> dict[str, 
     for start in range(0, RESAMPLES, step):
         some = slice(start, min(start + step, RESAMPLES))
         count = some.stop - some.start
-        drawn = chance.integers(0, size, (count, size))
-        drawn += np.arange(count)[:, None] * size
+        drawn = chance.integers(0, size, (count, size), dtype=np.uint32)
+        drawn += np.arange(0, count * size, size, dtype=np.uint32)[:, None]
         times = np.bincount(drawn.ravel(), minlength=count * size).reshape(count, size).astype(np.float32)
         asked = (times @ per_person)[:, None]
         for name, sum_ in sums.items():

@@ -75,9 +75,9 @@ def find_topics(
     vectors, made_of = item_vectors(model, histories, described, seed)
     wanted = count if count is not None else len(old) if old else None
     start = None if old is None else _old_centres(vectors, model.items, old)
-    centres, criterion = _cluster(vectors, wanted, COUNTS, seed, "topics", start)
+    centres, criterion = _cluster(vectors, wanted, COUNTS, seed, start)
     if count is None and len(centres) == wanted:
-        criterion = f"topics: {wanted}, as many as before"
+        criterion = words.sentence("as_before", count=wanted)
     membership = _membership(vectors, centres)
     if old:
         membership = membership[:, np.argsort(_old_numbers(membership, model.items, old))]
@@ -105,19 +105,22 @@ def find_topics(
 
 def item_vectors(
     model: Model, histories: Sequences, descriptions: Mapping[str, Mapping[str, Any]], seed: int = 0
-) -> tuple[Float, str]:
-    """``[V, d]`` of length 1 (0 for an item nothing is known of), and what they are made of, in words.
+) -> tuple[Float, dict[str, str]]:
+    """``[V, d]`` of length 1 (0 for an item nothing is known of), and what they are made of, in words of each language.
 
     The model's own vectors where it has some, else those of who had what (truncated SVD); beside them, weighing as much, those
     of the items' words (TF-IDF, truncated SVD) where there are words. Both are centred before.
     """
     own = _vectors_of(model)
-    kinds = [(own, f"vectors of {model.name}")] if own is not None else [(_by_people(histories, seed), "who had which items")]
+    if own is not None:
+        kinds = [(own, words.sentence("of_model", model=model.name))]
+    else:
+        kinds = [(_by_people(histories, seed), words.sentence("of_people"))]
     said = _by_words(model.items.ids, descriptions, seed)
     if said is not None:
-        kinds.append((said, "the items' words"))
+        kinds.append((said, words.sentence("of_words")))
     joined = np.concatenate([_unit(vectors) for vectors, _ in kinds], axis=1)
-    return _unit(joined, centred=False), " and ".join(name for _, name in kinds)
+    return _unit(joined, centred=False), words.joined([name for _, name in kinds])
 
 
 def _vectors_of(model: Model) -> Float | None:
@@ -188,9 +191,9 @@ def _places(vectors: Float, seed: int) -> Float:
 
 
 def _cluster(
-    vectors: Array, count: int | None, counts: Sequence[int], seed: int, what: str, start: Array | None = None
-) -> tuple[Array, str]:
-    """Centres ``[T, d]``, and how their number was chosen; found from ``start`` where that has as many."""
+    vectors: Array, count: int | None, counts: Sequence[int], seed: int, start: Array | None = None
+) -> tuple[Array, dict[str, str]]:
+    """Centres ``[T, d]``, and how their number was chosen, in words; found from ``start`` where that has as many."""
     distinct = len(np.unique(vectors.round(6), axis=0))
     if count is None and distinct > 2:
         tried = [number for number in counts if number < min(distinct, JUDGED)] or [2]
@@ -199,14 +202,12 @@ def _cluster(
         alike = [number for number, value in zip(tried, worth, strict=True) if value >= worth.max() - ALIKE]
         best = min(alike, key=lambda number: abs(number - middle))
         values = ", ".join(f"{number}: {value:.3f}" for number, value in zip(tried, worth, strict=True))
-        said = (
-            f"{what}: {best}, by the mean silhouette of {ROUNDS} samples ({values}), nearest {middle} of those within {ALIKE}"
-        )
+        said = words.sentence("by_silhouette", best=best, rounds=ROUNDS, values=values, middle=middle, alike=ALIKE)
         return _k_means(vectors, best, seed), said
     chosen = min(count or 1, distinct)
     if count is not None and chosen == count:
-        return _k_means(vectors, chosen, seed, start), f"{what}: {count}, as asked for"
-    return _k_means(vectors, chosen, seed), f"{what}: {chosen}, since no more of the vectors differ"
+        return _k_means(vectors, chosen, seed, start), words.sentence("as_asked", count=count)
+    return _k_means(vectors, chosen, seed), words.sentence("no_more_differ", count=chosen)
 
 
 def _k_means(vectors: Array, count: int, seed: int, start: Array | None = None) -> Array:
@@ -315,9 +316,7 @@ def _terms(made: Topics, descriptions: Mapping[str, Mapping[str, Any]]) -> list[
     found = []
     for mine in said:
         total = max(1, sum(mine.values()))
-        weight = {
-            t: times / total * np.log1p(mean / everywhere[t]) for t, times in mine.items() if times > 1 and not words.is_date(t)
-        }
+        weight = {t: times / total * np.log1p(mean / everywhere[t]) for t, times in mine.items() if times > 1}
         found.append(words.distinct(sorted(weight, key=lambda term: (-weight[term], -len(term), term)))[:TERMS])
     return found
 
@@ -351,7 +350,7 @@ def find_segments(topics: Topics, people: Sequence[Past], now: int, seed: int = 
     names, values = tuple(np.array(names)[told].tolist()), values[:, told]
     mean, spread = np.nanmean(values, axis=0), np.nanstd(values, axis=0)
     scaled = np.nan_to_num((values - mean) / spread)
-    centres, _ = _cluster(np.clip(scaled, -3, 3), None, SEGMENT_COUNTS, seed, "segments")
+    centres, _ = _cluster(np.clip(scaled, -3, 3), None, SEGMENT_COUNTS, seed)
     kinds = np.argmin(np.square(scaled[:, None] - centres).sum(axis=2), axis=1)
     neither = np.zeros(len(names), bool)
     segments = []

@@ -79,7 +79,7 @@ def _topics(topics: Topics, language: str) -> str:
         typical = words.listed([words.quoted(topics.title(item), language) for item in topic.typical[:4]], language)
         cells = (str(topic.topic), topic.name, f"{topic.items:,}", typical, topic.rule.words(language))
         rows.append((*cells, _fidelity(topic.rule.fidelity)))
-    found = str(said["found"]).format(topics.made_of, topics.criterion)
+    found = str(said["found"]).format(topics.made_of[language], topics.criterion[language])
     return f"<section><h2>{said['topics']}</h2><p>{escape(found)}</p>{_table(said['head'], rows)}{_figure('map')}</section>"
 
 

@@ -17,7 +17,7 @@ from penchant import folders
 from penchant.interests import words
 from penchant.types import UNKNOWN, Array, Float, Int, Kinds, PenchantError, Vocabulary
 
-FORMAT = 1
+FORMAT = 2
 FILES = ARRAYS, WORDS = "topics.safetensors", "topics.json"
 TYPICAL = 8
 
@@ -116,7 +116,7 @@ class Topics:
 
     ``membership[V, T] float32`` is how much each item of ``items`` belongs to each topic (rows sum to 1), ``place[V, 2]
     float32`` where it lies on the map, ``popularity[T]`` the topics' shares in what everybody did. ``criterion`` says how
-    their number was chosen.
+    their number was chosen, and ``made_of`` in which vectors they were found, in words by language.
     """
 
     items: Vocabulary
@@ -126,9 +126,8 @@ class Topics:
     popularity: Float
     topics: tuple[Topic, ...]
     segments: Segments = NO_SEGMENTS
-    criterion: str = ""
-    made_of: str = ""
-    """The vectors they were found in."""
+    criterion: Mapping[str, str] = field(default_factory=lambda: dict.fromkeys(words.LANGUAGES, ""))
+    made_of: Mapping[str, str] = field(default_factory=lambda: dict.fromkeys(words.LANGUAGES, ""))
     model: str = field(default="", compare=False)
     """The id of the model whose vectors they were."""
 
@@ -239,8 +238,8 @@ def load(folder: str | Path) -> Topics:
             popularity=arrays["popularity"],
             topics=tuple(_topic(one) for one in said["topics"]),
             segments=Segments(tuple(said["features"]), arrays["mean"], arrays["spread"], arrays["centres"], segments),
-            criterion=said["criterion"],
-            made_of=said["made_of"],
+            criterion=_in_each_language(said["criterion"]),
+            made_of=_in_each_language(said["made_of"]),
             model=said["model"],
         )
         if topics.membership.shape != (len(topics.items), len(topics)) or len(topics.titles) != len(topics.items):
@@ -275,3 +274,8 @@ def renamed(topics: Sequence[Topic]) -> tuple[Topic, ...]:
     """The topics with names of their own: who would share one has its number behind it."""
     names = [topic.name for topic in topics]
     return tuple(replace(t, name=f"{t.name} ({t.topic})") if names.count(t.name) > 1 else t for t in topics)
+
+
+def _in_each_language(said: Mapping[str, str] | str) -> dict[str, str]:
+    """Words about topics, by language; format 1 has them in English alone."""
+    return dict.fromkeys(words.LANGUAGES, said) if isinstance(said, str) else {name: said[name] for name in words.LANGUAGES}

@@ -21,6 +21,10 @@ _NOTHING_SAID = frozenset(
     )
 )
 _CODE = re.compile(r"[a-z]{0,2}\d+")
+_DATE = re.compile(
+    r"(jan(uary)?|feb(ruary)?|mar(ch)?|apr(il)?|may|june?|july?|aug(ust)?|sep(t|tember)?|oct(ober)?|nov(ember)?|dec(ember)?)-\d{2,4}"
+)
+"""A month of some year, as it stands in dates: items may share it, but it names no kind of them."""
 _LABELS: Mapping[str, tuple[str, str]] = {
     "long_term": ("long-term", "长期"),
     "short_term": ("right now", "当前"),
@@ -52,6 +56,19 @@ _LABELS: Mapping[str, tuple[str, str]] = {
     "dwell": ("seconds stayed", "停留秒数"),
     "long": ("share of {}", "{}的占比"),
     "topic": ("topic {}", "主题 {}"),
+    "found_in": ("; found in {}", "；依据：{}"),
+}
+_SENTENCES: Mapping[str, tuple[str, str]] = {
+    "by_silhouette": (
+        "topics: {best}, by the mean silhouette of {rounds} samples ({values}), nearest {middle} of those within {alike}",
+        "主题数：{best}，取{rounds}个样本的平均轮廓系数（{values}），在与最佳值相差不超过{alike}的数目中最接近{middle}",
+    ),
+    "as_before": ("topics: {count}, as many as before", "主题数：{count}，与之前相同"),
+    "as_asked": ("topics: {count}, as asked for", "主题数：{count}，按指定"),
+    "no_more_differ": ("topics: {count}, since no more of the vectors differ", "主题数：{count}，因为没有更多不同的向量"),
+    "of_model": ("vectors of {model}", "{model}的向量"),
+    "of_people": ("who had which items", "谁有过哪些物品"),
+    "of_words": ("the items' words", "物品的文字"),
 }
 WEEKDAYS: Mapping[str, Sequence[str]] = {
     "en": ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"),
@@ -76,6 +93,20 @@ def label(name: str, language: str = "en") -> str:
     return words[LANGUAGES.index(language)] if words else name
 
 
+def sentence(name: str, **values: object) -> dict[str, str]:
+    """How topics were found, in every language.
+
+    >>> sentence("as_before", count=8)
+    {'en': 'topics: 8, as many as before', 'zh': '主题数：8，与之前相同'}
+    """
+    return {language: said.format(**values) for language, said in zip(LANGUAGES, _SENTENCES[name], strict=True)}
+
+
+def joined(some: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    """Several in a row, in every language."""
+    return {language: listed([one[language] for one in some], language) for language in LANGUAGES}
+
+
 def feature(name: str, language: str = "en") -> str:
     """What a feature of people or items is called: ``long:Drama`` is the share of Drama."""
     kind, _, rest = name.partition(":")
@@ -83,18 +114,22 @@ def feature(name: str, language: str = "en") -> str:
 
 
 def terms(value: str) -> list[str]:
-    """The words of a text that can name something: no numbers, codes, or words every text has.
+    """The words of a text that can name something: no numbers, codes, dates, or words every text has.
 
     Chinese isn't written in words: every two, three and four characters that stand together are one, and what such share is
     left to ``distinct``.
 
-    >>> terms("The Lord of the Rings, a173")
+    >>> terms("The Lord of the Rings, a173, 19-dec-2001")
     ['lord', 'rings']
     >>> terms("三体全集")
     ['三体', '三体全', '三体全集', '体全', '体全集', '全集']
     """
     found = (part for word in _WORD.findall(value) for part in _parts(word.lower()))
-    return [word for word in found if len(word) > 1 and word not in _NOTHING_SAID and not _CODE.fullmatch(word)]
+    return [word for word in found if len(word) > 1 and word not in _NOTHING_SAID and not _names_nothing(word)]
+
+
+def _names_nothing(word: str) -> bool:
+    return bool(_CODE.fullmatch(word) or _DATE.fullmatch(word))
 
 
 def _parts(word: str) -> list[str]:
@@ -102,18 +137,6 @@ def _parts(word: str) -> list[str]:
         return [word]
     ends = range(2, _LONGEST + 1)
     return [word[start : start + size] for start in range(len(word) - 1) for size in ends if start + size <= len(word)]
-
-
-_DATE = re.compile(r"(\d+-)?(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*-\d{2,4}")
-
-
-def is_date(word: str) -> bool:
-    """Whether a term is a day or a month of some year: items may share it, but it names no kind of them.
-
-    >>> is_date("01-jan-1995"), is_date("jan-1995"), is_date("may")
-    (True, True, False)
-    """
-    return _DATE.fullmatch(word) is not None
 
 
 def is_chinese(word: str) -> bool:

@@ -140,10 +140,11 @@ class Model(ABC):
         """How many last items a state holds, where it is a ring of them and nothing else; 0 where it isn't."""
         return 0
 
-    def add_scores(self, total: Float, state: UserState, now: Int, weight: float) -> None:
-        """Add ``weight`` times the scores to ``total[n, V] float32``: what a model does for a blend, in place where it can."""
+    def weighed_scores(self, state: UserState, now: Int, weight: float) -> Float:
+        """``weight`` times the scores: what a blend asks for."""
         scores = self.score(state, now)
-        total += np.multiply(scores, np.float32(weight), out=scores)
+        scores *= np.float32(weight)
+        return scores
 
     def fit(
         self,
@@ -245,11 +246,11 @@ class Model(ABC):
                 f"this state belongs to model {state.model_id}, not to {self.state_id}; encode the history again"
             )
         arrays = self._advance(state.arrays, known_events(batch))
-        came = batch.lengths > 0
-        rows, last = np.flatnonzero(came), batch.lengths[came] - 1
-        timestamp, event_id = state.timestamp.copy(), state.event_id.copy()
-        timestamp[rows] = batch.timestamp[rows, last]
-        event_id[rows] = batch.event_id[rows, last]
+        rows = np.flatnonzero(batch.lengths)
+        last = batch.lengths[rows] - 1
+        timestamp, event_id = batch.timestamp[rows, last], batch.event_id[rows, last]
+        if len(rows) < len(state):
+            timestamp, event_id = _put(state.timestamp, rows, timestamp), _put(state.event_id, rows, event_id)
         return UserState(state.model_id, arrays, timestamp, event_id)
 
     def encode(self, histories: Sequences, *, progress: Progress = quiet) -> UserState:
@@ -271,6 +272,13 @@ class Model(ABC):
         order = np.empty(len(coded), np.int64)
         order[np.concatenate(places)] = np.arange(len(coded))
         return UserState.concatenate(states)[order]
+
+
+def _put(values: Any, rows: Int, new: Any) -> Any:
+    """A copy of ``values`` with ``new`` ones in some rows."""
+    values = values.copy()
+    values[rows] = new
+    return values
 
 
 def _window(batch: Batch, start: int, stop: int) -> Batch:

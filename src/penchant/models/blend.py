@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Self, TypeVar
 
@@ -13,7 +14,8 @@ import numpy as np
 
 from penchant.models.base import Model, Settings, known_events
 from penchant.models.item_to_item import RING, ItemToItem, advanced_ring, initial_ring, newcomers, ring_within
-from penchant.models.rows import add_rows, stacked
+from penchant.models.popularity import Popularity
+from penchant.models.rows import PEOPLE_AT_ONCE, Lookup, add_rows, lookups, stacked
 from penchant.models.weighing import learn_weights
 from penchant.types import (
     UNKNOWN,
@@ -37,6 +39,70 @@ from penchant.types import (
 T = TypeVar("T")
 
 
+@dataclass(frozen=True)
+class Speaking:
+    """The members whose scores count, with their weights, and what follows from them: found once, not at every request."""
+
+    members: list[tuple[str, Model, float]]
+    size: int
+    """Of the blend's catalogue, with which a member's begins."""
+    changes: int
+    """How often the blend had changed by then."""
+
+    @cached_property
+    def window(self) -> int:
+        """So many last items of a person are remembered; of them each member that needs some reads as many as it would."""
+        return max((member.window for _, member, _ in self.members), default=0)
+
+    @cached_property
+    def remembering(self) -> dict[str, tuple[Model, dict[str, str]]]:
+        """The members with states of their own: by the names of arrays in the blend's state their names in the member's."""
+        return {
+            name: (member, {f"{name}/{array}": array for array in member._initial(0)})
+            for name, member, _ in self.members
+            if not member.window
+        }
+
+    @cached_property
+    def lookups(self) -> list[Lookup]:
+        """The rows of last items that are summed, all members' together."""
+        some = [(member, weight) for _, member, weight in self.members if isinstance(member, ItemToItem)]
+        return lookups([(m.rows, np.float32(weight) * m.age_weights) for m, weight in some if self._is_whole(m)])
+
+    @cached_property
+    def level(self) -> Float:
+        """What is added to everybody's scores, ``[V]``."""
+        return self._level(newcomer=False)
+
+    @cached_property
+    def level_of_newcomers(self) -> Float:
+        """The same for people without items."""
+        return self._level(newcomer=True)
+
+    @cached_property
+    def others(self) -> list[tuple[str, Model, float]]:
+        """The members that say more than rows and levels."""
+        return [each for each in self.members if not (isinstance(each[1], ItemToItem | Popularity) and self._is_whole(each[1]))]
+
+    def add(self, total: Float, recent: Int | None) -> None:
+        """Add to ``total[n, V]`` what all but the ``others`` say of people with the ring ``recent``, if there is one."""
+        newcomer = np.zeros(1, bool) if recent is None else newcomers(recent)
+        total += np.where(newcomer[:, None], self.level_of_newcomers, self.level) if newcomer.any() else self.level
+        if recent is not None:
+            add_rows(total, recent, self.lookups)
+
+    def _is_whole(self, member: Model) -> bool:
+        """Whether a member knows all items."""
+        return len(member.items) == self.size
+
+    def _level(self, *, newcomer: bool) -> Float:
+        total = np.zeros(self.size, np.float32)
+        for _, member, weight in self.members:
+            if isinstance(member, ItemToItem | Popularity) and self._is_whole(member):
+                total += np.float32(weight) * member.level(newcomer=newcomer)
+        return total
+
+
 class Blend(Model):
     """Scores summed with weights, learned on validation; without one, all weigh 1. Subclasses say who the members are.
 
@@ -46,7 +112,9 @@ class Blend(Model):
     def __init__(self, settings: Settings | None = None, **overrides: object) -> None:
         super().__init__(settings, **overrides)
         self.members: dict[str, Model] = {}
-        self.coefficients: Float = np.zeros(0, np.float32)
+        self._changes = 0
+        self._found = Speaking([], 0, -1)
+        self.coefficients = np.zeros(0, np.float32)
         self._given: Mapping[str, Model] = {}
         self._earlier: tuple[Mapping[str, Model], Sequences] | None = None
 
@@ -73,11 +141,11 @@ class Blend(Model):
                 monitor.progress(f"training {name}", 0, 0)
                 self.members[name] = self._trained(name, member, train, valid, monitor)
         self.set_histories(self.histories())
-        self._lay_together()
         if valid is None:
             self.coefficients = np.ones(len(self.members), np.float32)
         else:
             self.coefficients = learn_weights(list(self.members.values()), valid, exclude_seen=self._exclude_seen)
+        self._lay_together()
         chosen = zip(self.members, self.coefficients, strict=True)
         monitor.progress("weights: " + ", ".join(f"{name} {weight:.3g}" for name, weight in chosen), 0, 0)
 
@@ -164,12 +232,23 @@ class Blend(Model):
         self._lay_together()
         self._has_learned()
 
+    @property
+    def coefficients(self) -> Float:
+        """The weights of the members, ``[members] float32``."""
+        return self._coefficients
+
+    @coefficients.setter
+    def coefficients(self, weights: Float) -> None:
+        self._coefficients = weights
+        self._changes += 1
+
     def _lay_together(self) -> None:
-        """Lay the rows of members that look things up in sparse ones together, since they are asked together."""
+        """After a change, lay the rows of members that look things up in sparse ones together: they are asked together."""
         sparse = [m for m in self.members.values() if isinstance(m, ItemToItem) and len(m.items) == len(self.items)]
         if len({id(member.rows.whole) for member in sparse}) > 1:
             for member, rows in zip(sparse, stacked([member.rows for member in sparse]), strict=True):
                 member.rows = rows
+        self._changes += 1
 
     @property
     def growable(self) -> bool:
@@ -225,28 +304,30 @@ class Blend(Model):
         self._lay_together()
 
     def _initial(self, n: int) -> Arrays:
-        window, others = self._states
-        return self._joined({name: m._initial(n) for name, m in others}) | (initial_ring(n, window) if window else {})
+        speaking = self._speaking
+        state: dict[str, Array] = dict(initial_ring(n, speaking.window) if speaking.window else {})
+        for member, arrays in speaking.remembering.values():
+            first = member._initial(n)
+            state |= {whole: first[own] for whole, own in arrays.items()}
+        return state
 
     def _advance(self, arrays: Arrays, batch: Batch) -> Arrays:
-        window, others = self._states
-        after = self._joined({name: m._advance(_of(arrays, name), self._known_to(m, batch)) for name, m in others})
-        return after | ({RING: advanced_ring(arrays[RING], batch)} if window else {})
+        speaking = self._speaking
+        state: dict[str, Array] = {RING: advanced_ring(arrays[RING], batch)} if speaking.window else {}
+        for member, names in speaking.remembering.values():
+            after = member._advance({own: arrays[whole] for whole, own in names.items()}, self._known_to(member, batch))
+            state |= {whole: after[own] for whole, own in names.items()}
+        return state
 
     @property
-    def _states(self) -> tuple[int, list[tuple[str, Model]]]:
-        """What is remembered of a person: a ring of last items so long, of which each member that has one reads as much as it
-        would remember, and the states of the others. Members without a weight need none.
-        """
-        speaking = [(name, member, member.window) for name, member, _ in self._speaking()]
-        window = max((window for _, _, window in speaking), default=0)
-        return window, [(name, member) for name, member, window in speaking if not window]
-
-    def _speaking(self) -> Iterator[tuple[str, Model, float]]:
-        """The members whose scores count, and their weights."""
-        for (name, member), weight in zip(self.members.items(), self.coefficients.tolist(), strict=True):
-            if weight:
-                yield name, member, weight
+    def _speaking(self) -> Speaking:
+        """The members with a weight, as they are now."""
+        if self._found.changes != self._changes:
+            changes = self._changes  # read first, since a thread may let the members learn while another asks
+            weighed = zip(self.members.items(), self.coefficients.tolist(), strict=True)
+            members = [(name, member, weight) for (name, member), weight in weighed if weight]
+            self._found = Speaking(members, len(self.items), changes)
+        return self._found
 
     def _known_to(self, member: Model, batch: Batch) -> Batch:
         """The events of items in a member's catalogue, which is the beginning of the blend's."""
@@ -263,41 +344,31 @@ class Blend(Model):
                 recent = ring_within(recent, len(member.items))
             mine: Arrays = {RING: recent[:, -member.window :]}
         else:
-            mine = _of(state.arrays, name)
+            mine = {own: state.arrays[whole] for whole, own in self._speaking.remembering[name][1].items()}
         return UserState(member.state_id, mine, state.timestamp, state.event_id)
 
     def score(self, state: UserState, now: Int) -> Float:
         """The weighted sum of the members' scores."""
-        total = np.zeros((len(state), len(self.items)), np.float32)
-        self.add_scores(total, state, now, 1)
+        speaking = self._speaking
+        total: Float | None = None
+        for name, member, weight in speaking.others:
+            scores = member.weighed_scores(self._state_of(name, member, state), now, weight)
+            new = len(self.items) - len(member.items)
+            if new:
+                scores = np.concatenate([scores, np.repeat(scores.mean(axis=1, keepdims=True), new, axis=1)], axis=1)
+            total = scores if total is None else np.add(total, scores, out=total)
+        if total is None:
+            total = np.zeros((len(state), len(self.items)), np.float32)
+        recent = state.arrays.get(RING)
+        for start in range(0, len(total), PEOPLE_AT_ONCE):
+            some = slice(start, start + PEOPLE_AT_ONCE)
+            speaking.add(total[some], None if recent is None else recent[some])
         return total
-
-    def add_scores(self, total: Float, state: UserState, now: Int, weight: float) -> None:
-        """See ``Model``. What members look up in sparse rows is summed in one product over all of them, and nothing dense is
-        made of each that needn't be.
-        """
-        wanted = []
-        for name, member, share in self._speaking():
-            share, size = weight * share, len(member.items)
-            if size < len(self.items):
-                scores = np.float32(share) * member.score(self._state_of(name, member, state), now)
-                known, new = total[:, :size], total[:, size:]
-                known += scores
-                new += scores.mean(axis=1, keepdims=True)
-            elif isinstance(member, ItemToItem):
-                wanted.append(member.wanted(share))
-                background = member.background(newcomers(state.arrays[RING]))
-                if background is not None:
-                    total += np.float32(share) * background
-            else:
-                member.add_scores(total, self._state_of(name, member, state), now, share)
-        if wanted:
-            add_rows(total, state.arrays[RING], wanted)
 
     def parts(self, state: UserState, now: Int, item: Int) -> dict[str, Float]:
         """The members' parts, weighted; those of one name summed."""
         total: dict[str, Float] = {}
-        for name, member, weight in self._speaking():
+        for name, member, weight in self._speaking.members:
             mine = self._state_of(name, member, state)
             new = item >= len(member.items)
             said = member.parts(mine, now, np.where(new, 0, item))

@@ -43,7 +43,8 @@ class ContentNeighbours(SimilarItems):
         self._keep(nearest(csr_array(vectors.T), self.settings.neighbours), train)
 
     @cached_property
-    def _age_weights(self) -> Float:
+    def age_weights(self) -> Float:
+        """See ``ItemToItem``."""
         return fading(self.settings.age_decay, self.settings.window)
 
 

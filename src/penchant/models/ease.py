@@ -134,7 +134,8 @@ class NearestEase(SimilarItems):
         self._keep(csr_array(coo_array((matrix[row, column], (some[row], some[column])), shape=(size, size))), train)
 
     @cached_property
-    def _age_weights(self) -> Float:
+    def age_weights(self) -> Float:
+        """See ``ItemToItem``."""
         return np.ones(self.settings.window, np.float32)
 
 

@@ -18,7 +18,7 @@ from scipy.sparse import coo_array, csr_array, diags_array, vstack
 
 from penchant import sequences as seq
 from penchant.models.base import Model, Settings
-from penchant.models.rows import Rows, add_rows
+from penchant.models.rows import Rows, add_rows, lookups
 from penchant.types import (
     DAY,
     UNKNOWN,
@@ -56,7 +56,10 @@ def initial_ring(n: int, window: int) -> dict[str, Array]:
 def advanced_ring(recent: Int, batch: Batch) -> Int:
     """The ring ``recent[n, window]`` after a batch's events."""
     both = np.concatenate([recent, batch.item], axis=1, dtype=np.int32, casting="same_kind")
-    after: Int = both[np.arange(len(both))[:, None], batch.lengths[:, None] + np.arange(recent.shape[1])]
+    window = recent.shape[1]
+    after: Int = both[:, -window:]
+    if (batch.lengths < batch.item.shape[1]).any():
+        after = both[np.arange(len(both))[:, None], batch.lengths[:, None] + np.arange(window)]
     return after
 
 
@@ -108,29 +111,26 @@ class ItemToItem(LastItems):
 
     @property
     @abstractmethod
-    def _age_weights(self) -> Float:
+    def age_weights(self) -> Float:
         """``w[window] float32``, the oldest first."""
 
     @property
     def window(self) -> int:
         """See ``LastItems``."""
-        return len(self._age_weights)
+        return len(self.age_weights)
 
     def score(self, state: UserState, now: Int) -> Float:
         """What goes with the last items; to someone who has none, what is popular. Time doesn't enter."""
         recent = state.arrays[RING]
         scores = self._memory(recent)
-        background = self.background(newcomers(recent))
-        if background is not None:
-            scores += background
+        scores += self._background(recent)
         return scores
 
     def parts(self, state: UserState, now: Int, item: Int) -> dict[str, Float]:
         """Two parts: ``evidence`` and ``popularity``."""
         recent = state.arrays[RING]
         memory = self._memory(recent)
-        background = self.background(newcomers(recent))
-        background = np.broadcast_to(np.float32(0) if background is None else background, memory.shape)
+        background = np.broadcast_to(self._background(recent), memory.shape)
         return {
             self.evidence: np.take_along_axis(memory, item, axis=1),
             "popularity": np.take_along_axis(background, item, axis=1),
@@ -143,24 +143,24 @@ class ItemToItem(LastItems):
         for row, before in enumerate(recent.tolist()):
             columns, values = self.rows.row(before)
             there = np.isin(item, columns)
-            added[row, there] = self._age_weights[row - len(recent)] * values[np.searchsorted(columns, item[there])]
+            added[row, there] = self.age_weights[row - len(recent)] * values[np.searchsorted(columns, item[there])]
         return added
 
-    def wanted(self, weight: float = 1) -> tuple[Rows, Float]:
-        """What is to be summed over the last items: the rows, and what they weigh by age."""
-        return self.rows, np.float32(weight) * self._age_weights
+    def level(self, *, newcomer: bool) -> Float:
+        """What scores are beside the sum over last items, ``[V]``, or one number for all items; ``newcomer``s have no items."""
+        if newcomer:
+            return np.log1p(self._events).astype(np.float32)
+        return np.zeros(1, np.float32) if self._prior is None else self._prior
 
-    def background(self, newcomer: Array) -> Float | None:
-        """What is added to it, ``[V]``, or ``[n, V]`` where some of ``newcomer[n]`` have no items; ``None`` for nothing."""
-        if not newcomer.any():
-            return self._prior
-        popular = np.log1p(self._events).astype(np.float32)
-        return np.where(newcomer[:, None], popular, np.float32(0) if self._prior is None else self._prior)
+    def _background(self, recent: Int) -> Float:
+        """The ``level`` of each, ``[n, V]``, or less where it is the same for all."""
+        newcomer, level = newcomers(recent), self.level(newcomer=False)
+        return np.where(newcomer[:, None], self.level(newcomer=True), level) if newcomer.any() else level
 
     def _memory(self, recent: Int) -> Float:
         """``Σ_j w_j · M[h_j]``, ``[n, V]``."""
         memory = np.zeros((len(recent), len(self.items)), np.float32)
-        add_rows(memory, recent, [self.wanted()])
+        add_rows(memory, recent, lookups([(self.rows, self.age_weights)]))
         return memory
 
 
@@ -362,7 +362,8 @@ class Transitions(ItemToItem):
         return self._counts
 
     @cached_property
-    def _age_weights(self) -> Float:
+    def age_weights(self) -> Float:
+        """See ``ItemToItem``."""
         return fading(self.settings.age_decay, self.settings.window)
 
     def _evidence(self, counts: Int) -> Float:
@@ -456,7 +457,8 @@ class ItemKNN(SimilarItems):
         self._keep(nearest(unit, self.settings.neighbours), train)
 
     @cached_property
-    def _age_weights(self) -> Float:
+    def age_weights(self) -> Float:
+        """See ``ItemToItem``."""
         return np.ones(self.settings.window, np.float32)
 
 

@@ -172,9 +172,9 @@ class Popularity(Model):
         """The same for everyone, at any time."""
         return np.tile(self._log_share, (len(state), 1))
 
-    def add_scores(self, total: Float, state: UserState, now: Int, weight: float) -> None:
-        """See ``Model``."""
-        total += np.float32(weight) * self._log_share
+    def level(self, *, newcomer: bool) -> Float:
+        """All of everybody's scores, newcomers' or not, ``[V]``."""
+        return self._log_share
 
     def parts(self, state: UserState, now: Int, item: Int) -> dict[str, Float]:
         """One part: ``popularity``."""

@@ -12,6 +12,8 @@ from penchant.types import UNKNOWN, Float, Int
 
 FEW = 1 << 15
 """Entries up to which indexing is faster than sparse matrices: those of a single person."""
+COUNTING = np.arange(FEW)
+"""From 0: made once."""
 PEOPLE_AT_ONCE = 32
 """People whose rows are summed at a time: few enough that their scores stay in a core's cache."""
 
@@ -69,39 +71,56 @@ def stacked(some: Sequence[Rows]) -> list[Rows]:
     return [Rows(whole, rows.size, first, changed) for rows, first in zip(some, firsts, strict=True)]
 
 
-def add_rows(total: Float, recent: Int, wanted: Sequence[tuple[Rows, Float]]) -> None:
-    """Add to ``total[n, V] float32`` the rows of last items ``recent[n, window]`` (``UNKNOWN`` where there is none), weighed.
+@dataclass(frozen=True)
+class Lookup:
+    """What is summed over the last items: of the ring's ``place[m]``, counted from its end, the rows from ``first[m]`` of one
+    ``rows.whole``, with the ``weight[m] float32``.
+    """
+
+    rows: Rows
+    place: Int
+    first: Int
+    weight: Float
+
+
+def lookups(wanted: Sequence[tuple[Rows, Float]]) -> list[Lookup]:
+    """How to find the rows that are wanted: one way for each matrix they lie in.
 
     Of what is wanted each has as many weights as last items speak, the newest item's last.
     """
-    if len(total) == 1:
-        _add(total, recent, wanted)
-        return
-    for start in range(0, len(total), PEOPLE_AT_ONCE):
-        some = slice(start, start + PEOPLE_AT_ONCE)
-        _add(total[some], recent[some], wanted)
-
-
-def _add(total: Float, recent: Int, wanted: Sequence[tuple[Rows, Float]]) -> None:
     together: dict[int, list[tuple[Rows, Float]]] = {}
     for each in wanted:
         together.setdefault(id(each[0].whole), []).append(each)
-    for some in together.values():
-        number, owner, weight = _asked(recent, some)
-        columns, values, lengths, order = _found(some[0][0], number)
-        _sum(total, columns, values, lengths, owner[order], weight[order])
+    return [
+        Lookup(
+            some[0][0],
+            np.concatenate([np.arange(-len(weights), 0) for _, weights in some]),
+            np.repeat([rows.first for rows, _ in some], [len(weights) for _, weights in some]),
+            np.concatenate([weights for _, weights in some]),
+        )
+        for some in together.values()
+    ]
 
 
-def _asked(recent: Int, wanted: Sequence[tuple[Rows, Float]]) -> tuple[Int, Int, Float]:
-    """The numbers in one matrix of all rows that are wanted, whose they are, and what they weigh."""
-    windows = [len(weights) for _, weights in wanted]
-    longest = recent.shape[1]
-    places = np.concatenate([np.arange(longest - window, longest) for window in windows])
-    items = recent[:, places]
-    owner, place = np.nonzero(items != UNKNOWN)
-    first = np.repeat([rows.first for rows, _ in wanted], windows)
-    weight = np.concatenate([weights for _, weights in wanted])
-    return items[owner, place] + first[place], owner, weight[place]
+def add_rows(total: Float, recent: Int, wanted: Sequence[Lookup]) -> None:
+    """Add to ``total[n, V] float32`` rows of last items ``recent[n, window]`` (``UNKNOWN`` where there is none), weighed."""
+    for start in range(0, len(total), PEOPLE_AT_ONCE):
+        some = slice(start, start + PEOPLE_AT_ONCE)
+        for lookup in wanted:
+            _add(total[some], recent[some], lookup)
+
+
+def _add(total: Float, recent: Int, wanted: Lookup) -> None:
+    items = recent[:, wanted.place]
+    known = items != UNKNOWN
+    number = items + wanted.first
+    if len(total) == 1 and known.all():  # quicker for the most frequent question
+        owner, number, weight = np.zeros(number.size, np.int64), number[0], wanted.weight
+    else:
+        owner, place = np.nonzero(known)
+        number, weight = number[known], wanted.weight[place]
+    columns, values, lengths, order = _found(wanted.rows, number)
+    _sum(total, columns, values, lengths, owner[order], weight[order])
 
 
 def _found(rows: Rows, number: Int) -> tuple[Int, Float, Int, Int | slice]:
@@ -130,15 +149,18 @@ def _taken(whole: csr_array, number: Int) -> tuple[Int, Float, Int]:
     if total > FEW:
         rows = whole[number]
         return rows.indices, rows.data, lengths
-    entries = np.arange(total) + np.repeat(starts - (ends - lengths), lengths)
-    return whole.indices.take(entries), whole.data.take(entries), lengths
+    entries = np.repeat(starts - (ends - lengths), lengths)
+    entries += COUNTING[:total]
+    # All are there: to wrap is the quickest thing to do about those that aren't.
+    return whole.indices.take(entries, mode="wrap"), whole.data.take(entries, mode="wrap"), lengths
 
 
 def _sum(total: Float, columns: Int, values: Float, lengths: Int, owner: Int, weight: Float) -> None:
     """Add rows, one behind the other, to their owners'."""
     place = columns if len(total) == 1 else columns + np.repeat((owner * total.shape[1]).astype(np.int32), lengths)
     if len(place) <= FEW:
-        np.add.at(total.reshape(-1), place, values * np.repeat(weight, lengths))
+        values *= np.repeat(weight, lengths)
+        np.add.at(total.reshape(-1), place, values)
         return
     # Each row as a column of a matrix whose rows are the places in ``total``: its product with the weights is the sum.
     ends = np.zeros(len(lengths) + 1, np.int32)

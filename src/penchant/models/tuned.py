@@ -39,7 +39,7 @@ class TunedTransitions(Transitions):
     def _fit(self, train: Sequences, valid: Cases | None, monitor: Monitor) -> None:
         if valid is not None:
             self.settings = self._best(train, some_cases(valid, ASKED))
-        self.__dict__.pop("_age_weights", None)
+        self.__dict__.pop("age_weights", None)
         super()._fit(train, valid, monitor)
 
     def _best(self, train: Sequences, valid: Cases) -> TransitionSettings:
@@ -74,5 +74,5 @@ class TunedTransitions(Transitions):
             self.settings = TransitionSettings(
                 **{name: kinds[name](value) for name, value in zip(NUMBERS, chosen.tolist(), strict=True)}
             )
-            self.__dict__.pop("_age_weights", None)
+            self.__dict__.pop("age_weights", None)
         super()._set_weights(own)

@@ -23,8 +23,9 @@ STATES_AT_ONCE = 1 << 15
 class Answers:
     """How a model ranked the targets of ``n`` cases.
 
-    ``ranks[t]`` and ``case[t]`` (ascending) go with the targets of all cases in order; ``recommended[n, k] int32``
-    are the lists it would have shown, in the codes of ``items``; ``repeats[n]`` is the share of each that the person had.
+    ``ranks[t]`` (``inf`` beyond ``k``) and ``case[t]`` (ascending) go with the targets of all cases in order;
+    ``recommended[n, k] int32`` are the lists it would have shown, in the codes of ``items``; ``repeats[n]`` is the share of
+    each that the person had.
     """
 
     ranks: Float
@@ -34,7 +35,7 @@ class Answers:
     repeats: Array
 
     def per_case(self, metric: metrics.Metric, k: int) -> Float:
-        """A metric's value for each case, ``[n] float64``."""
+        """A metric's value for each case, ``[n] float64``; ``k`` as long as the lists, or longer where these hold all items."""
         return metric(self.ranks, self.case, len(self.recommended), k)
 
 
@@ -53,38 +54,33 @@ def _some_at_once(people: int, step: int) -> Iterator[Int]:
         yield np.arange(start, min(start + step, people))
 
 
-def ask(model: Model, cases: Cases, k: int, *, exclude_seen: bool, lists: bool = True, progress: Progress = quiet) -> Answers:
-    """Rank the whole catalogue for every case. Memory doesn't grow with the number of cases, save by what is returned.
-
-    Without ``lists`` only the targets' ranks are found, and ``recommended`` has no columns.
-    """
+def ask(model: Model, cases: Cases, k: int, *, exclude_seen: bool, progress: Progress = quiet) -> Answers:
+    """Rank the whole catalogue for every case. Memory doesn't grow with the number of cases, save by what is returned."""
     check_k(k, len(model.items))
     histories = seq.recode(cases.histories, model.items)
     target, ends = seq.recode(cases.targets, model.items).item, cases.targets.offsets
     ranks = np.empty(len(target), np.float32)
-    recommended = np.empty((len(cases), k if lists else 0), np.int32)
+    recommended = np.empty((len(cases), k), np.int32)
     repeats = np.zeros(len(cases))
     for people in _some_at_once(len(cases), STATES_AT_ONCE):
         theirs = seq.select(histories, people)
-        states = model.encode(theirs, progress=progress)
+        states, had = model.encode(theirs, progress=progress), seen_items(theirs)
         for places in people_at_once(len(people), len(model.items)):
-            rows = people[places]
+            rows, block = people[places], slice(places[0], places[-1] + 1)
             some = slice(ends[rows[0]], ends[rows[-1] + 1])
-            state, now = states[places], cases.now[rows]
-            exclude = seen_items(seq.select(theirs, places)) if exclude_seen else None
-            scores = masked_scores(model, state, now, exclude)
-            ranks[some] = target_ranks(scores, cases.case[some] - rows[0], target[some])
-            if lists:
-                recommended[rows] = rank(model, state, scores, k, now=now).item
-            if lists and not exclude_seen:
-                had = seq.select(theirs, places)
-                repeats[rows] = metrics.repeat_ratio(recommended[rows], had.offsets, had.item)
+            state, now = states[block], cases.now[rows]
+            scores = masked_scores(model, state, now, had[block] if exclude_seen else None)
+            ranking = rank(model, state, scores, k, now=now)
+            recommended[rows] = ranking.item
+            ranks[some] = target_ranks(scores, cases.case[some] - rows[0], target[some], ranking.score)
+            if not exclude_seen:
+                repeats[rows] = metrics.repeat_ratio(ranking.item, had[block].offsets, had[block].item)
             progress("ranking", int(rows[-1]) + 1, len(cases))
     return Answers(ranks, cases.case, recommended, model.items, repeats)
 
 
 def validate(model: Model, cases: Cases, k: int = 10) -> dict[str, float]:
     """The metrics by which training stops, seen items excluded: ``{"ndcg@10": …, "recall@10": …}``."""
-    answers = ask(model, cases, min(k, len(model.items)), exclude_seen=True, lists=False)
+    answers = ask(model, cases, min(k, len(model.items)), exclude_seen=True)
     chosen = {"ndcg": metrics.ndcg, "recall": metrics.recall}
     return {f"{name}@{k}": float(answers.per_case(metric, k).mean()) for name, metric in chosen.items()}

@@ -148,6 +148,14 @@ def test_the_losses_stand_large_scores() -> None:
         assert all(grad.isfinite().all() for grad in gradients(loss, (x, weight, bias)))
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_target_that_is_next_to_impossible_costs_a_bounded_loss_and_has_its_whole_gradient(dtype: torch.dtype) -> None:
+    x, weight, bias = torch.ones(1, 1, requires_grad=True), torch.tensor([[500.0], [0.0]], requires_grad=True), torch.zeros(2)
+    loss = softmax_loss(x, weight, bias.requires_grad_(), torch.tensor([1]), dtype=dtype)
+    assert 80 < loss.item() < 100
+    assert torch.autograd.grad(loss, weight)[0].tolist() == [[1], [-1]]
+
+
 @pytest.mark.parametrize("name", PAIRS)
 def test_a_target_whose_negatives_are_all_itself_moves_nothing_by_them(name: str) -> None:
     inputs = x, weight, bias = some()

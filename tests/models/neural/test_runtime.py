@@ -1,5 +1,6 @@
 """The networks alive in NumPy are the networks torch trained."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -118,6 +119,17 @@ def test_pieces_with_a_carried_state_are_the_whole_history(name: str, settings: 
     half = runtime.advance(runtime.start(4), columns(batch, 0, cut))
     assert np.abs(interest(runtime, half) - first[:, -1]).max() < 1e-5
     assert np.abs(interest(runtime, runtime.advance(half, columns(batch, cut, 40))) - second[:, -1]).max() < 1e-5
+
+
+def test_histories_of_other_lengths_leave_a_batch_and_a_state_as_they_were() -> None:
+    _, runtime = a_pair()
+    start = runtime.advance(runtime.start(4), a_batch(4, 2, seed=1))
+    batch, lengths = a_batch(4, 6, seed=2), np.array([6, 1, 4, 0])
+    for some in (lengths, np.maximum(lengths, 1)):
+        before = {name: array.copy() for name, array in start.items()}, batch.timestamp.copy()
+        runtime.advance(start, replace(batch, lengths=some))
+        assert np.array_equal(batch.timestamp, before[1])
+        assert all(np.array_equal(array, before[0][name]) for name, array in start.items())
 
 
 def test_a_transformer_sees_the_last_events_of_a_long_history() -> None:

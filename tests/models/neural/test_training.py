@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,15 @@ import pytest
 import torch
 from safetensors import safe_open
 from safetensors.numpy import save_file
+from torch.nn import functional
 
 from penchant import sequences as seq
 from penchant.evaluation import leave_one_out
 from penchant.models import create
 from penchant.models.base import Model
 from penchant.models.neural import training
-from penchant.models.neural.examples import steps
+from penchant.models.neural.examples import LEFT_OUT, pieces, steps
+from penchant.models.neural.network import BODIES, Moments, Network
 from penchant.models.neural.settings import NeuralSettings
 from penchant.models.validation import validate
 from penchant.testing import example_histories, log_of
@@ -310,6 +313,25 @@ def test_a_catalogue_of_one_item_and_windows_of_two_events_can_be_trained() -> N
 
 def size(model: Model, power: int = 1) -> float:
     return float(sum((np.abs(w) ** power).sum() for w in model.weights().values() if w.ndim > 1))
+
+
+def test_the_table_learns_from_the_events_it_is_read_for_and_from_what_it_is_asked(split: Split) -> None:
+    settings = NeuralSettings(width=6, loss="softmax", precision="float32", dropout=0, mask=0.3, clip=1e9)
+    network = Network(training.shape_of(split.train), settings, BODIES["lstm"])
+    plain = deepcopy(network)
+    trainer, chance = training.Trainer(network, settings, split.train), np.random.default_rng(0)
+    piece = next(pieces(split.train, np.arange(30), settings, chance))
+    trainer._step(piece, None, 0.0, chance, chance)
+    x = functional.embedding(torch.from_numpy(np.maximum(piece.item, 0)), plain.embedding)
+    x = x * torch.from_numpy(piece.item != LEFT_OUT).unsqueeze(-1)
+    at = Moments(torch.from_numpy(piece.gap), torch.from_numpy(piece.until))
+    interest, _ = plain(x, torch.from_numpy(piece.kind), at)
+    scores = interest[torch.from_numpy(piece.inside)] @ plain.embedding.T + plain.bias
+    functional.cross_entropy(scores, torch.from_numpy(piece.target)).backward()  # type: ignore[no-untyped-call]
+    for (name, ours), theirs in zip(network.named_parameters(), plain.parameters(), strict=True):
+        assert ours.grad is not None, name
+        assert theirs.grad is not None, name
+        assert torch.allclose(ours.grad, theirs.grad, rtol=1e-4, atol=1e-6), name
 
 
 @pytest.mark.parametrize("loss", ["softmax", "sampled"])

@@ -11,9 +11,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
-SCORES_AT_ONCE = 1 << 21
-"""Scores computed at a time over a whole catalogue (8 MB)."""
+SCORES_AT_ONCE = 1 << 22
+"""Scores computed at a time over a whole catalogue (8 MB in bfloat16)."""
 SAMPLED_AT_ONCE = 1 << 19
 """Scores computed at a time against sampled items (2 MB): many passes go over them."""
 
@@ -30,7 +31,8 @@ def softmax_loss(
 ) -> Tensor:
     """Mean cross-entropy of ``softmax(x Wᵀ + b)`` against ``target[N]``, over a whole catalogue ``weight[V, d]``, ``bias[V]``.
 
-    ``smoothing`` spreads that share of a target over all items; the products are made in ``dtype``.
+    ``smoothing`` spreads that share of a target over all items; the products and the probabilities are made in ``dtype``. A
+    target less likely than its smallest number costs as if it were that likely, 87 in bfloat16 and float32.
     """
     loss: Tensor = _Softmax.apply(x, weight, bias, target, smoothing, dtype)  # type: ignore[no-untyped-call]
     return loss
@@ -42,42 +44,42 @@ class _Softmax(torch.autograd.Function):
         ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, target: Tensor, smoothing: float, dtype: torch.dtype
     ) -> Tensor:
         """The loss, a scalar."""
-        grad_x, grad_weight, grad_bias = torch.empty_like(x), torch.zeros_like(weight), torch.zeros_like(bias)
-        table = weight.to(dtype)
-        items = len(weight)
-        rows = max(1, SCORES_AT_ONCE // items)
+        count, items = len(x), len(weight)
+        table, plain = _with_bias(weight, bias, dtype), weight.to(dtype)
+        asked, told = (functional.pad(part.to(dtype), (0, 2), value=last) for part, last in ((x, 1.0), (x / count, 1 / count)))
+        grad_x, grad_table = torch.empty_like(x), x.new_zeros(table.shape)
         loss = torch.zeros((), dtype=x.dtype)
-        for start in range(0, len(x), rows):
-            part, wanted = x[start : start + rows].to(dtype), target[start : start + rows, None]
-            logits = _scores(part, table, bias)
-            loss -= (1 - smoothing) * logits.gather(1, wanted).sum()
-            if smoothing:
-                loss -= smoothing * logits.mean(1).sum()
-            top = logits.amax(1, keepdim=True)
-            p = logits.sub_(top).exp_()
-            total = p.sum(1, keepdim=True)
-            loss += (top + total.log()).sum()
-            # What p lacks to be the gradient (the scales of rows, the target, the smoothing) is made up where it costs less.
-            scale = total.reciprocal_()
-            grad_bias.addmv_(p.T, scale[:, 0])
-            p = p.to(dtype)
-            torch.mul(torch.mm(p, table), scale, out=grad_x[start : start + rows])
-            _add_product(grad_weight, p.T, (x[start : start + rows] * scale).to(dtype))
-        grad_x.sub_(weight[target], alpha=1 - smoothing)
-        grad_weight.index_add_(0, target, x, alpha=smoothing - 1)
-        grad_bias.index_add_(0, target, torch.ones_like(x[:, 0]), alpha=smoothing - 1)
+        parts = -(-count * items // SCORES_AT_ONCE)
+        some = (whole.chunk(parts) for whole in (asked, told, target[:, None], grad_x))
+        for interest, interest_told, wanted, grad in zip(*some, strict=True):
+            p = torch.mm(interest, table.T)
+            torch.softmax(p, 1, out=p)
+            likely = p.gather(1, wanted).clamp_(min=torch.finfo(dtype).tiny)
+            loss -= likely.to(x.dtype).log().sum()
+            grad.copy_(torch.mm(p, plain))
+            grad_table += torch.mm(p.T, interest_told)
+        # What p lacks to be the gradient (the target, the smoothing) is made up where it costs less.
+        grad_x.sub_(weight[target], alpha=1 - smoothing).div_(count)
+        grad_table.index_add_(0, target, functional.pad(x, (0, 2), value=1.0), alpha=(smoothing - 1) / count)
         if smoothing:
-            grad_x.sub_(weight.mean(0), alpha=smoothing)
-            grad_weight.sub_(x.sum(0), alpha=smoothing / items)
-            grad_bias.sub_(smoothing * len(x) / items)
-        ctx.save_for_backward(grad_x / len(x), grad_weight / len(x), grad_bias / len(x))
-        return loss / len(x)
+            mean_weight, mean_bias = weight.mean(0), bias.mean()
+            loss += smoothing * ((x * (weight[target] - mean_weight)).sum() + (bias[target] - mean_bias).sum())
+            grad_x.sub_(mean_weight, alpha=smoothing / count)
+            grad_table.sub_(functional.pad(x.mean(0), (0, 2), value=1.0), alpha=smoothing / items)
+        ctx.save_for_backward(grad_x, grad_table)
+        return loss / count
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Any:
         """Gradients of the loss by ``x``, ``weight`` and ``bias``."""
-        grad_x, grad_weight, grad_bias = ctx.saved_tensors
-        return grad * grad_x, grad * grad_weight, grad * grad_bias, None, None, None
+        grad_x, grad_table = ctx.saved_tensors
+        return grad * grad_x, grad * grad_table[:, :-2], grad * grad_table[:, -1], None, None, None
+
+
+def _with_bias(weight: Tensor, bias: Tensor, dtype: torch.dtype) -> Tensor:
+    """The weights with two more columns, which add up to the bias: in ``dtype``, one would lose half of its digits."""
+    level = bias.to(dtype)
+    return torch.cat([weight.to(dtype), level[:, None], (bias - level).to(dtype)[:, None]], 1)
 
 
 def sampled_loss(

@@ -105,9 +105,9 @@ class NeuralModel(Model):
         """``interest · item + bias``."""
         return self._runtime.score(state.arrays, now)
 
-    def add_scores(self, total: Float, state: UserState, now: Int, weight: float) -> None:
+    def weighed_scores(self, state: UserState, now: Int, weight: float) -> Float:
         """See ``Model``: the weight is taken on by the interest."""
-        total += self._runtime.score(state.arrays, now, weight)
+        return self._runtime.score(state.arrays, now, weight)
 
     def parts(self, state: UserState, now: Int, item: Int) -> dict[str, Float]:
         """``long_term`` and ``short_term``, where the network has them, and ``bias``."""

@@ -21,17 +21,25 @@ GAP_SCALES = 9
 """Features of a time gap: bumps at 1, 10, … 10^8 seconds."""
 
 
+# Of a single person an operation costs more than its numbers: hence results written into, and constants of the right type.
+SCALES = np.arange(GAP_SCALES, dtype=np.float32)
+SECOND = np.float64(MICROSECONDS)
+
+
 def gap_features(gap: Float) -> Float:
-    """``[n, 9]``: bumps over the logarithm of the gap ``[n]`` in seconds, all 0 where there is none (a gap below 0)."""
-    log = np.log10(1 + np.maximum(gap, 0))
-    bumps = np.exp(-np.square(log[:, None] - np.arange(GAP_SCALES, dtype=np.float32)))
-    return np.asarray(bumps * (gap >= 0)[:, None], np.float32)
+    """``[n, 9]``: bumps over the logarithm of the gap ``[n] float32`` in seconds, all 0 where there is none (a gap below 0)."""
+    bumps: Float = np.log10(1 + np.maximum(gap, 0))[:, None] - SCALES
+    bumps *= -bumps
+    np.exp(bumps, out=bumps)
+    bumps[gap < 0] = 0
+    return bumps
 
 
 def seconds_between(last: Int, now: Int) -> Float:
     """``[n] float32``: from ``last`` to ``now``, never negative; -1 where there was no last event."""
-    gap = np.maximum(now - last, 0) / MICROSECONDS  # from ``NEVER``, which is no time, it is no number that counts
-    return np.where(last == NEVER, -1, gap).astype(np.float32)
+    gap = (np.maximum(now, last) - last) / SECOND  # from ``NEVER``, which is no time, it is no number that counts
+    gap[last == NEVER] = -1
+    return gap.astype(np.float32)
 
 
 class Runtime(ABC):
@@ -71,12 +79,14 @@ class Runtime(ABC):
 
     def advance(self, state: Arrays, batch: Batch) -> dict[str, Array]:
         """States after the batch's events, all of known items."""
-        after = {name: array.copy() for name, array in state.items()}
+        after, own = dict(state), False
         for step in range(batch.item.shape[1]):
             going_on = batch.lengths > step
             if going_on.all():
-                after = self._after(after, batch, slice(None), step)
+                after, own = self._after(after, batch, slice(None), step), True
             elif going_on.any():
+                if not own:
+                    after, own = {name: array.copy() for name, array in after.items()}, True
                 rows = np.flatnonzero(going_on)
                 for name, array in self._after({name: array[rows] for name, array in after.items()}, batch, rows, step).items():
                     after[name][rows] = array
@@ -84,7 +94,7 @@ class Runtime(ABC):
 
     def _after(self, state: dict[str, Array], batch: Batch, rows: slice | Int, step: int) -> dict[str, Array]:
         """The memory of the people in some rows of a batch after one event of each."""
-        now = batch.timestamp[rows, step]
+        now = batch.timestamp[rows, step].copy()  # not a view: the state outlives the batch, and is written into
         gap = seconds_between(state["last_time"], now)
         x = self._vector(batch.item[rows, step], batch.event_type[rows, step], gap)
         return self.step(state, x, gap) | {"last_time": now}

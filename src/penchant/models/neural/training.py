@@ -135,7 +135,7 @@ class Trainer:
             {"params": [p for p in self.dense if p.dim() > 1], "weight_decay": settings.weight_decay},
             {"params": [p for p in self.dense if p.dim() <= 1], "weight_decay": 0.0},
         ]
-        self.optimiser = torch.optim.AdamW(groups, settings.learning_rate)
+        self.optimiser = torch.optim.AdamW(groups, settings.learning_rate, fused=True)
         self.squares = {name: torch.full_like(p, 1e-6) for name, p in network.named_parameters() if name in table}
         self.dtype = torch.bfloat16 if _bfloat16(settings.precision) else torch.float32
         self.negatives = Negatives(np.bincount(train.item, minlength=len(train.items)), settings.negative_power)
@@ -218,7 +218,9 @@ class Trainer:
             weight, bias = network.embedding, network.bias
             own, target = torch.from_numpy(np.maximum(piece.item, 0)), torch.from_numpy(piece.target)
             value = partial(losses.softmax_loss, target=target, smoothing=settings.label_smoothing, dtype=self.dtype)
-        x = functional.embedding(own, weight)
+        # Read outside the graph, whose gradient by the table would be dense: that of the loss is, and one is enough.
+        vectors = functional.embedding(own, weight.detach()).requires_grad_()
+        x = vectors
         if settings.mask:
             x = x * torch.from_numpy(piece.item != LEFT_OUT).unsqueeze(-1)
         moments = Moments(torch.from_numpy(piece.gap), torch.from_numpy(piece.until))
@@ -226,6 +228,9 @@ class Trainer:
         loss = value(interest[inside], weight, bias)
         self.optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
+        assert weight.grad is not None
+        assert vectors.grad is not None
+        weight.grad.index_add_(0, own.flatten(), vectors.grad.flatten(0, 1))
         for parameter in self.dense:
             if parameter.grad is not None and parameter.dim() > 1:
                 self._penalise(parameter.detach(), parameter.grad)
