@@ -98,8 +98,8 @@ class NearestEaseSettings(Settings):
 
     l2: float = 100.0
     """Penalty on squared weights."""
-    window: int = 100
-    neighbours: int = 200
+    window: int = 50
+    neighbours: int = 100
     """Of each item the largest weights above 0 that are kept,"""
     items: int = 10_000
     """and of the items those most people had: time grows with the cube of their number, 15 CPU-seconds for so many."""
