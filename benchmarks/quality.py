@@ -31,8 +31,9 @@ from penchant import evaluation, workflow
 from penchant.data import dataset
 from penchant.models import MODELS, create
 from penchant.models.base import Model
-from penchant.models.blend import Blend, learn_weights
+from penchant.models.blend import Blend
 from penchant.models.validation import validate
+from penchant.models.weighing import learn_weights
 from penchant.types import Interactions, Learning, Split
 
 AMAZON = {"width": 128, "batch_events": 256, "loss": "sampled", "learning_rate": 0.001, "epochs": 10, "patience": 2}

@@ -32,6 +32,14 @@ def sequences_of(histories: list[list[int]]) -> Sequences:
     )
 
 
+def test_events_follow_each_users_history() -> None:
+    before, events = sequences_of([[0, 1], [], [2]]), sequences_of([[3], [0, 2], []])
+    both = seq.followed(before, events)
+    assert as_lists(both) == [["a", "b", "d"], ["a", "c"], ["c"]]
+    assert both.timestamp.tolist() == [0, 1, 0, 1, 2, 2]
+    assert both.event_id.tolist() == ["e0", "e1", "e0", "e1", "e2", "e2"]
+
+
 def as_lists(sequences: Sequences) -> list[list[str | None]]:
     """Each history as item ids, None for unknown ones."""
     ids = [None if code == UNKNOWN else sequences.items[int(code)] for code in sequences.item]

@@ -69,6 +69,27 @@ def until(sequences: Sequences, stop: Int, start: Int | None = None) -> Sequence
     return _cut(sequences, first, sequences.offsets[:-1] + stop - first)
 
 
+def followed(before: Sequences, events: Sequences) -> Sequences:
+    """The histories ``before``, each with the ``events`` of the same user behind it; both coded alike."""
+    offsets = before.offsets + events.offsets
+    old = ragged_range(offsets[:-1], before.lengths)
+    new = ragged_range(offsets[:-1] + before.lengths, events.lengths)
+
+    def joined(first: Array, more: Array) -> Array:
+        both = np.empty(len(first) + len(more), np.result_type(first, more))
+        both[old], both[new] = first, more
+        return both
+
+    return replace(
+        before,
+        offsets=offsets,
+        item=joined(before.item, events.item),
+        timestamp=joined(before.timestamp, events.timestamp),
+        event_type=joined(before.event_type, events.event_type),
+        event_id=joined(before.event_id, events.event_id),
+    )
+
+
 def of_users(sequences: Sequences, ids: Collection[str]) -> Sequences:
     """The histories of the users with these ids, in this order; an id that isn't known has an empty one."""
     rows = sequences.users.codes(list(ids)).astype(np.int64)

@@ -7,11 +7,12 @@ import pytest
 from penchant import artifact, evaluation
 from penchant import sequences as seq
 from penchant.models import create
-from penchant.models.blend import Blend, _candidates, _some, learn_weights
+from penchant.models.blend import Blend
 from penchant.models.ensemble import ChosenBlend
 from penchant.models.item_to_item import Markov
 from penchant.models.popularity import Popularity
 from penchant.models.validation import seen_items, validate
+from penchant.models.weighing import _candidates, _some, learn_weights
 from penchant.ranking import masked_scores
 from penchant.testing import check_recommender, example_histories, log_of
 from penchant.types import Cases, Interactions, PenchantError
@@ -169,7 +170,7 @@ def test_one_ring_serves_all_members_and_those_without_a_weight_need_no_state() 
     assert [array.shape for name, array in arrays.items() if "recent" in name] == [(20, 100)]
     quiet = create("longshort", **parts)
     quiet.items, quiet.event_types = whole.items, whole.event_types
-    quiet.set_weights(dict(whole.weights()) | {"coefficients": np.array([0, 1, 1, 0, 1, 0, 0], np.float32)})
+    quiet.set_weights(dict(whole.weights()) | {"coefficients": np.array([0, 1, 1, 0, 0, 1, 0, 0], np.float32)})
     assert quiet.state_id != whole.state_id
     assert {name: array.shape for name, array in quiet.encode(histories).arrays.items()} == {"recent": (20, 20)}
 

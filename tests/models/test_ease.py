@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from penchant import sequences as seq
-from penchant.models.ease import Ease
+from penchant.models.ease import Ease, NearestEase
 from penchant.testing import check_recommender, example_histories, log_of
 from penchant.types import PenchantError, Sequences, Vocabulary
 
@@ -55,6 +55,24 @@ def test_an_item_had_twice_speaks_once_and_one_out_of_the_window_no_more() -> No
     model = Ease(l2=2.0, window=3).fit(histories(HAD))
     assert scores_after(model, "aab") == scores_after(model, "ab")
     assert scores_after(model, "daab") == scores_after(model, "ab")
+
+
+def test_the_nearest_are_the_largest_weights_above_0_between_the_most_frequent_items() -> None:
+    train = example_histories(np.random.default_rng(0), 50)
+    whole = Ease(l2=3.0).fit(train).weights()["matrix"]
+    near = NearestEase(l2=3.0, neighbours=4).fit(train).rows.matrix().toarray()
+    edge = np.sort(whole, axis=1)[:, -4, None]
+    assert near == pytest.approx(np.where((whole >= edge) & (whole > 0), whole, 0), abs=1e-5)
+    few = NearestEase(l2=2.0, items=2).fit(histories(HAD))
+    # a and b were had by three people each, which those had is all that counts: both, both, b, a.
+    alone = np.linalg.inv(X[:, :2].T @ X[:, :2] + 2.0 * np.eye(2))
+    expected = np.zeros((4, 4))
+    expected[:2, :2] = np.eye(2) - alone / np.diag(alone)
+    assert few.rows.matrix().toarray() == pytest.approx(np.maximum(expected, 0), abs=1e-6)
+
+
+def test_the_nearest_keep_the_contract() -> None:
+    check_recommender(lambda: NearestEase(l2=5.0, window=7, neighbours=3))
 
 
 def test_a_newcomer_gets_what_is_popular() -> None:

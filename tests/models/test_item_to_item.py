@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from scipy.sparse import csr_array
 from penchant import sequences as seq
 from penchant.models import create, item_to_item
 from penchant.models.item_to_item import ItemKNN, Markov, Transitions, nearest
-from penchant.testing import example_histories
+from penchant.testing import check_recommender, example_histories
 from penchant.types import PenchantError, Sequences, Vocabulary, text
 
 
@@ -100,10 +101,14 @@ def test_of_equally_near_items_the_first_stay_whatever_the_chunks() -> None:
 words = st.lists(st.text("abcdef", min_size=1, max_size=8), min_size=1, max_size=6)
 
 
-@given(words, words)
+half_lives = st.sampled_from([0.0, 3.0 / 86400, 40.0 / 86400])
+"""In days: none, and a few letters long."""
+
+
+@given(words, words, half_lives)
 @settings(max_examples=50, deadline=None)
-def test_unlearning_is_the_exact_inverse_of_learning(first: list[str], more: list[str]) -> None:
-    model = Transitions().fit(histories("abcdef", *first))
+def test_unlearning_is_the_exact_inverse_of_learning(first: list[str], more: list[str], half_life: float) -> None:
+    model = Transitions(half_life_days=half_life).fit(histories("abcdef", *first))
     before, name = model.weights(), model.id
     model.learn(histories(*more))
     assert model.id != name
@@ -120,6 +125,33 @@ def test_learning_in_two_parts_is_learning_at_once(first: list[str], more: list[
     in_parts = Transitions().fit(histories("abcdef", *first))
     in_parts.learn(histories(*more))
     assert at_once.id == in_parts.id
+
+
+def at(word: str, *seconds: float) -> Sequences:
+    """One user's letters at these seconds."""
+    return replace(histories(word), timestamp=np.array(seconds) * 1_000_000)
+
+
+def test_what_followed_a_half_life_earlier_counts_half_and_the_newest_event_says_how_late_it_is() -> None:
+    model = Transitions(window=1, popularity=0.0, half_life_days=10 / 86400).fit(at("abac", 0, 10, 20, 30))
+    # The last event counts whole, a→b is two half-lives older.
+    assert scores_after(model, "a") == pytest.approx({"a": 0, "b": np.log1p(0.25), "c": np.log1p(1)}, abs=1e-4)
+    model.learn(at("cb", 50, 60))
+    assert scores_after(model, "a") == pytest.approx({"a": 0, "b": np.log1p(1 / 32), "c": np.log1p(1 / 8)}, abs=1e-4)
+    assert scores_after(model, "c") == pytest.approx({"a": 0, "b": np.log1p(1), "c": 0}, abs=1e-4)
+    again = Transitions(model.settings)
+    again.items, again.event_types = model.items, model.event_types
+    again.set_weights(model.weights())
+    assert again.id == model.id
+    assert scores_after(again, "a") == scores_after(model, "a")
+    model.unlearn(at("cb", 50, 60))
+    assert scores_after(model, "a") == pytest.approx({"a": 0, "b": np.log1p(0.25), "c": np.log1p(1)}, abs=1e-4)
+
+
+def test_a_half_life_needs_times_and_keeps_the_contract() -> None:
+    with pytest.raises(PenchantError, match="half_life_days of transitions needs times"):
+        Transitions(half_life_days=1.0).fit(replace(histories("ab"), clock="index"))
+    check_recommender(lambda: Transitions(half_life_days=0.01))
 
 
 def test_unlearning_what_was_never_learned_is_refused_and_changes_nothing() -> None:
@@ -170,24 +202,29 @@ def either_way(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("either_way")
-@given(words, st.lists(st.tuples(parts, parts), min_size=1, max_size=4), st.booleans())
+@given(words, st.lists(st.tuples(parts, parts), min_size=1, max_size=4), st.booleans(), half_lives)
 @settings(max_examples=50, deadline=None)
-def test_learning_event_by_event_is_learning_at_once(first: list[str], more: list[tuple[str, str]], together: bool) -> None:
-    at_once = Transitions(window=3).fit(histories("abcdef", *first))
-    in_steps = Transitions(window=3).fit(histories("abcdef", *first))
+def test_learning_event_by_event_is_learning_at_once(
+    first: list[str], more: list[tuple[str, str]], together: bool, half_life: float
+) -> None:
+    at_once = Transitions(window=3, half_life_days=half_life).fit(histories("abcdef", *first))
+    in_steps = Transitions(window=3, half_life_days=half_life).fit(histories("abcdef", *first))
 
     def coded(*people: str) -> Sequences:  # x is an item the models don't know
         everyone = histories("abcdefx", *people)
         return seq.recode(seq.select(everyone, np.arange(1, len(everyone))), at_once.items)
 
-    at_once.learn(coded(*(before + after for before, after in more)))
-    in_steps.learn(coded(*(before for before, _ in more)))
+    whole = coded(*(before + after for before, after in more))
+    first_new = np.array([len(before) for before, _ in more])
+    at_once.learn(whole)
+    in_steps.learn(seq.until(whole, first_new))
     if together:
-        in_steps.learn_next(coded(*(before for before, _ in more)), coded(*(after for _, after in more)))
+        in_steps.learn_next(seq.until(whole, first_new), seq.until(whole, whole.lengths, first_new))
     else:
-        for before, after in more:
-            for place, event in enumerate(after):
-                in_steps.learn_next(coded(before + after[:place]), coded(event))
+        for person, place in enumerate(first_new):
+            history = seq.select(whole, np.array([person]))
+            for at in range(place, len(history.item)):
+                in_steps.learn_next(seq.until(history, np.array([at])), seq.until(history, np.array([at + 1]), np.array([at])))
     for word in ("a", "fa", "abcdef"):
         assert scores_after(in_steps, word) == pytest.approx(scores_after(at_once, word), rel=1e-6)
     assert in_steps.id == at_once.id

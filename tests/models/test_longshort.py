@@ -10,7 +10,7 @@ from penchant.testing import check_recommender, example_histories
 from penchant.types import PenchantError
 
 TINY: dict[str, Any] = {"width": 8, "epochs": 2, "negatives": 16, "batch_events": 64}
-PARTS = ("network", "memory", "neighbours", "content", "popularity")
+PARTS = ("network", "memory", "neighbours", "regression", "content", "popularity")
 
 
 def test_keeps_the_contract() -> None:
@@ -55,6 +55,17 @@ def test_lately_is_what_the_half_life_says() -> None:
     assert quick.id == create("recent_popularity", half_life_days=0.1).fit(histories).id
     with pytest.raises(PenchantError, match="half_life_days must be above 0"):
         LongShort(half_life_days=0)
+
+
+def test_a_model_saved_before_there_was_a_regression_is_what_it_was() -> None:
+    histories = example_histories(np.random.default_rng(0), 20)
+    model = LongShort(**TINY, regression=False).fit(histories)
+    old = {name: array for name, array in model.weights().items() if name != "transitions/settings"}
+    loaded = LongShort(**TINY)
+    loaded.items, loaded.event_types = model.items, model.event_types
+    loaded.set_weights(old)
+    now = np.zeros(20, np.int64)
+    assert np.array_equal(loaded.score(loaded.encode(histories), now), model.score(model.encode(histories), now))
 
 
 def test_time_enters_the_gate() -> None:

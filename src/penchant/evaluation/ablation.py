@@ -11,6 +11,7 @@ MEMBERS = {
     "network": ("network",),
     "memory": ("transitions", "far_transitions"),
     "neighbours": ("neighbours",),
+    "regression": ("regression",),
     "content": ("content",),
     "popularity": ("popularity", "recent_popularity"),
 }

@@ -131,6 +131,11 @@ class Model(ABC):
     # What all models do alike.
 
     @property
+    def made_with(self) -> Settings:
+        """The settings it was made with, of which validation may have changed some."""
+        return self.settings
+
+    @property
     def window(self) -> int:
         """How many last items a state holds, where it is a ring of them and nothing else; 0 where it isn't."""
         return 0

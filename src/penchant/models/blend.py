@@ -12,14 +12,11 @@ from typing import Self, TypeVar
 
 import numpy as np
 
-from penchant import metrics
-from penchant import sequences as seq
 from penchant.models.base import Model, Settings, known_events
 from penchant.models.item_to_item import RING, ItemToItem, advanced_ring, initial_ring, newcomers, ring_within
 from penchant.models.popularity import Popularity
 from penchant.models.rows import PEOPLE_AT_ONCE, Lookup, add_rows, lookups, stacked
-from penchant.models.validation import people_at_once, seen_items
-from penchant.ranking import masked_scores, top_k
+from penchant.models.weighing import learn_weights
 from penchant.types import (
     UNKNOWN,
     Array,
@@ -40,14 +37,6 @@ from penchant.types import (
 )
 
 T = TypeVar("T")
-
-CASES = 8192
-"""Validation cases by which weights are chosen, at most: spread evenly over all."""
-CANDIDATES = 50
-"""Of each model, the best so many items of a case compete for its list."""
-FACTORS = (0.0, 0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.85, 1.0, 1.2, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0)
-"""Weights that are tried, relative to what a model has or would need to speak as loudly as the leader."""
-ROUNDS = 5
 
 
 @dataclass(frozen=True)
@@ -146,17 +135,17 @@ class Blend(Model):
         self.members = {}
         for name, member in self._make_members().items():
             given = self._given.get(name)
-            if given is not None and given.settings == member.settings:
+            if given is not None and given.made_with == member.settings:
                 self.members[name] = deepcopy(given)
             elif self._usable(name, train):
                 monitor.progress(f"training {name}", 0, 0)
                 self.members[name] = self._trained(name, member, train, valid, monitor)
         self.set_histories(self.histories())
-        self._lay_together()
         if valid is None:
             self.coefficients = np.ones(len(self.members), np.float32)
         else:
             self.coefficients = learn_weights(list(self.members.values()), valid, exclude_seen=self._exclude_seen)
+        self._lay_together()
         chosen = zip(self.members, self.coefficients, strict=True)
         monitor.progress("weights: " + ", ".join(f"{name} {weight:.3g}" for name, weight in chosen), 0, 0)
 
@@ -394,87 +383,3 @@ class Blend(Model):
 
 def _of(named: Mapping[str, T], name: str) -> dict[str, T]:
     return {key.removeprefix(f"{name}/"): value for key, value in named.items() if key.startswith(f"{name}/")}
-
-
-def learn_weights(members: Sequence[Model], valid: Cases, k: int = 10, *, exclude_seen: bool = True) -> Float:
-    """Weights ``[members] float32`` of the blend with the best validation ndcg@k, by default with seen items excluded.
-
-    Coordinate ascent from the best single member, whose weight is 1, each weight tried on a logarithmic grid around what
-    it is. The items that compete in a case are the best of each member, so that a trial costs no pass over the catalogue.
-    """
-    places = np.unique(np.linspace(0, len(valid) - 1, min(CASES, len(valid))).astype(np.int64))
-    cases = _some(valid, places)
-    scores, target, case, own, known = _candidates(members, cases, exclude_seen)
-    people = len(cases)
-
-    def quality(weights: Float) -> float:
-        mine, rivals = target @ weights, scores @ weights
-        # Of equal items all go before the target: what isn't told apart by a memory without evidence is no merit of it.
-        ranks = 1 + np.count_nonzero((rivals[case] >= mine[:, None]) & ~own, axis=1)
-        ranks = np.where(known, ranks, np.inf).astype(np.float32)
-        return float(metrics.ndcg(ranks, case, people, k).mean())
-
-    spread = np.array([_spread(scores[:, :, m]) for m in range(len(members))], np.float32)
-    single = [quality(np.eye(len(members), dtype=np.float32)[m]) for m in range(len(members))]
-    leader = int(np.argmax(single))
-    weights = np.zeros(len(members), np.float32)
-    weights[leader] = 1
-    best = single[leader]
-    for _ in range(ROUNDS):
-        before = best
-        for member in np.argsort(single)[::-1]:
-            if member == leader:
-                continue
-            base = weights[member] or spread[leader] / spread[member]
-            for factor in FACTORS:
-                trial = weights.copy()
-                trial[member] = base * factor
-                reached = quality(trial)
-                if reached > best:
-                    best, weights = reached, trial
-        if best - before < 1e-5:
-            break
-    return weights
-
-
-def _some(cases: Cases, rows: Int) -> Cases:
-    return Cases(seq.select(cases.histories, rows), cases.now[rows], seq.select(cases.targets, rows))
-
-
-def _candidates(members: Sequence[Model], cases: Cases, exclude_seen: bool = True) -> tuple[Float, Float, Int, Array, Array]:
-    """Scores ``[n, C, members]`` of the items that compete in each case (-1e30 for one that is there twice), scores of the
-    targets ``[t, members]``, the case of each, which of the competing items it is itself (``[t, C]``), and which targets can
-    be recommended at all.
-    """
-    items = members[0].items
-    histories = seq.recode(cases.histories, items)
-    target, case = seq.recode(cases.targets, items).item, cases.case
-    states = [member.encode(histories) for member in members]
-    width = min(CANDIDATES, len(items)) * len(members)
-    rivals = np.empty((len(cases), width, len(members)), np.float32)
-    mine = np.zeros((len(target), len(members)), np.float32)
-    own = np.zeros((len(target), width), bool)
-    known = target != UNKNOWN
-    for rows in people_at_once(len(cases), len(items) * len(members)):
-        exclude = seen_items(seq.select(histories, rows)) if exclude_seen else None
-        now = cases.now[rows]
-        scores = [masked_scores(m, s[rows], now, exclude) for m, s in zip(members, states, strict=True)]
-        chosen = np.concatenate([top_k(s, width // len(members))[0] for s in scores], axis=1)
-        chosen.sort(axis=1)
-        again = np.zeros(chosen.shape, bool)
-        again[:, 1:] = chosen[:, 1:] == chosen[:, :-1]
-        again |= chosen == UNKNOWN
-        asked = np.flatnonzero((case >= rows[0]) & (case <= rows[-1]) & known)
-        own[asked] = chosen[case[asked] - rows[0]] == target[asked, None]
-        for m, all_scores in enumerate(scores):
-            rivals[rows, :, m] = np.where(again, 0, np.take_along_axis(all_scores, np.maximum(chosen, 0), axis=1))
-            mine[asked, m] = all_scores[case[asked] - rows[0], target[asked]]
-        rivals[rows] = np.where(again[:, :, None], np.float32(-1e30), rivals[rows])
-    known &= np.isfinite(mine).all(axis=1)
-    return rivals, np.where(known[:, None], mine, 0), case, own, known
-
-
-def _spread(scores: Float) -> float:
-    """How far a member's scores of competing items lie apart."""
-    there = scores > -1e29
-    return float(np.std(scores[there])) or 1.0 if there.any() else 1.0

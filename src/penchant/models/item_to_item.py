@@ -7,6 +7,7 @@ the matrix ``M``, the weights ``w`` by age and the prior.
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,6 +20,7 @@ from penchant import sequences as seq
 from penchant.models.base import Model, Settings
 from penchant.models.rows import Rows, add_rows, lookups
 from penchant.types import (
+    DAY,
     UNKNOWN,
     Array,
     Arrays,
@@ -39,6 +41,8 @@ FIXED_POINT = 1 << 16
 """Counts are whole multiples of 1/65536, so that what was added can be taken away exactly."""
 CHUNK_BYTES = 1 << 26
 """How large a dense array that is made piece by piece may get."""
+MOST_HALVES = 24
+"""Half-lives after the end of training from which on counts age no more: by then the next training is overdue."""
 
 
 RING = "recent"
@@ -174,12 +178,15 @@ class TransitionSettings(Settings):
     """Evidence is ``log(1 + scale · count)``: how soon more of the same counts less."""
     popularity: float = -0.04
     """Weight of the logarithm of an item's count in its score."""
+    half_life_days: float = 0.0
+    """What followed so much earlier counts half: hours or days, where items live as long. 0: it counts alike for ever."""
 
     def __post_init__(self) -> None:
         self.check(1 <= self.window <= 10_000, "window must lie between 1 and 10000")
         self.check(self.distance_power >= 0, "distance_power must not be negative")
         self.check(0 < self.age_decay <= 1, "age_decay must lie in (0, 1]")
         self.check(self.scale > 0, "scale must be above 0")
+        self.check(self.half_life_days >= 0, "half_life_days must not be negative")
 
 
 class Transitions(ItemToItem):
@@ -187,6 +194,9 @@ class Transitions(ItemToItem):
 
     Learns without gradients, from any number of new histories (``learn``), and takes back exactly what it learned
     (``unlearn``). The form is that of the count models in "sequential capacity probes" (RecSys 2026).
+
+    With a half-life, events count by their time, in whole multiples all the same, and evidence is told by what counts are worth
+    in the half-life of the newest event: as one begins, all of it is told anew.
     """
 
     name = "transitions"
@@ -198,9 +208,16 @@ class Transitions(ItemToItem):
     """Multiples of 1 / ``FIXED_POINT``, ``[V, V] int64``, but for the rows that changed since it was made:"""
     _counted: dict[int, tuple[Int, Int]]
     """item → the columns and counts of its row."""
+    _reference: int
+    """The time of the last event that was fitted, in microseconds: there, an event counts whole."""
+    _halves: Counter[int]
+    """How many events were learned in each half-life from there; empty where there is none."""
 
     def _fit(self, train: Sequences, valid: Cases | None, monitor: Monitor) -> None:
         size = len(train.items)
+        if self.settings.half_life_days and train.clock == "index":
+            raise PenchantError(f"half_life_days of {self.name} needs times, and this log has order only; leave it at 0")
+        self._reference, self._halves = int(train.timestamp.max()), Counter()
         self._set_counts(csr_array((size, size), dtype=np.int64), np.zeros(size, np.int64))
         self.learn(train)
 
@@ -241,7 +258,9 @@ class Transitions(ItemToItem):
         less than of one after another.
         """
         before, events = (seq.known_only(seq.recode(part, self.items)) for part in (before, events))
-        self._count(*self._pairs_behind(before, events))
+        newest = self._newest
+        self._halves.update(self._halves_of(events))
+        self._count(*self._pairs_behind(before, events), anew=self._newest != newest)
         self._events += np.bincount(events.item, minlength=len(self.items))
         self._prior[events.item] = self._prior_of(self._events[events.item])
         self._has_learned()
@@ -257,21 +276,24 @@ class Transitions(ItemToItem):
         item[seq.ragged_range(ends - events.lengths - last, last)] = before.item[
             seq.ragged_range(before.offsets[1:] - last, last)
         ]
+        time = np.empty(len(item), np.int64)
+        time[new] = events.timestamp
         room = new - np.repeat(ends - events.lengths - last, events.lengths)
         places, weights = [new[:0]], [new[:0]]
         for distance in range(1, min(window, int(room.max(initial=0))) + 1):
             after = new[room >= distance]
             places.append(item[after - distance] * size + item[after])
-            weights.append(np.full(len(after), self._discount(distance), np.int64))
-        return _summed(np.concatenate(places), np.concatenate(weights))
+            weights.append(self._worth(distance, time[after]))
+        place, weight = _summed(np.concatenate(places), np.concatenate(weights))
+        return place[weight > 0], weight[weight > 0]
 
-    def _count(self, place: Int, weight: Int) -> None:
-        """Add to the counts at ``row * V + column``, ascending: in the rows concerned, or in a matrix made anew where those are
-        many.
+    def _count(self, place: Int, weight: Int, *, anew: bool = False) -> None:
+        """Add to the counts at ``row * V + column``, ascending: in the rows concerned, or in a matrix made ``anew``, as it is
+        where those are many.
         """
         size = len(self.items)
         rows, first = np.unique(place // size, return_index=True)
-        if ENTRIES_A_ROW * len(rows) > self._counts.nnz:
+        if anew or ENTRIES_A_ROW * len(rows) > self._counts.nnz:
             more = csr_array((weight, place % size, np.searchsorted(place, size * np.arange(size + 1))), shape=(size, size))
             self._set_counts(csr_array(self._settled() + more), self._events)
             return
@@ -293,21 +315,42 @@ class Transitions(ItemToItem):
             self.rows.exchange(row, columns[start:end], values[start:end].copy())
             start = end
 
-    def _discount(self, distance: int) -> int:
-        weight: float = FIXED_POINT * distance**-self.settings.distance_power
-        return round(weight)
+    def _worth(self, distance: int, time: Int) -> Int:
+        """What pairs ``distance`` events apart count whose second is of ``time[m]``."""
+        weight = FIXED_POINT * distance**-self.settings.distance_power
+        return np.asarray(np.rint(weight * 2.0 ** self._age(time)), np.int64)
+
+    def _age(self, time: Int) -> Array:
+        """Half-lives from the reference to some times, below 0 before it; 0 where there is no half-life."""
+        if not self.settings.half_life_days:
+            return np.zeros(len(time))
+        return np.minimum((time - self._reference) / (DAY * self.settings.half_life_days), MOST_HALVES)
+
+    def _halves_of(self, events: Sequences) -> Counter[int]:
+        if not self.settings.half_life_days:
+            return Counter()
+        half, count = np.unique(np.floor(self._age(events.timestamp)).astype(np.int64), return_counts=True)
+        return Counter(dict(zip(half.tolist(), count.tolist(), strict=True)))
+
+    @property
+    def _newest(self) -> int:
+        """The half-life of the newest event."""
+        return max(self._halves, default=0)
 
     def _add(self, histories: Sequences, sign: int) -> None:
         known = seq.known_only(seq.recode(histories, self.items))
         size = len(self.items)
         counts = self._settled()
         for distance, before, after in pairs(known, self.settings.window):
-            values = np.full(len(before), sign * self._discount(distance), np.int64)
-            counts = counts + csr_array(coo_array((values, (before, after)), shape=(size, size)))
+            values = sign * self._worth(distance, known.timestamp[after])
+            places = known.item[before], known.item[after]
+            counts = counts + csr_array(coo_array((values, places), shape=(size, size)))
         counts.eliminate_zeros()
         events = self._events + sign * np.bincount(known.item, minlength=size)
         if (counts.nnz and counts.data.min() < 0) or events.min() < 0:
             raise PenchantError("these histories were never learned, so they can't be unlearned")
+        halves = self._halves_of(known)
+        self._halves = self._halves + halves if sign > 0 else self._halves - halves
         self._set_counts(counts, events)
         self._has_learned()
 
@@ -324,17 +367,31 @@ class Transitions(ItemToItem):
         return fading(self.settings.age_decay, self.settings.window)
 
     def _evidence(self, counts: Int) -> Float:
-        return np.asarray(np.log1p(np.float32(self.settings.scale / FIXED_POINT) * counts.astype(np.float32)))
+        scale = self.settings.scale / FIXED_POINT * 2.0**-self._newest
+        return np.asarray(np.log1p(np.float32(scale) * counts.astype(np.float32)))
 
     def _prior_of(self, events: Int) -> Float:
         return np.asarray(self.settings.popularity * np.log1p(events), np.float32)
 
     def weights(self) -> Arrays:
-        """The counts, sparse by rows, and the events of each item."""
-        return _csr_arrays("counts", self._settled()) | {"events": self._events}
+        """The counts, sparse by rows, and the events of each item; with a half-life the ``reference`` in microseconds, and how
+        many events (``half_counts``) were learned in each half-life from there (``halves``).
+        """
+        arrays = _csr_arrays("counts", self._settled()) | {"events": self._events}
+        if self.settings.half_life_days:
+            halves = np.array(sorted(self._halves.items()), np.int64).reshape(-1, 2)
+            arrays |= {"reference": np.array([self._reference]), "halves": halves[:, 0], "half_counts": halves[:, 1]}
+        return arrays
 
     def _set_weights(self, weights: Arrays) -> None:
         size = len(self.items)
+        self._reference, self._halves = 0, Counter()
+        if self.settings.half_life_days:
+            try:
+                (self._reference,) = weights["reference"].tolist()
+                self._halves = Counter(dict(zip(weights["halves"].tolist(), weights["half_counts"].tolist(), strict=True)))
+            except (KeyError, ValueError) as error:
+                raise PenchantError(f"the weights don't fit the configuration: half_life_days: {error}") from error
         self._set_counts(_csr_from(weights, "counts", size), np.array(_events_from(weights, size)))
 
 
@@ -434,13 +491,14 @@ def nearest(unit: csr_array, neighbours: int, chunk_bytes: int = CHUNK_BYTES) ->
 
 
 def pairs(histories: Sequences, window: int) -> Iterator[tuple[int, Int, Int]]:
-    """For each distance up to ``window``: the items of all pairs of events of one user so far apart."""
+    """For each distance up to ``window``: the places of all pairs of events of one user so far apart."""
     user = np.repeat(np.arange(len(histories)), histories.lengths)
     for distance in range(1, window + 1):
         same = user[distance:] == user[:-distance]
         if not same.any():
             return
-        yield distance, histories.item[:-distance][same], histories.item[distance:][same]
+        first = np.flatnonzero(same)
+        yield distance, first, first + distance
 
 
 def _summed(place: Int, weight: Int) -> tuple[Int, Int]:

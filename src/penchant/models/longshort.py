@@ -7,10 +7,12 @@ from dataclasses import asdict, dataclass, fields
 from penchant.models.base import Model
 from penchant.models.blend import Blend
 from penchant.models.content import ContentNeighbours
+from penchant.models.ease import NearestEase
 from penchant.models.item_to_item import ItemKNN, Transitions
 from penchant.models.neural.model import LongShortNetwork
 from penchant.models.neural.settings import LongShortNetworkSettings
 from penchant.models.popularity import Popularity, RecentPopularity
+from penchant.models.tuned import TunedTransitions
 from penchant.types import Sequences
 
 
@@ -24,6 +26,8 @@ class LongShortSettings(LongShortNetworkSettings):
     """What followed what: transitions over a short window, and over a longer one."""
     neighbours: bool = True
     """Items liked by the same people, over a person's last hundred."""
+    regression: bool = True
+    """What tells each item from all others, in a linear regression over the same."""
     content: bool = True
     """Items alike by their words, where the dataset has some."""
     popularity: bool = True
@@ -34,16 +38,16 @@ class LongShortSettings(LongShortNetworkSettings):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.check(self.half_life_days > 0, "half_life_days must be above 0")
-        parts = (self.network, self.memory, self.neighbours, self.content, self.popularity)
-        self.check(any(parts), "network, memory, neighbours, content and popularity can't all be false")
+        parts = (self.network, self.memory, self.neighbours, self.regression, self.content, self.popularity)
+        self.check(any(parts), "network, memory, neighbours, regression, content and popularity can't all be false")
 
 
 class LongShort(Blend):
     """``score = interest · item + bias + Σ λ · evidence``: see ``LongShortNetwork`` for the interest.
 
-    The evidence: smoothed transition counts, which the live service updates with every event; neighbours; content, which
-    carries new items; popularity. Their weights are set on validation, where they don't fade as they would if they were
-    learned with the network.
+    The evidence: smoothed transition counts, which the live service updates with every event; neighbours; a regression of
+    each item on the others; content, which carries new items; popularity. Their weights are set on validation, where they don't
+    fade as they would if they were learned with the network; so is what the nearer transitions forget, and how fast.
     """
 
     name = "longshort"
@@ -56,12 +60,13 @@ class LongShort(Blend):
         network = LongShortNetworkSettings(**{name: value for name, value in asdict(chosen).items() if name in own})
         members: dict[str, tuple[bool, Model]] = {
             "network": (chosen.network, LongShortNetwork(network)),
-            "transitions": (chosen.memory, Transitions()),
+            "transitions": (chosen.memory, TunedTransitions()),
             "far_transitions": (
                 chosen.memory,
                 Transitions(window=20, distance_power=1.0, scale=20.0, popularity=-0.4),
             ),
             "neighbours": (chosen.neighbours, ItemKNN()),
+            "regression": (chosen.regression, NearestEase()),
             "content": (chosen.content, ContentNeighbours()),
             "popularity": (chosen.popularity, Popularity()),
             "recent_popularity": (chosen.popularity, RecentPopularity(half_life_days=chosen.half_life_days)),

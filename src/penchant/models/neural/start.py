@@ -90,7 +90,7 @@ def _near(train: Sequences) -> csr_array:
     counts = csr_array((size, size), dtype=np.float64)
     for distance, before, after in pairs(train, WINDOW):
         weight = np.full(len(before), distance**-0.5)
-        counts = counts + csr_array(coo_array((weight, (before, after)), shape=(size, size)))
+        counts = counts + csr_array(coo_array((weight, (train.item[before], train.item[after])), shape=(size, size)))
     return csr_array(counts + counts.T)
 
 
