@@ -71,7 +71,8 @@ def head(lstm: Model) -> Interest:
     model.take_base(lstm, lstm.items, lstm.event_types)
     form = model.form_for(("click", "like"), {"tab": ("1", "2", "3")})
     weights = {name: chance.normal(size=shape).astype(np.float32) for name, shape in shapes(form, model.settings).items()}
-    weights["usual"] = np.array([0.4, 0.1], np.float32)
-    weights["counted"] = np.cumsum(chance.integers(0, 9, weights["counted"].shape), axis=1)[:, ::-1].astype(np.float32)  # shown
+    weights["usual"], weights["usually"] = np.array([0.4, 0.1], np.float32), np.full(form.kinds, 0.5, np.float32)
+    for name in ("counted", "done"):  # how often, then of that what came of it
+        weights[name] = np.cumsum(chance.integers(0, 9, weights[name].shape), axis=1)[:, ::-1].astype(np.float32)
     model.set_head(form, weights, (np.ones(2, np.float32), np.zeros(2, np.float32)))
     return model

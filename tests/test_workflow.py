@@ -268,7 +268,7 @@ def test_a_model_named_twice_is_refused(log: Interactions) -> None:
 def test_ablation_needs_longshort_and_stands_beside_it(log: Interactions, tmp_path: Path) -> None:
     with pytest.raises(PenchantError, match="--ablate takes longshort apart, and it isn't among the models"):
         workflow.compare(log, ["markov"], split="leave-one-out", k=3, ablate=True)
-    settings = SETTINGS | {"network": False, "neighbours": False}
+    settings = SETTINGS | {"network": False, "neighbours": False, "regression": False}
     for refit, reading in ((False, "train-only"), (True, "refit")):
         path = str(tmp_path / reading)
         workflow.train(log, "longshort", path, settings=settings, split="leave-one-out", refit=refit)

@@ -450,6 +450,9 @@ def totals_before(impressions: Impressions, targets: tuple[str, ...]) -> Float:
     return found
 
 
+RAREST = 1e-6
+
+
 def kinds_done(histories: Sequences, until: int) -> tuple[Float, Float]:
     """How many events before ``until`` (microseconds) each item had, and how many of each kind, ``[items + 1, 1 + kinds]
     float32``, of an unknown item none; and the share of each kind among all, ``[kinds] float32``.
@@ -459,7 +462,7 @@ def kinds_done(histories: Sequences, until: int) -> tuple[Float, Float]:
     np.add.at(done, (histories.item[some], histories.event_type[some]), 1)
     done[UNKNOWN] = 0
     of_kind = done.sum(axis=0, dtype=float)
-    usually = (of_kind + 0.5) / (of_kind.sum() + 1)
+    usually = np.clip((of_kind + 0.5) / (of_kind.sum() + 1), RAREST, 1 - RAREST)  # of one kind all are, but log odds need less
     return np.hstack([done.sum(axis=1, keepdims=True), done]), usually.astype(np.float32)
 
 
