@@ -22,3 +22,8 @@ def __getattr__(name: str) -> Any:
     if find_spec(f"{__name__}.{name}") is not None:
         return import_module(f"{__name__}.{name}")
     return getattr(import_module(f"{__name__}.api"), name)
+
+
+def __dir__() -> list[str]:
+    """What ``api`` has."""
+    return list(import_module(f"{__name__}.api").__all__)

@@ -1,5 +1,7 @@
 """longshort without its parts."""
 
+from typing import Any
+
 import pytest
 
 from penchant.evaluation import leave_one_out
@@ -46,6 +48,6 @@ def test_what_a_variant_learns_stays_with_it(cut: Split) -> None:
 
 
 def test_the_last_part_is_not_left_out(cut: Split) -> None:
-    off = dict.fromkeys(("network", "memory", "regression", "content", "popularity"), False)
-    only = LongShort(**off).fit(cut.train, cut.valid)  # type: ignore[arg-type]
+    off: dict[str, Any] = dict.fromkeys(("network", "memory", "regression", "content", "popularity"), False)
+    only = LongShort(**off).fit(cut.train, cut.valid)
     assert list(ablated(only, cut)) == []

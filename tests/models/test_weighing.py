@@ -15,7 +15,7 @@ from penchant.models.popularity import Popularity, RecentPopularity
 from penchant.models.validation import validate
 from penchant.models.weighing import _halves, learn_weights, some_cases
 from penchant.testing import log_of
-from penchant.types import Cases, Interactions, Split
+from penchant.types import Interactions, Split
 
 
 def turning_log() -> Interactions:
@@ -47,14 +47,18 @@ def test_the_later_half_is_asked_once_more_after_the_earlier(turning: Split) -> 
     assert early.timestamp.max() < middle <= later.targets.timestamp.min()
     assert len(early.item) + len(later.targets.item) == len(turning.valid.targets.item)
     assert (later.now >= middle).all()
-    assert later.histories.users == turning.valid.histories.users or len(later) < len(turning.valid)
+    assert set(later.histories.users.ids) <= set(turning.valid.histories.users.ids)
 
 
 def test_what_a_person_did_in_the_earlier_half_is_history_in_the_later() -> None:
-    log = log_of([("u", item, at) for at, item in enumerate("abcdefghij")] + [("v", "a", 0.5), ("v", "j", 8.5)])
+    log = log_of([("u", item, at) for at, item in enumerate("abcdefghijklmnopqrst")])
     valid = evaluation.temporal(log).valid
-    early, later = _halves(Cases(valid.histories, valid.now, valid.targets))
-    assert later is None or len(later.histories.item) == len(valid.histories.item) + len(early.item)
+    early, later = _halves(valid)
+    assert later is not None
+    told = [log.items[code] for code in later.histories.item.tolist()]
+    assert "".join(told) == "abcdefghijklmnopq", "sixteen of training, and the first of two answers"
+    assert [log.items[code] for code in later.targets.item.tolist()] == ["r"]
+    assert early.item.tolist() == later.histories.item[-1:].tolist()
 
 
 def test_members_know_after_weighing_what_they_knew_before(turning: Split) -> None:

@@ -22,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         return program.run(words)
     except KeyboardInterrupt:  # before the program could say so itself
-        print(f'{{"error": "{SENTENCE}"}}' if "--json" in words else f"penchant: {SENTENCE}", file=sys.stderr)  # noqa: T201
+        sys.stderr.write(f'{{"error": "{SENTENCE}"}}\n' if "--json" in words else f"penchant: {SENTENCE}\n")
         return INTERRUPTED
 
 

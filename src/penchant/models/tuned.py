@@ -14,8 +14,8 @@ from penchant.types import Arrays, Cases, Monitor, PenchantError, Sequences
 
 ASKED = 2048
 """Validation cases by which settings are chosen, at most."""
-REACHES = ({"window": 10, "age_decay": 0.6}, {"window": 20, "age_decay": 0.8})
-"""How far back a person's events speak: little, or more."""
+REACHES = ((10, 0.6), (20, 0.8))
+"""How far back a person's events speak, as ``window`` and ``age_decay``: little, or more."""
 HALF_LIVES = (180.0, 30.0, 7.0, 1.0)
 """Days after which what followed may count half."""
 NUMBERS = tuple(field.name for field in fields(TransitionSettings))
@@ -50,7 +50,7 @@ class TunedTransitions(Transitions):
                 found[settings] = validate(Transitions(settings).fit(train), valid)["ndcg@10"]
             return found[settings]
 
-        best = max((replace(self.settings, **reach) for reach in REACHES), key=quality)  # type: ignore[arg-type]
+        best = max((replace(self.settings, window=window, age_decay=decay) for window, decay in REACHES), key=quality)
         half_lives = HALF_LIVES if train.clock == "real" else ()
         return max((best, *(replace(best, half_life_days=days) for days in half_lives)), key=quality)
 

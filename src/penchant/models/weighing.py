@@ -154,12 +154,14 @@ def _having_learned(members: Sequence[Model], histories: Sequences, events: Sequ
     learning = [member for member in members if isinstance(member, Learning)]
     for member in learning:
         member.learn_next(histories, events)
-    yield
-    whole = seq.followed(histories, events)
-    for member in learning:
-        # What isn't unlearned event by event: first learned once more, since of overlapping histories each was learned once.
-        member.learn(histories)
-        member.unlearn(whole)
+    try:
+        yield
+    finally:
+        whole = seq.followed(histories, events)
+        for member in learning:
+            # Nothing is unlearned event by event: first learned anew, since of overlapping histories each was learned once.
+            member.learn(histories)
+            member.unlearn(whole)
 
 
 def _contest(members: Sequence[Model], cases: Cases, exclude_seen: bool) -> Contest:
