@@ -50,7 +50,7 @@ def scan(file: EventFile) -> Frame:
                 has_header=file.has_header,
                 infer_schema=False,
                 schema=None if file.has_header else dict.fromkeys(file.columns, pl.String),
-                with_column_names=(lambda _: list(file.columns)) if file.has_header else None,
+                new_columns=list(file.columns) if file.has_header else None,  # a callback would turn Ctrl-C into a panic
                 empty_string_is_null=False,
                 raise_if_empty=False,
                 glob=False,
