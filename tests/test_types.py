@@ -62,6 +62,11 @@ def test_a_state_survives_bytes_and_the_same_state_gives_the_same_bytes(rows: in
         assert np.array_equal(back.arrays[name], array)
 
 
+def test_a_state_read_from_bytes_keeps_nothing_but_its_numbers() -> None:
+    state = UserState.from_bytes(a_state(2, 3, ["a", "b"]).to_bytes())
+    assert all(array.base is None for array in (state.timestamp, *state.arrays.values()))
+
+
 def test_a_state_cut_with_a_step_has_the_bytes_of_its_rows() -> None:
     state = a_state(4, 3, ["a", "b", "c", "d"])
     assert state[::2].to_bytes() == state[np.array([0, 2])].to_bytes()

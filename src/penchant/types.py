@@ -276,8 +276,9 @@ class UserState:
         try:
             tensors = load_tensors(data)
             model_id, *event_ids = json.loads(tensors.pop("words").tobytes())
-            timestamp = tensors.pop("timestamp")
-            arrays = {name.removeprefix("array."): array for name, array in tensors.items()}
+            timestamp = tensors.pop("timestamp").copy()
+            # Copies, since each tensor comes with three objects around bytes of its own, and states are many.
+            arrays = {name.removeprefix("array."): array.copy() for name, array in tensors.items()}
             if any(len(a) != len(timestamp) for a in [event_ids, *arrays.values()]):
                 raise ValueError("their parts differ in length")
             return cls(model_id, arrays, timestamp, text(event_ids))

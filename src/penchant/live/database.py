@@ -23,7 +23,8 @@ APPLICATION = 0x50656E63
 WAIT = 10.0
 """Seconds that one process waits for another that writes."""
 REQUESTS_AT_ONCE = 256
-CACHE_KB = 32 << 10
+CACHE_KB, READING_CACHE_KB = 32 << 10, 4 << 10
+"""Of the writing connection, and of each thread's that reads: SQLite empties theirs whenever something was written."""
 PAGE = 4096
 LONG_WAL, LONGEST_WAL = 4_000, 32_000
 """Pages in the write-ahead log after which they are brought into the file: beside writing, whenever so many have come, and by
@@ -72,7 +73,7 @@ class Database:
         self._readers: list[sqlite3.Connection] = []
         self._brought = 0
         with self._naming_faults():
-            self._writing = self._connect()
+            self._writing = self._connect(CACHE_KB)
             try:
                 self._open_schema()
             except BaseException:
@@ -80,10 +81,10 @@ class Database:
                 raise
         self._worker: Worker[Any, Any] = Worker("ledger", self._commit, at_once=REQUESTS_AT_ONCE)
 
-    def _connect(self) -> sqlite3.Connection:
+    def _connect(self, cache_kb: int) -> sqlite3.Connection:
         connection = sqlite3.connect(self.path, timeout=WAIT, isolation_level=None, check_same_thread=False)
         connection.execute("PRAGMA synchronous = FULL")
-        connection.execute(f"PRAGMA cache_size = -{CACHE_KB}")
+        connection.execute(f"PRAGMA cache_size = -{cache_kb}")
         connection.execute(f"PRAGMA wal_autocheckpoint = {LONGEST_WAL}")
         connection.execute(f"PRAGMA journal_size_limit = {LONG_WAL * PAGE}")  # so that its size tells how much is in it
         connection.execute("PRAGMA secure_delete = ON")  # what is erased is overwritten
@@ -127,7 +128,7 @@ class Database:
         with self._naming_faults():
             connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
             if connection is None:
-                connection = self._local.connection = self._connect()
+                connection = self._local.connection = self._connect(READING_CACHE_KB)
                 connection.execute("PRAGMA query_only = ON")
                 self._readers.append(connection)
             if connection.in_transaction:  # within an outer ``reading``
