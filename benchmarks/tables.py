@@ -66,8 +66,8 @@ def page(found: Mapping[str, Figures]) -> str:
         "the line to compare with those. `repeats` and `blend` are in [the examples](../examples/README.md).",
         "What was measured on 2026-11-24 is older than two changes: networks began at random then, save on Beauty, where",
         "`start=factors` was the default already, and the sums of `longshort`'s long-term memory were real numbers.",
-        "`longshort` as it is now, with a regression of items on items and weights that hold for what memories learn live, was",
-        "measured on twitter and MovieLens-100k; its rows elsewhere, and ML-1M's, are of before.",
+        "ML-1M's rows of `longshort` are older than its regression of items on items, and than weights that hold for what",
+        "memories learn live.",
         "",
     ]
     for data, split in SPLITS.items():

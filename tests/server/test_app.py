@@ -177,6 +177,7 @@ BAD: list[tuple[str, str, Any]] = [
     ("GET", "/api/recommend/a%00b", None),
     ("GET", "/api/recommend/" + "a" * 5000, None),
     ("GET", "/api/feedback?cursor=nonsense", None),
+    ("GET", "/api/erasures?cursor=9223372036854775808", None),
     ("GET", "/api/item-to-item/unheard-of", None),
     ("GET", "/api/item/unheard-of", None),
     ("GET", "/api/nothing", None),

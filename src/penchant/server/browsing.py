@@ -35,6 +35,8 @@ from penchant.types import PenchantError, UnknownError
 
 PageLength = Annotated[int, Query(ge=1, le=200)]
 Place = Annotated[str, Query(max_length=8000)]
+Number = Annotated[int | None, Query(ge=1, lt=1 << 63)]
+"""Of a row of the store."""
 Language = Annotated[Literal["en", "zh"], Query()]
 Theme = Annotated[Literal["light", "dark"], Query()]
 REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'"
@@ -189,7 +191,7 @@ def add_browsing(app: FastAPI, service: Service) -> None:
         return await run_in_threadpool(service.ledger.texts, item_id)
 
     @app.get("/api/erasures", response_model=ErasuresOut, tags=["users"])
-    async def erasures(n: PageLength = 20, cursor: Annotated[int | None, Query(ge=1)] = None) -> Response:
+    async def erasures(n: PageLength = 20, cursor: Number = None) -> Response:
         """Receipts of erasures, the newest first. They hold no id, only a keyed digest of it."""
         found = await run_in_threadpool(service.ledger.erasures, before=cursor, most=n)
         told = [receipt | {"at": shapes.iso(receipt["at"])} for receipt in found]
