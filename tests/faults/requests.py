@@ -23,7 +23,8 @@ CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,re
 def main() -> None:
     """Run schemathesis against a server; its findings are printed."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--examples", type=int, default=500, help="for each operation, of which there are about thirty")
+    parser.add_argument("--examples", type=int, default=500, help="for each operation, of which there are about forty")
+    parser.add_argument("--seconds", type=int, help="stop after so many, and go on with more of them until then")
     options = parser.parse_args()
     with TemporaryDirectory() as folder:
         server = Server(make_model(Path(folder)), Path(folder) / "store.db").start()
@@ -32,9 +33,10 @@ def main() -> None:
             assert time.monotonic() < until, "no topics"
             time.sleep(0.1)
         report = Path(folder) / "report.ndjson"
+        limit = ["--max-time", str(options.seconds)] if options.seconds else []
         words = [
             *("run", f"http://127.0.0.1:{server.port}/openapi.json", "--checks", CHECKS, "--phases", "coverage,fuzzing"),
-            *("--max-examples", str(options.examples), "--seed", "1", "--no-color"),
+            *("--max-examples", str(options.examples), "--seed", "1", "--no-color", *limit),
             *("--report-ndjson-path", str(report), "--suppress-health-check", "all", "--warnings", "off"),
         ]
         run = subprocess.run(
