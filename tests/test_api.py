@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
+
 import pytest
 
 import penchant
@@ -17,4 +19,4 @@ def test_everything_that_is_offered_is_there_and_listed() -> None:
 
 def test_what_is_not_offered_is_no_attribute() -> None:
     with pytest.raises(AttributeError, match="'recomend'"):
-        penchant.recomend  # noqa: B018
+        attrgetter("recomend")(penchant)

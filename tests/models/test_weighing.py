@@ -10,6 +10,7 @@ import pytest
 from penchant import evaluation
 from penchant.models import create
 from penchant.models.ease import Ease
+from penchant.models.ensemble import ChosenBlend
 from penchant.models.item_to_item import Markov
 from penchant.models.popularity import Popularity, RecentPopularity
 from penchant.models.validation import validate
@@ -81,8 +82,8 @@ def test_weights_are_never_worse_on_validation_than_the_best_member(turning: Spl
     members = [Popularity().fit(turning.train), RecentPopularity().fit(turning.train), Markov().fit(turning.train)]
     untimed = replace(turning.valid, histories=replace(turning.valid.histories, clock="index"))
     weights = learn_weights(members, untimed)
-    blend = create("blend", members="popularity+recent_popularity+markov").fit(turning.train)
-    blend.coefficients = weights  # type: ignore[attr-defined]
+    blend = ChosenBlend(members="popularity+recent_popularity+markov").fit(turning.train)
+    blend.coefficients = weights
     assert (
         validate(blend, turning.valid)["ndcg@10"]
         >= max(validate(member, turning.valid)["ndcg@10"] for member in members) - 1e-6
