@@ -224,8 +224,9 @@ class Trainer:
         if settings.mask:
             x = x * torch.from_numpy(piece.item != LEFT_OUT).unsqueeze(-1)
         moments = Moments(torch.from_numpy(piece.gap), torch.from_numpy(piece.until))
-        interest, state = network(x, torch.from_numpy(piece.kind), moments, state, dropout)
-        loss = value(interest[inside], weight, bias)
+        with torch.autocast("cpu", torch.bfloat16, enabled=settings.precision == "bfloat16"):
+            interest, state = network(x, torch.from_numpy(piece.kind), moments, state, dropout)
+        loss = value(interest[inside].float(), weight, bias)
         self.optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         assert weight.grad is not None
