@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 
     from penchant.models.neural.model import NeuralModel
 
+# oneDNN keeps up to 1,024 products it has compiled, one for each shape, and shapes differ from step to step: gigabytes in time.
+os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
 METRIC = "ndcg@10"
 FULL_SOFTMAX_UP_TO = 5_000
 """Items of a catalogue up to which ``loss=auto`` takes the whole softmax: it costs about twice the default sample there."""
