@@ -401,15 +401,28 @@ def test_a_profile_of_the_first_steps_is_written(split: Split, tmp_path: Path) -
     assert model.id == create("lstm", **SMALL, epochs=2).fit(split.train).id
 
 
-def test_bfloat16_trains_nearly_as_well(split: Split) -> None:
+@pytest.mark.parametrize("name", BODIES)
+def test_bfloat16_trains_nearly_as_well(split: Split, name: str) -> None:
     exact, rough = (
-        fitted(split, valid=False, epochs=10, learning_rate=0.02, precision=precision) for precision in ("float32", "bfloat16")
+        create(name, **SMALL, epochs=10, learning_rate=0.02, precision=precision).fit(split.train)
+        for precision in ("float32", "bfloat16")
     )
-    assert all(array.dtype == np.float32 for array in rough.weights().values())
+    assert all(array.dtype == exact.weights()[name].dtype for name, array in rough.weights().items())
     assert not np.array_equal(exact.weights()["embedding"], rough.weights()["embedding"])
     losses = [model.history[-1]["loss"] for model in (exact, rough)]
     assert losses[1] < rough.history[0]["loss"]
     assert losses[1] == pytest.approx(losses[0], rel=0.1)
+
+
+@pytest.mark.parametrize(("precision", "inside"), [("float32", torch.float32), ("bfloat16", torch.bfloat16)])
+def test_the_products_of_the_body_are_in_the_precision_asked_for(split: Split, precision: str, inside: torch.dtype) -> None:
+    settings = NeuralSettings(width=6, precision=precision)
+    network = Network(training.shape_of(split.train), settings, BODIES["lstm"])
+    seen: list[torch.dtype] = []
+    network.body.get_submodule("rnn").register_forward_hook(lambda _module, _input, output: seen.append(output[0].dtype))
+    trainer, chance = training.Trainer(network, settings, split.train), np.random.default_rng(0)
+    trainer._step(next(pieces(split.train, np.arange(30), settings, chance)), None, 0.0, chance, chance)
+    assert seen == [inside]
 
 
 @pytest.mark.parametrize("loss", ["softmax", "sampled", "bpr_max", "gbce"])

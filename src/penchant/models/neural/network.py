@@ -324,7 +324,7 @@ class LinearRecurrence(nn.Module):
         """``[n, L, d]`` and the sums after the last event, complex ``[n, d]``; ``elapsed[n, L]`` units since the one before."""
         rate = functional.softplus(self.rate)
         a = torch.polar(torch.exp(-rate * elapsed.unsqueeze(-1)), self.angle.expand(*elapsed.shape, -1))
-        value = torch.view_as_complex(self.value(x).unflatten(-1, (-1, 2)))
+        value = torch.view_as_complex(self.value(x).float().unflatten(-1, (-1, 2)))
         loudness = torch.sqrt(-torch.expm1(-2 * rate))
         c = Scan.apply(a, loudness * torch.sigmoid(self.gate(x)) * value, start)  # type: ignore[no-untyped-call]
         told = self.out(torch.view_as_real(c).flatten(-2))

@@ -74,7 +74,8 @@ class NeuralSettings(Settings):
     average: float = 0.0
     """Share of the averaged weights that each epoch keeps; 0 takes each epoch's own."""
     precision: str = "auto"
-    """Of the products with the catalogue: bfloat16 where the processor has it, if auto."""
+    """Of the products in training, where the weights themselves stay in float32: auto makes those with the catalogue in
+    bfloat16 if the processor has it, bfloat16 makes all of them so, float32 none."""
     epochs: int = 60
     """At most so many passes over the data."""
     patience: int = 3

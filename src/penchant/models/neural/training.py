@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 
     from penchant.models.neural.model import NeuralModel
 
+# oneDNN keeps up to 1,024 products it has compiled, one for each shape, and shapes differ from step to step: gigabytes in time.
+os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
 METRIC = "ndcg@10"
 FULL_SOFTMAX_UP_TO = 5_000
 """Items of a catalogue up to which ``loss=auto`` takes the whole softmax: it costs about twice the default sample there."""
@@ -224,8 +227,9 @@ class Trainer:
         if settings.mask:
             x = x * torch.from_numpy(piece.item != LEFT_OUT).unsqueeze(-1)
         moments = Moments(torch.from_numpy(piece.gap), torch.from_numpy(piece.until))
-        interest, state = network(x, torch.from_numpy(piece.kind), moments, state, dropout)
-        loss = value(interest[inside], weight, bias)
+        with torch.autocast("cpu", torch.bfloat16, enabled=settings.precision == "bfloat16"):
+            interest, state = network(x, torch.from_numpy(piece.kind), moments, state, dropout)
+        loss = value(interest[inside].float(), weight, bias)
         self.optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         assert weight.grad is not None
