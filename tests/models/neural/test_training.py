@@ -22,7 +22,7 @@ from penchant.models.base import Model
 from penchant.models.neural import training
 from penchant.models.neural.examples import LEFT_OUT, pieces, steps
 from penchant.models.neural.network import BODIES, Moments, Network
-from penchant.models.neural.settings import NeuralSettings
+from penchant.models.neural.settings import LongShortNetworkSettings, NeuralSettings
 from penchant.models.validation import validate
 from penchant.testing import example_histories, log_of
 from penchant.types import Cases, PenchantError, Sequences, Split, Vocabulary
@@ -416,10 +416,10 @@ def test_bfloat16_trains_nearly_as_well(split: Split, name: str) -> None:
 
 @pytest.mark.parametrize(("precision", "inside"), [("float32", torch.float32), ("bfloat16", torch.bfloat16)])
 def test_the_products_of_the_body_are_in_the_precision_asked_for(split: Split, precision: str, inside: torch.dtype) -> None:
-    settings = NeuralSettings(width=6, precision=precision)
-    network = Network(training.shape_of(split.train), settings, BODIES["lstm"])
+    settings = LongShortNetworkSettings(width=6, precision=precision)
+    network = Network(training.shape_of(split.train), settings, BODIES["longshort_network"])
     seen: list[torch.dtype] = []
-    network.body.get_submodule("rnn").register_forward_hook(lambda _module, _input, output: seen.append(output[0].dtype))
+    network.body.get_submodule("bank.0.value").register_forward_hook(lambda _module, _input, output: seen.append(output.dtype))
     trainer, chance = training.Trainer(network, settings, split.train), np.random.default_rng(0)
     trainer._step(next(pieces(split.train, np.arange(30), settings, chance)), None, 0.0, chance, chance)
     assert seen == [inside]

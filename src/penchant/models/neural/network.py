@@ -129,7 +129,8 @@ class LSTMBody(Body):
 
     def forward(self, x: Tensor, at: Moments, state: State | None, drop: Dropout) -> tuple[Tensor, State]:
         """See ``Body``."""
-        h, after = self.rnn(x, state)
+        with torch.autocast("cpu", enabled=False):  # not every processor has an LSTM in bfloat16
+            h, after = self.rnn(x, state)
         return self.norm(h + x), after
 
 
@@ -227,7 +228,8 @@ class AttentionLSTMBody(Body):
         n, ring = len(x), self.attention.ring
         before = x.new_zeros(n, ring, x.shape[2]) if state is None else state[2]
         known = torch.zeros(n, ring, dtype=torch.bool) if state is None else state[3]
-        h, (last, cell) = self.rnn(x, None if state is None else state[:2])
+        with torch.autocast("cpu", enabled=False):  # not every processor has an LSTM in bfloat16
+            h, (last, cell) = self.rnn(x, None if state is None else state[:2])
         h = self.norm_state(h + x)
         interest = self.norm(h + drop(self.attention(h, before, known)))
         kept = torch.cat([before, h], 1)[:, -ring:]

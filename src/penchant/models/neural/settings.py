@@ -75,7 +75,7 @@ class NeuralSettings(Settings):
     """Share of the averaged weights that each epoch keeps; 0 takes each epoch's own."""
     precision: str = "auto"
     """Of the products in training, where the weights themselves stay in float32: auto makes those with the catalogue in
-    bfloat16 if the processor has it, bfloat16 makes all of them so, float32 none."""
+    bfloat16 if the processor has it, bfloat16 makes all so but an LSTM's, float32 none."""
     epochs: int = 60
     """At most so many passes over the data."""
     patience: int = 3
