@@ -39,6 +39,12 @@ def test_each_part_that_is_there_is_left_out_once(cut: Split) -> None:
     assert found["memory"].id == LongShort(SMALL, memory=False).fit(cut.train, cut.valid).id
 
 
+def test_all_networks_are_left_out_together(cut: Split) -> None:
+    off: dict[str, Any] = dict.fromkeys(("memory", "neighbours", "regression", "content"), False)
+    model = LongShort(SMALL, networks=2, **off).fit(cut.train, cut.valid)
+    assert dict(ablated(model, cut))["network"].members.keys() == model.members.keys() - {"network", "network_2"}
+
+
 def test_what_a_variant_learns_stays_with_it(cut: Split) -> None:
     model = LongShort(SMALL, network=False).fit(cut.train, cut.valid)
     before = model.id

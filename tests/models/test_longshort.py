@@ -13,8 +13,9 @@ TINY: dict[str, Any] = {"width": 8, "epochs": 2, "negatives": 16, "batch_events"
 PARTS = ("network", "memory", "neighbours", "regression", "content", "popularity")
 
 
-def test_keeps_the_contract() -> None:
-    check_recommender(lambda: LongShort(**TINY))
+@pytest.mark.parametrize("more", [{}, {"networks": 2, "ring": 3, "heads": 2}])
+def test_keeps_the_contract(more: dict[str, Any]) -> None:
+    check_recommender(lambda: LongShort(**TINY | more))
 
 
 def test_every_part_of_a_score_can_be_seen() -> None:
@@ -32,6 +33,29 @@ def test_every_part_can_be_switched_off(part: str) -> None:
     gone = {"memory": {"transitions", "far_transitions"}, "popularity": {"popularity", "recent_popularity"}}
     assert not members.keys() & gone.get(part, {part})
     assert len(members) >= 5
+
+
+def test_several_networks_are_alike_but_for_their_chance() -> None:
+    histories = example_histories(np.random.default_rng(0), 20)
+    one, three = (LongShort(**TINY, seed=5, networks=n).fit(histories) for n in (1, 3))
+    assert three.members.keys() - one.members.keys() == {"network_2", "network_3"}
+    networks = [member for name, member in three.members.items() if name.startswith("network")]
+    assert networks[0].id == one.members["network"].id
+    assert len({network.id for network in networks}) == 3
+    # A neighbour's seed shares no network with it.
+    other = LongShort(**TINY, seed=6, networks=3).fit(histories).members
+    assert not {network.id for network in networks} & {member.id for name, member in other.items() if name.startswith("net")}
+    states, now = three.encode(histories), np.zeros(20, np.int64)
+    said = sum(
+        three.members[f"network{end}"].score(three.members[f"network{end}"].encode(histories), now) for end in ("", "_2", "_3")
+    )
+    others: dict[str, Any] = dict.fromkeys(PARTS[1:], False)
+    alone = LongShort(**TINY, seed=5, networks=3, **others).fit(histories)
+    assert np.allclose(alone.score(alone.encode(histories), now), said, atol=1e-5)
+    parts = three.parts(states, states.timestamp, np.zeros((20, 1), np.int32))
+    assert {"long_term", "short_term", "bias"} <= parts.keys()
+    with pytest.raises(PenchantError, match="networks must lie between 1 and 16"):
+        LongShort(networks=0)
 
 
 def test_something_must_stay() -> None:

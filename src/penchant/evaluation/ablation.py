@@ -15,7 +15,7 @@ MEMBERS = {
     "content": ("content",),
     "popularity": ("popularity", "recent_popularity"),
 }
-"""The settings that switch members, and which."""
+"""The settings that switch members, and what the names of these begin with."""
 WITHIN = ("short", "long", "time_gaps", "event_types")
 """The settings that switch a part of the network."""
 
@@ -31,8 +31,8 @@ def ablated(model: LongShort, split: Split, progress: Progress = quiet) -> Itera
 def _there(part: str, model: LongShort, train: Sequences) -> bool:
     """Whether the part does anything, and something is left without it."""
     if part in MEMBERS:
-        mine = model.members.keys() & set(MEMBERS[part])
-        return bool(mine) and len(mine) < len(model.members)
+        mine = [name for name in model.members if name.startswith(MEMBERS[part])]
+        return 0 < len(mine) < len(model.members)
     matters = {
         "short": model.settings.long,
         "long": model.settings.short,

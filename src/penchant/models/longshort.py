@@ -1,8 +1,8 @@
-"""The flagship: a network of two memories, and a scoreboard of what needs no gradient."""
+"""The flagship: networks of two memories, and a scoreboard of what needs no gradient."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 
 from penchant.models.base import Model
 from penchant.models.blend import Blend
@@ -15,6 +15,9 @@ from penchant.models.popularity import Popularity, RecentPopularity
 from penchant.models.tuned import TunedTransitions
 from penchant.types import Sequences
 
+SEEDS_APART = 1 << 16
+"""Between the seeds of networks beside each other, so that models of seeds in a row share none."""
+
 
 @dataclass(frozen=True)
 class LongShortSettings(LongShortNetworkSettings):
@@ -22,6 +25,8 @@ class LongShortSettings(LongShortNetworkSettings):
 
     network: bool = True
     """The network; its memories are switched by ``short`` and ``long``."""
+    networks: int = 1
+    """So many of them, alike but for their seeds: they err differently, and cost so many times as much."""
     memory: bool = True
     """What followed what: transitions over a short window, and over a longer one."""
     neighbours: bool = True
@@ -37,6 +42,7 @@ class LongShortSettings(LongShortNetworkSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self.check(1 <= self.networks <= 16, "networks must lie between 1 and 16")
         self.check(self.half_life_days > 0, "half_life_days must be above 0")
         parts = (self.network, self.memory, self.neighbours, self.regression, self.content, self.popularity)
         self.check(any(parts), "network, memory, neighbours, regression, content and popularity can't all be false")
@@ -58,8 +64,12 @@ class LongShort(Blend):
         chosen = self.settings
         own = {field.name for field in fields(LongShortNetworkSettings)}
         network = LongShortNetworkSettings(**{name: value for name, value in asdict(chosen).items() if name in own})
+        seeds = [(chosen.seed + number * SEEDS_APART) % (1 << 32) for number in range(chosen.networks)]
         members: dict[str, tuple[bool, Model]] = {
-            "network": (chosen.network, LongShortNetwork(network)),
+            f"network_{number}" if number > 1 else "network": (chosen.network, LongShortNetwork(replace(network, seed=seed)))
+            for number, seed in enumerate(seeds, 1)
+        }
+        members |= {
             "transitions": (chosen.memory, TunedTransitions()),
             "far_transitions": (
                 chosen.memory,

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penchant.models.neural.examples import LEFT_OUT, Negatives, Piece, pieces, steps, with_replay
+from penchant.models.neural import examples
+from penchant.models.neural.examples import LEFT_OUT, Negatives, Piece, pieces, repeats, steps, with_replay
 from penchant.models.neural.settings import NeuralSettings
 from penchant.testing import example_histories
 from penchant.types import MICROSECONDS, Int, Sequences, Vocabulary, text
@@ -80,6 +81,10 @@ def test_every_event_but_a_first_one_is_a_target_exactly_once_behind_the_one_bef
         gap = (train.timestamp[item] - train.timestamp[np.maximum(item - 1, 0)]) / MICROSECONDS
         assert np.allclose(piece.gap[piece.inside], np.where(first, -1, gap))
         assert (np.diff(piece.inside.astype(int), axis=1) <= 0).all(), "padding comes last"
+        for some in (slice(None), slice(1, 4)):
+            row, item = piece.had(some)
+            for number, target in enumerate(piece.target[some].tolist()):
+                assert item[row == number].tolist() == list(range(train.offsets[owner(train, target)], target))
 
 
 @given(LENGTHS, st.integers(2, 7), st.integers(0, 9))
@@ -92,6 +97,18 @@ def test_a_carried_piece_goes_on_row_by_row_where_the_one_before_ended(lengths: 
             there = after.inside[:, 0]
             assert before.inside[there].all()
             assert (before.item[there, -1] + 1 == after.item[there, 0]).all()
+
+
+def test_an_item_twice_in_one_history_is_a_repeat_and_in_two_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(examples, "PEOPLE_AT_ONCE", 2)
+    train = histories([2, 0, 3, 3])
+    for item, expected in (
+        ([0, 1, 0, 1, 2, 2, 1, 0], False),
+        ([0, 1, 0, 1, 2, 2, 1, 2], True),
+        ([0, 0, 0, 1, 2, 2, 1, 0], True),
+    ):
+        assert repeats(replace(train, item=np.array(item, np.int32))) is expected
+    assert not repeats(histories([]))
 
 
 @given(LENGTHS, st.integers(2, 7))

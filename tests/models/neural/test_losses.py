@@ -109,6 +109,43 @@ def test_the_softmax_loss_is_cross_entropy_and_so_are_its_gradients(smoothing: f
     assert torch.autograd.gradcheck(again, some())
 
 
+def pairs_in(some: slice) -> tuple[Tensor, Tensor]:
+    """What is left out: of each row two items, among them its target (``drawn(N, 3)``)."""
+    rows = torch.arange(N)[some]
+    item = torch.stack([(3 * rows + 1) % ITEMS, drawn(N, 3)[rows]], 1)
+    return torch.arange(len(rows)).repeat_interleave(2), item.flatten()
+
+
+def without(scores: Tensor, target: Tensor) -> Tensor:
+    """The scores ``[N, ITEMS]`` with -inf for what ``pairs_in`` leaves out, save the target."""
+    hidden = torch.zeros(scores.shape, dtype=torch.bool).index_put_(pairs_in(slice(None)), torch.tensor(True))
+    hidden[torch.arange(len(target)), target] = False
+    return scores.masked_fill(hidden, -torch.inf)
+
+
+def test_what_is_left_out_of_the_softmax_does_not_compete(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(losses, "SCORES_AT_ONCE", 2 * ITEMS)  # two rows at a time
+    inputs = x, weight, bias = some()
+    target = drawn(N, 3)
+    loss = softmax_loss(x, weight, bias, target, left_out=pairs_in, dtype=torch.float64)
+    expected = functional.cross_entropy(without(x @ weight.T + bias, target), target)
+    assert not torch.allclose(loss, softmax_loss(x, weight, bias, target, dtype=torch.float64), atol=1e-3)
+    assert torch.allclose(loss, expected, atol=1e-12)
+    for ours, theirs in zip(gradients(loss, inputs), gradients(expected, inputs), strict=True):
+        assert torch.allclose(ours, theirs, atol=1e-12)
+
+
+def test_what_is_left_out_is_no_negative(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(losses, "SAMPLED_AT_ONCE", 2 * ITEMS)
+    inputs = x, weight, bias = some()
+    target, everything = drawn(N, 3), torch.arange(ITEMS)
+    loss = sampled_loss(x, weight, bias, target, everything, 0.0, cross_entropy, left_out=pairs_in, dtype=torch.float64)
+    expected = functional.cross_entropy(without(x @ weight.T + bias, target), target)
+    assert torch.allclose(loss, expected, atol=1e-12)
+    for ours, theirs in zip(gradients(loss, inputs), gradients(expected, inputs), strict=True):
+        assert torch.allclose(ours, theirs, atol=1e-12)
+
+
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-6), (torch.bfloat16, 0.05)])
 def test_the_softmax_loss_holds_in_lower_precision(dtype: torch.dtype, tolerance: float) -> None:
     x, weight, bias = (t.detach().float().requires_grad_() for t in some())

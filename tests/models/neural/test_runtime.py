@@ -29,7 +29,9 @@ VARIANTS: list[tuple[str, dict[str, Any]]] = [
     ("attention_lstm", {"ring": 1}),
     ("transformer", {"layers": 1, "heads": 1}),
     ("longshort_network", {"short": False}),
-    ("longshort_network", {"long": False}),
+    ("longshort_network", {"long": False, "ring": 5}),
+    ("longshort_network", {"ring": 5, "heads": 2}),
+    ("longshort_network", {"ring": 40, "short": False, "long_layers": 1}),
     ("longshort_network", {"time_gaps": False}),
 ]
 

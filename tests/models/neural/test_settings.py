@@ -49,6 +49,7 @@ from penchant.types import PenchantError
         ("loss", "hinge", "loss must be one of auto, softmax, sampled, bpr_max, gbce"),
         ("schedule", "step", "schedule must be one of constant, linear, cosine"),
         ("precision", "float16", "precision must be one of auto, float32, bfloat16"),
+        ("only_new", "sometimes", "only_new must be one of auto, yes, no"),
         ("time_gaps", "maybe", "time_gaps: 'maybe' is not true or false"),
         ("carry", 2, "carry: 2 is not true or false"),
     ],
@@ -61,6 +62,7 @@ def test_a_setting_out_of_range_is_refused(word: str, value: object, sentence: s
 @pytest.mark.parametrize(
     ("kind", "words", "sentence"),
     [
+        (NeuralSettings, {"only_new": "yes", "label_smoothing": 0.1}, "only_new can't be yes with label_smoothing"),
         (RingSettings, {"ring": 0}, "ring must lie between 1 and 4096"),
         (RingSettings, {"ring": 4097}, "ring must lie between 1 and 4096"),
         (RingSettings, {"heads": 0}, "heads must divide width"),
@@ -68,6 +70,8 @@ def test_a_setting_out_of_range_is_refused(word: str, value: object, sentence: s
         (TransformerSettings, {"ring": 10, "max_length": 11}, "max_length must be at most ring"),
         (LongShortNetworkSettings, {"short": False, "long": False}, "short and long can't both be false"),
         (LongShortNetworkSettings, {"long_layers": 0}, "long_layers must lie between 1 and 16"),
+        (LongShortNetworkSettings, {"ring": -1}, "ring must lie between 0 and 4096"),
+        (LongShortNetworkSettings, {"heads": 3, "width": 8}, "heads must divide width"),
     ],
 )
 def test_what_does_not_go_together_is_refused(kind: type[NeuralSettings], words: dict[str, Any], sentence: str) -> None:

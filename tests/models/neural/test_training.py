@@ -334,6 +334,21 @@ def test_the_table_learns_from_the_events_it_is_read_for_and_from_what_it_is_ask
         assert torch.allclose(ours.grad, theirs.grad, rtol=1e-4, atol=1e-6), name
 
 
+@pytest.mark.parametrize("loss", ["softmax", "sampled", "bpr_max"])
+def test_what_was_had_competes_only_where_people_take_items_again(loss: str) -> None:
+    def trained(events: list[tuple[str, str, int]], only_new: str, **settings: Any) -> list[float]:
+        chosen = SMALL | {"loss": loss, "only_new": only_new, "epochs": 1} | settings
+        values: list[float] = create("lstm", **chosen).fit(seq.histories(log_of(events))).weights()["embedding"].tolist()
+        return values
+
+    once = [(f"u{user:02}", f"i{(user + 2 * n) % 11:02}", n) for user in range(12) for n in range(6)]
+    again = [*once, ("u00", "i00", 9)]
+    assert trained(once, "auto") == trained(once, "yes") != trained(once, "no")
+    assert trained(again, "auto") == trained(again, "no") != trained(again, "yes")
+    if loss == "softmax":
+        assert trained(once, "auto", label_smoothing=0.1) == trained(once, "no", label_smoothing=0.1)
+
+
 @pytest.mark.parametrize("loss", ["softmax", "sampled"])
 def test_penalties_shrink_weights(split: Split, loss: str) -> None:
     settings: dict[str, Any] = {"epochs": 20, "loss": loss, "weight_decay": 0, "learning_rate": 0.02}
@@ -458,6 +473,7 @@ def test_a_history_in_carried_pieces_remembers_what_came_before_them() -> None:
             carry=carry,
             learning_rate=0.02,
             dropout=0,
+            only_new="no",  # what was had would tell the way
         )
         .fit(train)
         .history[-1]["loss"]

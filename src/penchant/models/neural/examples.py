@@ -13,6 +13,8 @@ from penchant.types import MICROSECONDS, Array, Float, Int, Sequences
 
 LEFT_OUT = -1
 """Code of an input event that is masked in training."""
+PEOPLE_AT_ONCE = 10_000
+"""Whose histories are searched for repeats together."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,8 @@ class Piece:
 
     ``item[n, L] int64`` (``LEFT_OUT`` where masked), ``kind[n, L] int64``, ``gap[n, L]`` and ``until[n, L] float32`` seconds
     since the event before (-1 for none) and until the target, ``target[N] int64`` for the places where ``inside[n, L]``.
-    ``first`` says that no piece of these histories came before.
+    ``first`` says that no piece of these histories came before. ``log`` are the items of the whole histories, one behind the
+    other: before a target came ``count[N]`` of them, from ``began[N]`` on.
     """
 
     item: Int
@@ -31,6 +34,14 @@ class Piece:
     inside: Array
     target: Int
     first: bool
+    log: Int
+    began: Int
+    count: Int
+
+    def had(self, some: slice) -> tuple[Int, Int]:
+        """What came before some of the targets: ``row`` (among these) and ``item`` of each, by row."""
+        count = self.count[some]
+        return np.repeat(np.arange(len(count)), count), self.log[ragged_range(self.began[some], count)]
 
 
 @dataclass(frozen=True)
@@ -96,6 +107,7 @@ def pieces(train: Sequences, users: Int, settings: NeuralSettings, chance: np.ra
         rows = np.arange(len(inputs)) if settings.carry else np.flatnonzero(inputs > start)
         lengths = np.clip(inputs[rows] - start, 0, settings.max_length)
         inside = np.arange(int(lengths.max())) < lengths[:, None]
+        history, place = np.nonzero(inside)
         events = ragged_range(log.offsets[rows] + start, lengths)
 
         def padded(values: Array, dtype: type, inside: Array = inside) -> Array:
@@ -114,6 +126,9 @@ def pieces(train: Sequences, users: Int, settings: NeuralSettings, chance: np.ra
             inside,
             log.item[events + 1].astype(np.int64),
             first=start == 0 or not settings.carry,
+            log=log.item,
+            began=log.offsets[rows[history]],
+            count=place + start + 1,
         )
 
 
@@ -144,6 +159,17 @@ def _augmented(log: Ragged, settings: NeuralSettings, chance: np.random.Generato
 def _below(bound: Int, chance: np.random.Generator) -> Int:
     """A random whole number from 0 to below each bound."""
     return np.asarray(chance.random(len(bound)) * np.maximum(bound, 1), np.int64)
+
+
+def repeats(train: Sequences) -> bool:
+    """Whether some history has an item twice."""
+    row = np.repeat(np.arange(len(train)), train.lengths)
+    for start in range(0, len(train), PEOPLE_AT_ONCE):
+        events = slice(*train.offsets[[start, min(start + PEOPLE_AT_ONCE, len(train))]])
+        both = row[events] * len(train.items) + train.item[events]
+        if len(np.unique(both)) < len(both):
+            return True
+    return False
 
 
 class Negatives:

@@ -22,26 +22,43 @@ Pairs = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 """``pairs(positive[n, 1], negative[n, K])`` leaves the gradients of the summed loss in ``positive`` and ``negative``, those of
 the latter still to be multiplied by a scale for each row, and returns the loss and the scales ``[n, 1]``. A negative that is
 the target itself has a score of ``LOWEST``."""
+LeftOut = Callable[[slice], tuple[Tensor, Tensor]]
+"""``left_out(some)``: the pairs ``(row, item)`` that don't compete in some rows, counted from the first of them."""
 LOWEST = -1e30
 """A score that counts for nothing, and whose square is still a number."""
 
 
 def softmax_loss(
-    x: Tensor, weight: Tensor, bias: Tensor, target: Tensor, *, smoothing: float = 0.0, dtype: torch.dtype = torch.float32
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    target: Tensor,
+    *,
+    smoothing: float = 0.0,
+    left_out: LeftOut | None = None,
+    dtype: torch.dtype = torch.float32,
 ) -> Tensor:
     """Mean cross-entropy of ``softmax(x Wᵀ + b)`` against ``target[N]``, over a whole catalogue ``weight[V, d]``, ``bias[V]``.
 
-    ``smoothing`` spreads that share of a target over all items; the products and the probabilities are made in ``dtype``. A
-    target less likely than its smallest number costs as if it were that likely, 87 in bfloat16 and float32.
+    Items ``left_out`` of a row don't compete there, save its target. ``smoothing`` spreads that share of a target over all
+    items, and doesn't go with it. The products and the probabilities are made in ``dtype``; a target less likely than its
+    smallest number costs as if it were that likely, 87 in bfloat16 and float32.
     """
-    loss: Tensor = _Softmax.apply(x, weight, bias, target, smoothing, dtype)  # type: ignore[no-untyped-call]
+    loss: Tensor = _Softmax.apply(x, weight, bias, target, smoothing, left_out, dtype)  # type: ignore[no-untyped-call]
     return loss
 
 
 class _Softmax(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, target: Tensor, smoothing: float, dtype: torch.dtype
+        ctx: Any,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        target: Tensor,
+        smoothing: float,
+        left_out: LeftOut | None,
+        dtype: torch.dtype,
     ) -> Tensor:
         """The loss, a scalar."""
         count, items = len(x), len(weight)
@@ -50,14 +67,18 @@ class _Softmax(torch.autograd.Function):
         grad_x, grad_table = torch.empty_like(x), x.new_zeros(table.shape)
         loss = torch.zeros((), dtype=x.dtype)
         parts = -(-count * items // SCORES_AT_ONCE)
-        some = (whole.chunk(parts) for whole in (asked, told, target[:, None], grad_x))
-        for interest, interest_told, wanted, grad in zip(*some, strict=True):
-            p = torch.mm(interest, table.T)
+        rows = -(-count // parts)
+        for start in range(0, count, rows):
+            some = slice(start, start + rows)
+            p, wanted = torch.mm(asked[some], table.T), target[some, None]
+            if left_out is not None:
+                own = p.gather(1, wanted)
+                p.index_put_(left_out(some), p.new_tensor(-torch.inf)).scatter_(1, wanted, own)
             torch.softmax(p, 1, out=p)
             likely = p.gather(1, wanted).clamp_(min=torch.finfo(dtype).tiny)
             loss -= likely.to(x.dtype).log().sum()
-            grad.copy_(torch.mm(p, plain))
-            grad_table += torch.mm(p.T, interest_told)
+            grad_x[some] = torch.mm(p, plain)
+            grad_table += torch.mm(p.T, told[some])
         # What p lacks to be the gradient (the target, the smoothing) is made up where it costs less.
         grad_x.sub_(weight[target], alpha=1 - smoothing).div_(count)
         grad_table.index_add_(0, target, functional.pad(x, (0, 2), value=1.0), alpha=(smoothing - 1) / count)
@@ -73,7 +94,7 @@ class _Softmax(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> Any:
         """Gradients of the loss by ``x``, ``weight`` and ``bias``."""
         grad_x, grad_table = ctx.saved_tensors
-        return grad * grad_x, grad * grad_table[:, :-2], grad * grad_table[:, -1], None, None, None
+        return grad * grad_x, grad * grad_table[:, :-2], grad * grad_table[:, -1], None, None, None, None
 
 
 def _with_bias(weight: Tensor, bias: Tensor, dtype: torch.dtype) -> Tensor:
@@ -91,14 +112,18 @@ def sampled_loss(
     handicap: Tensor | float,
     pairs: Pairs,
     *,
+    left_out: LeftOut | None = None,
     dtype: torch.dtype = torch.float32,
 ) -> Tensor:
     """Mean loss of ``pairs`` of the scores ``x wᵀ + b`` of each target and of the negatives that all targets share.
 
     ``target[N]`` and ``negative[K]`` are rows of ``weight[R, d]`` and ``bias[R]``; negatives lose a ``handicap[K]``. A
-    negative that is the target itself doesn't count. The products with the negatives are made in ``dtype``.
+    negative that is the target itself doesn't count, nor one that is ``left_out`` of the row. The products with the negatives
+    are made in ``dtype``.
     """
-    loss: Tensor = _Sampled.apply(x, weight, bias, target, negative, handicap, pairs, dtype)  # type: ignore[no-untyped-call]
+    loss: Tensor = _Sampled.apply(  # type: ignore[no-untyped-call]
+        x, weight, bias, target, negative, handicap, pairs, left_out, dtype
+    )
     return loss
 
 
@@ -138,6 +163,7 @@ class _Sampled(torch.autograd.Function):
         negative: Tensor,
         handicap: Tensor | float,
         pairs: Pairs,
+        left_out: LeftOut | None,
         dtype: torch.dtype,
     ) -> Tensor:
         """The loss, a scalar."""
@@ -151,6 +177,10 @@ class _Sampled(torch.autograd.Function):
             some = slice(start, start + rows)
             scores = _scores(x[some].to(dtype), table, level)
             scores.index_put_(_hits(target[some], negative), scores.new_tensor(LOWEST))
+            if left_out is not None:
+                row, item = left_out(some)
+                pair, column = _hits(item, negative)
+                scores.index_put_((row[pair], column), scores.new_tensor(LOWEST))
             value, scale = pairs(positive[some], scores)
             loss += value
             grad_against_bias.addmv_(scores.T, scale[:, 0])
@@ -168,7 +198,7 @@ class _Sampled(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> Any:
         """Gradients of the loss by ``x``, ``weight`` and ``bias``."""
         grad_x, grad_weight, grad_bias = ctx.saved_tensors
-        return grad * grad_x, grad * grad_weight, grad * grad_bias, None, None, None, None, None
+        return grad * grad_x, grad * grad_weight, grad * grad_bias, None, None, None, None, None, None
 
 
 def cross_entropy(positive: Tensor, negative: Tensor) -> tuple[Tensor, Tensor]:

@@ -188,7 +188,7 @@ class Attention(nn.Module):
     bias for each age.
     """
 
-    def __init__(self, settings: RingSettings) -> None:
+    def __init__(self, settings: RingSettings | LongShortNetworkSettings) -> None:
         super().__init__()
         width = settings.width
         self.ring, self.heads = settings.ring, settings.heads
@@ -199,11 +199,12 @@ class Attention(nn.Module):
     def forward(self, x: Tensor, before: Tensor | None = None, known: Tensor | None = None) -> Tensor:
         """``[n, L, d]`` from ``x[n, L, d]`` and ``before[n, m, d]``, of which ``known[n, m]`` are there."""
         length, width = x.shape[1:]
-        both = x if before is None else torch.cat([before, x], 1)
-        q = self.qkv(x)[..., :width]
-        k, v = self.qkv(both)[..., width:].chunk(2, -1)
+        q, k, v = self.qkv(x).chunk(3, -1)
+        if before is not None:
+            earlier = self.qkv(before)[..., width:].chunk(2, -1)
+            k, v = (torch.cat([old, new], 1) for old, new in zip(earlier, (k, v), strict=True))
+        age = k.shape[1] - length + torch.arange(length)[:, None] - torch.arange(k.shape[1])
         q, k, v = (t.unflatten(-1, (self.heads, -1)).transpose(1, 2) for t in (q, k, v))
-        age = both.shape[1] - length + torch.arange(length)[:, None] - torch.arange(both.shape[1])
         bias = self.age[:, age.clamp(0, self.ring - 1)].masked_fill((age < 0) | (age >= self.ring), -torch.inf)
         if known is not None:
             there = functional.pad(known, (0, length), value=True)
@@ -349,6 +350,10 @@ class LongShortBody(Body):
             self.unit: Tensor
             self.register_buffer("unit", torch.tensor(shape.unit))
             self.bank = nn.ModuleList(LinearRecurrence(width, shape) for _ in range(settings.long_layers))
+            self.ring = settings.ring
+            if self.ring:
+                self.attention = Attention(settings)
+                self.norm = nn.LayerNorm(width)
         if self.short and self.long:
             self.timed = settings.time_gaps and shape.timed
             self.fusion = nn.Linear(2 * width + GAP_SCALES * self.timed, 1)
@@ -365,6 +370,10 @@ class LongShortBody(Body):
             for layer, start in zip(self.bank, sums, strict=True):
                 long, end = layer(long, elapsed, start, drop)
                 ends.append(end)
+                if self.ring and len(ends) == 1:
+                    before = None if state is None else state[-2]
+                    after = (*after, (long if before is None else torch.cat([before, long], 1))[:, -self.ring :])
+                    long = self.norm(long + drop(self.attention(long, before)))
             after = (*after, torch.stack(ends))
         if not self.long:
             return short, after

@@ -153,6 +153,25 @@ class Runtime(ABC):
         """``LN(x + W₂ gelu(W₁ x))``."""
         return self.norm(x + self.linear(cells.gelu(self.linear(x, f"{name}.up")), f"{name}.down"), f"{name}.norm")
 
+    def initial_ring(self, n: int) -> dict[str, Array]:
+        """Keys and values of the last ``ring`` events, each ``[n, ring, width]``, the newest last; ``seen[n]`` counts them."""
+        ring = np.zeros((n, self.settings.ring, self.width), np.float32)
+        return {"keys": ring, "values": ring.copy(), "seen": np.zeros(n, np.int32)}
+
+    def look_back(self, state: dict[str, Array], x: Float, name: str) -> tuple[Float, dict[str, Array]]:
+        """What ``x[n, d]`` finds among the last ``ring`` events, itself included, and these with it."""
+        ring, heads = self.settings.ring, self.settings.heads
+        q, k, v = np.split(self.linear(x, f"{name}.qkv"), 3, axis=1)
+        keys = np.concatenate([state["keys"][:, 1:], k[:, None]], axis=1)
+        values = np.concatenate([state["values"][:, 1:], v[:, None]], axis=1)
+        seen = np.minimum(state["seen"] + 1, ring).astype(np.int32)
+        age = np.arange(ring)[::-1]
+        bias = self.weights[f"{name}.age"][None, :, None, age]
+        bias = np.where((age < seen[:, None])[:, None, None], bias, -np.inf)
+        found = cells.attend(_heads(q[:, None], heads), _heads(keys, heads), _heads(values, heads), bias)
+        found = found.transpose(0, 2, 1, 3).reshape(len(x), self.width)
+        return self.linear(found, f"{name}.out"), {"keys": keys, "values": values, "seen": seen}
+
 
 def common_shapes(items: int, event_types: int, *, timed: bool, settings: NeuralSettings) -> Shapes:
     """The weights of every network apart from its body's."""
@@ -282,7 +301,7 @@ class ArticleRuntime(LSTMRuntime):
         return {"h": h, "c": c, "interest": self.norm(x + first, "body.norm")}
 
 
-def _attention(name: str, settings: RingSettings) -> Shapes:
+def _attention(name: str, settings: RingSettings | LongShortNetworkSettings) -> Shapes:
     width = settings.width
     return (
         _linear(f"{name}.qkv", width, 3 * width)
@@ -308,25 +327,14 @@ class AttentionLSTMRuntime(LSTMRuntime):
 
     def initial(self, n: int) -> dict[str, Array]:
         """See ``Runtime``."""
-        ring = np.zeros((n, self.settings.ring, self.width), np.float32)
-        return super().initial(n) | {"keys": ring, "values": ring.copy(), "seen": np.zeros(n, np.int32)}
+        return super().initial(n) | self.initial_ring(n)
 
     def step(self, state: dict[str, Array], x: Float, gap: Float) -> dict[str, Array]:
         """See ``Runtime``."""
-        ring, heads = self.settings.ring, self.settings.heads
         h, c = self.lstm(state, x, "body.rnn")
         output = self.norm(h[:, -1] + x, "body.norm_state")
-        q, k, v = np.split(self.linear(output, "body.attention.qkv"), 3, axis=1)
-        keys = np.concatenate([state["keys"][:, 1:], k[:, None]], axis=1)
-        values = np.concatenate([state["values"][:, 1:], v[:, None]], axis=1)
-        seen = np.minimum(state["seen"] + 1, ring).astype(np.int32)
-        age = np.arange(ring)[::-1]
-        bias = self.weights["body.attention.age"][None, :, None, age]
-        bias = np.where((age < seen[:, None])[:, None, None], bias, -np.inf)
-        context = cells.attend(_heads(q[:, None], heads), _heads(keys, heads), _heads(values, heads), bias)
-        context = context.transpose(0, 2, 1, 3).reshape(len(x), self.width)
-        interest = self.norm(output + self.linear(context, "body.attention.out"), "body.norm")
-        return {"h": h, "c": c, "keys": keys, "values": values, "seen": seen, "interest": interest}
+        found, ring = self.look_back(state, output, "body.attention")
+        return {"h": h, "c": c, "interest": self.norm(output + found, "body.norm")} | ring
 
 
 class TransformerRuntime(Runtime):
@@ -414,6 +422,8 @@ class LongShortRuntime(LSTMRuntime):
             shapes |= _linear(f"{name}.value", width, 2 * width) | _linear(f"{name}.out", 2 * width, width)
             shapes |= _linear(f"{name}.gate", width, width) | _norm(f"{name}.norm", width)
             shapes |= _feed_forward(f"{name}.feed", width)
+        if settings.long and settings.ring:
+            shapes |= _attention("body.attention", settings) | _norm("body.norm", width)
         if settings.short and settings.long:
             shapes |= _linear("body.fusion", 2 * width + GAP_SCALES * timed, 1)
         return shapes
@@ -427,6 +437,7 @@ class LongShortRuntime(LSTMRuntime):
             state |= {"h": np.zeros(memory, np.float32), "c": np.zeros(memory, np.float32), "short": nothing}
         if self.settings.long:
             state |= {"sums": np.zeros((n, self.settings.long_layers, 2 * self.width), np.float32), "long": nothing.copy()}
+            state |= self.initial_ring(n) if self.settings.ring else {}
         return state
 
     def step(self, state: dict[str, Array], x: Float, gap: Float) -> dict[str, Array]:
@@ -439,6 +450,9 @@ class LongShortRuntime(LSTMRuntime):
             sums, long, elapsed = np.empty_like(state["sums"]), x, np.maximum(gap, 0)[:, None]
             for layer, bank in enumerate(self._banks):
                 sums[:, layer], long = self._bank(bank, long, state["sums"][:, layer], elapsed)
+                if layer == 0 and self.settings.ring:
+                    found, ring = self.look_back(state, long, "body.attention")
+                    long, after = self.norm(long + found, "body.norm"), after | ring
             after |= {"sums": sums, "long": long}
         return after
 

@@ -6,10 +6,14 @@ from dataclasses import dataclass
 
 from penchant.models.base import Settings
 
-LOSSES = ("auto", "softmax", "sampled", "bpr_max", "gbce")
-SCHEDULES = ("constant", "linear", "cosine")
-PRECISIONS = ("auto", "float32", "bfloat16")
-STARTS = ("factors", "random")
+WORDS = {
+    "start": ("factors", "random"),
+    "loss": ("auto", "softmax", "sampled", "bpr_max", "gbce"),
+    "only_new": ("auto", "yes", "no"),
+    "schedule": ("constant", "linear", "cosine"),
+    "precision": ("auto", "float32", "bfloat16"),
+}
+"""The settings that are one of some words."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,9 @@ class NeuralSettings(Settings):
     """Weight of the squared scores of negatives in bpr_max."""
     calibration: float = 0.75
     """Of gbce: 0 leaves binary cross-entropy as it is, 1 undoes all overconfidence that sampling brings."""
+    only_new: str = "auto"
+    """Whether a target competes only with items that the person didn't have before, as in a list of new items: nothing is
+    learned then just to leave those out. yes, no, or auto: where no history has an item twice (and no label is smoothed)."""
     label_smoothing: float = 0.0
     """Share of a softmax target that is spread over all items."""
     learning_rate: float = 0.002
@@ -97,8 +104,10 @@ class NeuralSettings(Settings):
         for name in ("weight_decay", "l1", "l2", "bpr_penalty", "warmup"):
             self.check(getattr(self, name) >= 0, f"{name} must not be negative")
         self.check(2 <= self.max_length <= 100_000, "max_length must lie between 2 (an event and the next) and 100000")
-        for name, words in (("start", STARTS), ("loss", LOSSES), ("schedule", SCHEDULES), ("precision", PRECISIONS)):
+        for name, words in WORDS.items():
             self.check(getattr(self, name) in words, f"{name} must be one of {', '.join(words)}")
+        smoothed = self.only_new == "yes" and self.label_smoothing > 0
+        self.check(not smoothed, "only_new can't be yes with label_smoothing, which spreads over the whole catalogue")
 
 
 @dataclass(frozen=True)
@@ -126,8 +135,14 @@ class LongShortNetworkSettings(NeuralSettings):
     """The bank of gated linear recurrences."""
     long_layers: int = 1
     """Blocks of the bank, each a linear recurrence and a feed-forward layer."""
+    ring: int = 0
+    """How many last events the bank looks back at, after its first block; 0: none. Each is remembered on its own."""
+    heads: int = 1
+    """Parts of the width that look back on their own."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self.check(self.short or self.long, "short and long can't both be false")
         self.check(1 <= self.long_layers <= 16, "long_layers must lie between 1 and 16")
+        self.check(0 <= self.ring <= 4096, "ring must lie between 0 and 4096")
+        self.check(self.heads >= 1 and self.width % self.heads == 0, "heads must divide width")

@@ -24,7 +24,7 @@ from torch.nn import functional
 
 from penchant.models.neural import checkpoint, losses
 from penchant.models.neural.checkpoint import Run
-from penchant.models.neural.examples import LEFT_OUT, Negatives, Piece, pieces, steps, with_replay
+from penchant.models.neural.examples import LEFT_OUT, Negatives, Piece, pieces, repeats, steps, with_replay
 from penchant.models.neural.network import Body, Moments, Network, Shape, State
 from penchant.models.neural.settings import NeuralSettings
 from penchant.models.neural.start import Earlier, carried_over, factors
@@ -118,6 +118,14 @@ def shape_of(train: Sequences) -> Shape:
     )
 
 
+def _had(piece: Piece, rows: Int, some: slice) -> tuple[Tensor, Tensor]:
+    """What came before some of a piece's targets, by its place in a table of the items ``rows``, as far as it is there."""
+    row, item = piece.had(some)
+    place = np.minimum(np.searchsorted(rows, item), len(rows) - 1)
+    there = rows[place] == item
+    return torch.from_numpy(row[there]), torch.from_numpy(place[there])
+
+
 class Trainer:
     """A network, its optimisers and the data they learn from.
 
@@ -140,6 +148,9 @@ class Trainer:
         ]
         self.optimiser = torch.optim.AdamW(groups, settings.learning_rate, fused=True)
         self.squares = {name: torch.full_like(p, 1e-6) for name, p in network.named_parameters() if name in table}
+        self.only_new = settings.only_new == "yes"
+        if settings.only_new == "auto" and not settings.label_smoothing:
+            self.only_new = not repeats(train)
         self.dtype = torch.bfloat16 if _bfloat16(settings.precision) else torch.float32
         self.negatives = Negatives(np.bincount(train.item, minlength=len(train.items)), settings.negative_power)
         count = settings.negatives
@@ -213,14 +224,13 @@ class Trainer:
             bias = network.bias.detach()[touched].requires_grad_()
             handicap = torch.from_numpy(self.log_expected[drawn]) if self.loss == "sampled" else 0.0
             pairs = self.pairs[self.loss]
-            value = partial(
-                losses.sampled_loss, target=target, negative=negative, handicap=handicap, pairs=pairs, dtype=self.dtype
-            )
+            value = partial(losses.sampled_loss, target=target, negative=negative, handicap=handicap, pairs=pairs)
             own = own.view(piece.item.shape)
         else:
             weight, bias = network.embedding, network.bias
             own, target = torch.from_numpy(np.maximum(piece.item, 0)), torch.from_numpy(piece.target)
-            value = partial(losses.softmax_loss, target=target, smoothing=settings.label_smoothing, dtype=self.dtype)
+            rows = np.arange(len(weight))
+            value = partial(losses.softmax_loss, target=target, smoothing=settings.label_smoothing)
         # Read outside the graph, whose gradient by the table would be dense: that of the loss is, and one is enough.
         vectors = functional.embedding(own, weight.detach()).requires_grad_()
         x = vectors
@@ -229,7 +239,8 @@ class Trainer:
         moments = Moments(torch.from_numpy(piece.gap), torch.from_numpy(piece.until))
         with torch.autocast("cpu", torch.bfloat16, enabled=settings.precision == "bfloat16"):
             interest, state = network(x, torch.from_numpy(piece.kind), moments, state, dropout)
-        loss = value(interest[inside].float(), weight, bias)
+        left_out = partial(_had, piece, rows) if self.only_new else None
+        loss = value(interest[inside].float(), weight, bias, left_out=left_out, dtype=self.dtype)
         self.optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         assert weight.grad is not None
