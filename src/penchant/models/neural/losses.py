@@ -72,8 +72,9 @@ class _Softmax(torch.autograd.Function):
             some = slice(start, start + rows)
             p, wanted = torch.mm(asked[some], table.T), target[some, None]
             if left_out is not None:
-                own = p.gather(1, wanted)
-                p.index_put_(left_out(some), p.new_tensor(-torch.inf)).scatter_(1, wanted, own)
+                row, item = left_out(some)
+                others = item != wanted[row, 0]
+                p.view(-1).index_fill_(0, (row * items + item)[others], -torch.inf)
             torch.softmax(p, 1, out=p)
             likely = p.gather(1, wanted).clamp_(min=torch.finfo(dtype).tiny)
             loss -= likely.to(x.dtype).log().sum()

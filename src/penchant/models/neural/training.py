@@ -118,12 +118,14 @@ def shape_of(train: Sequences) -> Shape:
     )
 
 
-def _had(piece: Piece, rows: Int, some: slice) -> tuple[Tensor, Tensor]:
-    """What came before some of a piece's targets, by its place in a table of the items ``rows``, as far as it is there."""
+def _had(piece: Piece, table: Int | None, some: slice) -> tuple[Tensor, Tensor]:
+    """What came before some of a piece's targets, by its place in a table of items (ascending), as far as it is there."""
     row, item = piece.had(some)
-    place = np.minimum(np.searchsorted(rows, item), len(rows) - 1)
-    there = rows[place] == item
-    return torch.from_numpy(row[there]), torch.from_numpy(place[there])
+    if table is not None:
+        place = np.minimum(np.searchsorted(table, item), len(table) - 1)
+        there = table[place] == item
+        row, item = row[there], place[there]
+    return torch.from_numpy(row), torch.from_numpy(item)
 
 
 class Trainer:
@@ -229,7 +231,7 @@ class Trainer:
         else:
             weight, bias = network.embedding, network.bias
             own, target = torch.from_numpy(np.maximum(piece.item, 0)), torch.from_numpy(piece.target)
-            rows = np.arange(len(weight))
+            rows = None
             value = partial(losses.softmax_loss, target=target, smoothing=settings.label_smoothing)
         # Read outside the graph, whose gradient by the table would be dense: that of the loss is, and one is enough.
         vectors = functional.embedding(own, weight.detach()).requires_grad_()
