@@ -99,6 +99,19 @@ def test_a_carried_piece_goes_on_row_by_row_where_the_one_before_ended(lengths: 
             assert (before.item[there, -1] + 1 == after.item[there, 0]).all()
 
 
+@given(LENGTHS, st.integers(2, 7), st.sets(st.integers(0, 95)))
+def test_of_what_was_had_some_items_can_be_picked(lengths: list[int], longest: int, some: set[int]) -> None:
+    train, picked = histories(lengths), np.array(sorted(some), np.int64)
+    table = np.unique(np.concatenate([picked, np.arange(1, 95, 3)]))
+    for step in all_pieces(train, NeuralSettings(max_length=longest)):
+        for piece in step:
+            row, item = piece.had(slice(None))
+            wanted = np.isin(item, picked)
+            found_row, place = piece.among(picked, table).had(slice(None))
+            assert found_row.tolist() == row[wanted].tolist()
+            assert table[place].tolist() == item[wanted].tolist()
+
+
 def test_an_item_twice_in_one_history_is_a_repeat_and_in_two_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(examples, "PEOPLE_AT_ONCE", 2)
     train = histories([2, 0, 3, 3])

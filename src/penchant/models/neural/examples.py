@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -42,6 +42,14 @@ class Piece:
         """What came before some of the targets: ``row`` (among these) and ``item`` of each, by row."""
         count = self.count[some]
         return np.repeat(np.arange(len(count)), count), self.log[ragged_range(self.began[some], count)]
+
+    def among(self, items: Int, table: Int) -> Piece:
+        """With a ``log`` of only these items, by their places in an ascending ``table`` of items."""
+        kept = np.isin(self.log, items)
+        before = np.concatenate([[0], np.cumsum(kept)])
+        began = before[self.began]
+        count = before[self.began + self.count] - began
+        return replace(self, log=np.searchsorted(table, self.log[kept]), began=began, count=count)
 
 
 @dataclass(frozen=True)

@@ -118,13 +118,9 @@ def shape_of(train: Sequences) -> Shape:
     )
 
 
-def _had(piece: Piece, table: Int | None, some: slice) -> tuple[Tensor, Tensor]:
-    """What came before some of a piece's targets, by its place in a table of items (ascending), as far as it is there."""
+def _had(piece: Piece, some: slice) -> tuple[Tensor, Tensor]:
+    """What came before some of a piece's targets, as a loss leaves it out."""
     row, item = piece.had(some)
-    if table is not None:
-        place = np.minimum(np.searchsorted(table, item), len(table) - 1)
-        there = table[place] == item
-        row, item = row[there], place[there]
     return torch.from_numpy(row), torch.from_numpy(item)
 
 
@@ -228,10 +224,11 @@ class Trainer:
             pairs = self.pairs[self.loss]
             value = partial(losses.sampled_loss, target=target, negative=negative, handicap=handicap, pairs=pairs)
             own = own.view(piece.item.shape)
+            had = piece.among(drawn, rows) if self.only_new else None
         else:
             weight, bias = network.embedding, network.bias
             own, target = torch.from_numpy(np.maximum(piece.item, 0)), torch.from_numpy(piece.target)
-            rows = None
+            had = piece if self.only_new else None
             value = partial(losses.softmax_loss, target=target, smoothing=settings.label_smoothing)
         # Read outside the graph, whose gradient by the table would be dense: that of the loss is, and one is enough.
         vectors = functional.embedding(own, weight.detach()).requires_grad_()
@@ -241,7 +238,7 @@ class Trainer:
         moments = Moments(torch.from_numpy(piece.gap), torch.from_numpy(piece.until))
         with torch.autocast("cpu", torch.bfloat16, enabled=settings.precision == "bfloat16"):
             interest, state = network(x, torch.from_numpy(piece.kind), moments, state, dropout)
-        left_out = partial(_had, piece, rows) if self.only_new else None
+        left_out = None if had is None else partial(_had, had)
         loss = value(interest[inside].float(), weight, bias, left_out=left_out, dtype=self.dtype)
         self.optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
