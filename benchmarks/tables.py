@@ -67,8 +67,7 @@ def page(found: Mapping[str, Figures]) -> str:
         "What was measured on 2026-11-24 is older than two changes: networks began at random then, save on Beauty, where",
         "`start=factors` was the default already, and the sums of `longshort`'s long-term memory were real numbers.",
         "On ML-1M `longshort` is without its LSTM (`short=false`), which made no difference there and takes time, and its",
-        "bank looks back at fifty events (`ring=50`). On Beauty and Sports networks are older than `only_new`,",
-        "which made no difference on Beauty.",
+        "bank looks back at fifty events (`ring=50`).",
         "",
     ]
     for data, split in SPLITS.items():

@@ -2,7 +2,7 @@
 
     python -m benchmarks.training [--data beauty,ml-1m] [--seeds 1,2,3]
 
-How long a GRU takes, on one thread, to a validation ndcg@10 of 0.0614 on Beauty. Then epochs, each of which
+All on one thread. How long a GRU takes to a validation ndcg@10 of 0.0614 on Beauty. Then epochs, each of which
 runs through the command line in a process of its own: leave-one-out, defaults save for what is named below. Beside it
 stand the products an epoch can't do without (scores, and the gradients of interests and catalogue), alone, in float32 and
 in bfloat16, which is slow on a processor that has no instructions for it.
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -59,7 +60,6 @@ def products(targets: int, width: int, items: int, dtype: torch.dtype) -> float:
 
 def seconds_to_quality(dataset: Path, seed: int) -> dict[str, Any]:
     """CPU-seconds, factors and validation included, until validation reaches ``REACHED``; the best epoch's figures."""
-    torch.set_num_threads(1)
     cut = leave_one_out(load(dataset))
     started = time.process_time()
     reached: list[dict[str, float]] = []
@@ -73,7 +73,8 @@ def seconds_to_quality(dataset: Path, seed: int) -> dict[str, Any]:
 
 
 def penchant(*words: str) -> Any:
-    done = subprocess.run([sys.executable, "-m", "penchant", *words, "--json"], check=True, stdout=subprocess.PIPE)
+    command = [sys.executable, "-m", "penchant", *words, "--json"]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, env=os.environ | {"OMP_NUM_THREADS": "1"})
     return json.loads(done.stdout)
 
 
@@ -83,6 +84,7 @@ def main() -> None:
     parser.add_argument("--seeds", default="1,2,3")
     options = parser.parse_args()
     measured: dict[str, Any] = {}
+    torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         beauty = Path(folder) / "to-quality"
         write_dataset(read(DATA / LOGS["beauty"]), beauty)

@@ -46,9 +46,7 @@ def test_several_networks_are_alike_but_for_their_chance() -> None:
     other = LongShort(**TINY, seed=6, networks=3).fit(histories).members
     assert not {network.id for network in networks} & {member.id for name, member in other.items() if name.startswith("net")}
     states, now = three.encode(histories), np.zeros(20, np.int64)
-    said = sum(
-        three.members[f"network{end}"].score(three.members[f"network{end}"].encode(histories), now) for end in ("", "_2", "_3")
-    )
+    said = sum(network.score(network.encode(histories), now) for network in networks)
     others: dict[str, Any] = dict.fromkeys(PARTS[1:], False)
     alone = LongShort(**TINY, seed=5, networks=3, **others).fit(histories)
     assert np.allclose(alone.score(alone.encode(histories), now), said, atol=1e-5)

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penchant.models.neural import examples
 from penchant.models.neural.examples import LEFT_OUT, Negatives, Piece, pieces, repeats, steps, with_replay
 from penchant.models.neural.settings import NeuralSettings
 from penchant.testing import example_histories
@@ -112,15 +111,15 @@ def test_of_what_was_had_some_items_can_be_picked(lengths: list[int], longest: i
             assert table[place].tolist() == item[wanted].tolist()
 
 
-def test_an_item_twice_in_one_history_is_a_repeat_and_in_two_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(examples, "PEOPLE_AT_ONCE", 2)
-    train = histories([2, 0, 3, 3])
+@pytest.mark.parametrize("others", [0, 12_345])
+def test_an_item_twice_in_one_history_is_a_repeat_and_in_two_is_none(others: int) -> None:
+    train = histories([1] * others + [2, 0, 3, 3])
     for item, expected in (
         ([0, 1, 0, 1, 2, 2, 1, 0], False),
         ([0, 1, 0, 1, 2, 2, 1, 2], True),
         ([0, 0, 0, 1, 2, 2, 1, 0], True),
     ):
-        assert repeats(replace(train, item=np.array(item, np.int32))) is expected
+        assert repeats(replace(train, item=np.array([0] * others + item, np.int32))) is expected
     assert not repeats(histories([]))
 
 

@@ -123,8 +123,7 @@ def without(scores: Tensor, target: Tensor) -> Tensor:
     return scores.masked_fill(hidden, -torch.inf)
 
 
-def test_what_is_left_out_of_the_softmax_does_not_compete(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(losses, "SCORES_AT_ONCE", 2 * ITEMS)  # two rows at a time
+def test_what_is_left_out_of_the_softmax_does_not_compete() -> None:
     inputs = x, weight, bias = some()
     target = drawn(N, 3)
     loss = softmax_loss(x, weight, bias, target, left_out=pairs_in, dtype=torch.float64)
@@ -135,8 +134,7 @@ def test_what_is_left_out_of_the_softmax_does_not_compete(monkeypatch: pytest.Mo
         assert torch.allclose(ours, theirs, atol=1e-12)
 
 
-def test_what_is_left_out_is_no_negative(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(losses, "SAMPLED_AT_ONCE", 2 * ITEMS)
+def test_what_is_left_out_is_no_negative() -> None:
     inputs = x, weight, bias = some()
     target, everything = drawn(N, 3), torch.arange(ITEMS)
     loss = sampled_loss(x, weight, bias, target, everything, 0.0, cross_entropy, left_out=pairs_in, dtype=torch.float64)

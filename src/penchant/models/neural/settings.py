@@ -43,7 +43,8 @@ class NeuralSettings(Settings):
     """Of gbce: 0 leaves binary cross-entropy as it is, 1 undoes all overconfidence that sampling brings."""
     only_new: str = "auto"
     """Whether a target competes only with items that the person didn't have before, as in a list of new items: nothing is
-    learned then just to leave those out. yes, no, or auto: where no history has an item twice (and no label is smoothed)."""
+    learned then just to leave those out. yes, no, or auto: by the whole softmax (and with no label smoothed), where no history
+    has an item twice."""
     label_smoothing: float = 0.0
     """Share of a softmax target that is spread over all items."""
     learning_rate: float = 0.002

@@ -147,7 +147,7 @@ class Trainer:
         self.optimiser = torch.optim.AdamW(groups, settings.learning_rate, fused=True)
         self.squares = {name: torch.full_like(p, 1e-6) for name, p in network.named_parameters() if name in table}
         self.only_new = settings.only_new == "yes"
-        if settings.only_new == "auto" and not settings.label_smoothing:
+        if settings.only_new == "auto" and not self.sampled and not settings.label_smoothing:
             self.only_new = not repeats(train)
         self.dtype = torch.bfloat16 if _bfloat16(settings.precision) else torch.float32
         self.negatives = Negatives(np.bincount(train.item, minlength=len(train.items)), settings.negative_power)
