@@ -52,11 +52,11 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "learning_rate": 0.002,
         "schedule": "cosine",
         "dropout": 0.15,
-        "precision": "bfloat16",
+        "ahead": 0.4,
         "epochs": 12,
         "patience": 12,
     },
-    "ml-100k": {"width": 64, "batch_events": 1024, "learning_rate": 0.003, "epochs": 30, "patience": 3},
+    "ml-100k": {},
     "30music": TIMED,
     "unilibrary": TIMED,
     "twitter": TIMED,
@@ -197,7 +197,7 @@ def _fitted(row: str) -> str:
 
 def _cost(name: str, model: str) -> float:
     """Passes over a log's events, about: ``longshort`` is trained for all epochs, and for the best so many again."""
-    passes = float(SETTINGS[name]["epochs"]) if model in (*NETWORKS, "longshort") else 1
+    passes = float(SETTINGS[name].get("epochs", 30)) if model in (*NETWORKS, "longshort") else 1
     return EVENTS[name] * passes * (2 if model in ("longshort", "transformer") else 1)
 
 

@@ -402,11 +402,22 @@ def test_clipping_bounds_what_a_step_learns(split: Split) -> None:
     assert tight.history[0]["loss"] > wide.history[0]["loss"]
 
 
-def test_averaged_weights_lie_between_those_of_the_epochs(split: Split) -> None:
-    ends = [fitted(split, valid=False, epochs=epochs).weights() for epochs in (1, 2)]
-    averaged = fitted(split, valid=False, epochs=2, average=0.25).weights()
+@pytest.mark.parametrize("loss", ["softmax", "sampled"])
+def test_averaged_weights_keep_a_share_of_those_an_epoch_before(split: Split, loss: str) -> None:
+    whole: dict[str, Any] = {"batch_events": 10_000, "loss": loss}  # one step an epoch
+    ends = [fitted(split, valid=False, epochs=epochs, average=0, **whole).weights() for epochs in (1, 2)]
+    averaged = fitted(split, valid=False, epochs=2, average=0.08, **whole).weights()
     for name, array in averaged.items():
-        assert np.allclose(array, 0.25 * ends[0][name] + 0.75 * ends[1][name], atol=1e-6)
+        assert np.allclose(array, 0.08 * ends[0][name] + 0.92 * ends[1][name], atol=1e-6)
+
+
+def test_averaged_weights_lie_within_those_of_the_steps(split: Split) -> None:
+    start, end, averaged = (
+        fitted(split, valid=False, epochs=epochs, average=average, learning_rate=1e-4).weights()["body.rnn.weight_hh_l0"]
+        for epochs, average in ((1, 0), (4, 0), (4, 0.9))
+    )
+    way = float(((averaged - start) * (end - start)).sum() / np.square(end - start).sum())
+    assert 0.5 < way < 0.98  # most of the way from the first epoch's end, for the later weigh more
 
 
 def test_a_profile_of_the_first_steps_is_written(split: Split, tmp_path: Path) -> None:

@@ -71,6 +71,8 @@ class NeuralSettings(Settings):
     """How often events of one moment are shuffled."""
     repeat: float = 0.0
     """Share of the events that are put in twice."""
+    ahead: float = 0.0
+    """How often a target is not the next event but one behind it, and how often, of these, one further behind."""
     batch_events: int = 256
     """About so many targets a step,"""
     batch_histories: int = 16
@@ -79,8 +81,8 @@ class NeuralSettings(Settings):
     """Longer histories are trained in pieces of so many events; living states have no such bound."""
     carry: bool = True
     """Whether a piece goes on from the state that the piece before it left (truncated backpropagation through time)."""
-    average: float = 0.0
-    """Share of the averaged weights that each epoch keeps; 0 takes each epoch's own."""
+    average: float = 0.5
+    """Share of the averaged weights that an epoch keeps, while it mixes in its own; 0 takes each epoch's last."""
     precision: str = "auto"
     """Of the products in training, where the weights themselves stay in float32: auto makes those with the catalogue in
     bfloat16 if the processor has it, bfloat16 makes all so but an LSTM's, float32 none."""
@@ -96,7 +98,7 @@ class NeuralSettings(Settings):
         self.check(self.width <= 8192, "width must be at most 8192")
         self.check(self.layers <= 16, "layers must be at most 16")
         self.check(0 <= self.seed < 1 << 32, "seed must lie between 0 and 4294967295")
-        for name in ("dropout", "label_smoothing", "mask", "average"):
+        for name in ("dropout", "label_smoothing", "mask", "ahead", "average"):
             self.check(0 <= getattr(self, name) < 1, f"{name} must lie in [0, 1)")
         for name in ("crop", "reorder", "repeat", "calibration", "negative_power"):
             self.check(0 <= getattr(self, name) <= 1, f"{name} must lie in [0, 1]")

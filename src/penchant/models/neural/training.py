@@ -42,6 +42,10 @@ METRIC = "ndcg@10"
 FULL_SOFTMAX_UP_TO = 5_000
 """Items of a catalogue up to which ``loss=auto`` takes the whole softmax: it costs about twice the default sample there."""
 PROFILED_STEPS = 20
+AVERAGED = 32
+"""How often an epoch weights are averaged, if they are; in fewer steps, after each."""
+SOON_FORGOTTEN = 9
+"""Early weights are worth little: the averages after ``n`` times keep ``n / (n + 9)`` at most (Shamir and Zhang 2013, §4)."""
 GENTLY = 0.3
 """What an earlier network learned is moved by this much of the rates: by more, it unlearns at first more than it learns."""
 PATIENCE = 2
@@ -80,7 +84,7 @@ def train_network(
         with _profiling(monitor, run.epoch) as profiler:
             measured = trainer.epoch(run, monitor, profiler)
         run.weights = _export(network)
-        run.averaged = _averaged(run, settings.average)
+        run.averaged = trainer.used()
         if valid is not None:
             model.set_weights(run.averaged)
             measured |= validate(model, valid)
@@ -159,6 +163,7 @@ class Trainer:
             "gbce": losses.gbce(min(1.0, count / max(1, len(train.items) - 1)), settings.calibration),
         }
         self.step = 0
+        self.average = _copied(network) if settings.average else {}
         self.learned: Int | None = None
 
     def go_on_from(self, earlier: Earlier) -> None:
@@ -166,6 +171,7 @@ class Trainer:
         weights = carried_over(earlier, _export(self.network), self.train)
         self.network.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in weights.items()})
         self.learned = earlier.learned
+        self.average = _copied(self.network) if self.settings.average else {}
 
     def begin_near(self) -> None:
         """Begin with embeddings that say what stands near what."""
@@ -192,10 +198,27 @@ class Trainer:
                     raise PenchantError(self._no_number(run, number, monitor))
                 total += loss * len(piece.target)
                 targets += len(piece.target)
+            self._keep_average(run.epoch, number, len(plan))
             profiler.step()
             monitor.progress(f"epoch {run.epoch + 1}", number + 1, len(plan))
         seconds = time.perf_counter() - started
         return {"loss": total / targets, "seconds": seconds, "targets_per_second": targets / seconds}
+
+    def _keep_average(self, epoch: int, number: int, plan: int) -> None:
+        """Mix the weights after a step into the averaged ones, ``AVERAGED`` times an epoch."""
+        times = min(AVERAGED, plan)
+        before, now = (epoch * times + done * times // plan for done in (number, number + 1))
+        if now == before:
+            return
+        keep = self.settings.average ** (1 / times)
+        if self.learned is None:
+            keep = min(keep, before / (before + SOON_FORGOTTEN))
+        for name, mean in self.average.items():
+            mean.lerp_(self.network.state_dict()[name], 1 - keep)
+
+    def used(self) -> Arrays:
+        """The weights as they are used: averaged, where the settings say so."""
+        return {name: value.numpy().copy() for name, value in self.average.items()} or _export(self.network)
 
     def _no_number(self, run: Run, step: int, monitor: Monitor) -> str:
         good = (
@@ -294,6 +317,8 @@ class Trainer:
                 self.squares[name] = torch.from_numpy(array.copy())
             elif owner != "steps":
                 adam.setdefault(int(owner), {})[name] = torch.from_numpy(array.copy())
+        if self.average:
+            self.average = {name: torch.from_numpy(array.copy()) for name, array in run.averaged.items()}
         self.optimiser.load_state_dict({"state": adam, "param_groups": self.optimiser.state_dict()["param_groups"]})
         self.step = int(run.optimiser["steps"][0])
 
@@ -329,15 +354,12 @@ class _NoProfiler:
         """Nothing is profiled."""
 
 
+def _copied(network: Network) -> dict[str, Tensor]:
+    return {name: value.detach().clone() for name, value in network.state_dict().items()}
+
+
 def _export(network: Network) -> Arrays:
     return {name: value.detach().numpy().copy() for name, value in network.state_dict().items()}
-
-
-def _averaged(run: Run, keep: float) -> Arrays:
-    """The new weights mixed with the averaged ones of the epochs before."""
-    if not keep or not run.averaged:
-        return run.weights
-    return {name: np.asarray(keep * run.averaged[name] + (1 - keep) * new, new.dtype) for name, new in run.weights.items()}
 
 
 def _is_best(history: list[dict[str, float]]) -> bool:
