@@ -88,7 +88,7 @@ class NeuralSettings(Settings):
     bfloat16 if the processor has it, bfloat16 makes all so but an LSTM's, float32 none."""
     epochs: int = 60
     """At most so many passes over the data."""
-    patience: int = 3
+    patience: int = 5
     """Training stops after so many epochs without a better validation."""
     seed: int = 1
 

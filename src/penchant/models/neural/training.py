@@ -208,13 +208,13 @@ class Trainer:
         """Mix the weights after a step into the averaged ones, ``AVERAGED`` times an epoch."""
         times = min(AVERAGED, plan)
         before, now = (epoch * times + done * times // plan for done in (number, number + 1))
-        if now == before:
+        if now == before or not self.average:
             return
         keep = self.settings.average ** (1 / times)
         if self.learned is None:
             keep = min(keep, before / (before + SOON_FORGOTTEN))
-        for name, mean in self.average.items():
-            mean.lerp_(self.network.state_dict()[name], 1 - keep)
+        for name, value in self.network.state_dict().items():
+            self.average[name].lerp_(value, 1 - keep)
 
     def used(self) -> Arrays:
         """The weights as they are used: averaged, where the settings say so."""
