@@ -36,8 +36,8 @@ from penchant.models.validation import validate
 from penchant.models.weighing import learn_weights
 from penchant.types import Interactions, Learning, Split
 
-AMAZON = {"width": 128, "batch_events": 256, "loss": "sampled", "learning_rate": 0.001, "epochs": 10, "patience": 2}
-TIMED = {"width": 64, "batch_events": 1024, "loss": "sampled", "learning_rate": 0.001, "epochs": 15, "patience": 2}
+AMAZON = {"loss": "sampled", "learning_rate": 0.001, "average": 0.0, "epochs": 10, "patience": 2}
+TIMED = AMAZON | {"width": 64, "batch_events": 1024, "epochs": 15}
 SETTINGS: dict[str, dict[str, Any]] = {
     "beauty": AMAZON,
     "sports": AMAZON,
@@ -52,17 +52,17 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "learning_rate": 0.002,
         "schedule": "cosine",
         "dropout": 0.15,
-        "ahead": 0.4,
+        "average": 0.0,
         "epochs": 12,
         "patience": 12,
     },
     "ml-100k": {},
     "30music": TIMED,
-    "unilibrary": TIMED,
-    "twitter": TIMED,
-    "kuairand": TIMED,
+    "unilibrary": {},
+    "twitter": TIMED | {"only_new": "yes"},
+    "kuairand": {},
 }
-"""Of ``longshort``, and of the networks alone as far as they have such settings."""
+"""Of ``longshort``, and of the networks alone as far as they have such settings: the defaults, save for what is named."""
 OTHERS = ("popularity", "recent_popularity", "markov", "transitions", "item_knn", "ease", "als", "content")
 NETWORKS = ("lstm", "gru", "attention_lstm", "transformer", "article_lstm")
 NETWORK, IDS_ONLY = "the network of longshort alone", "longshort, ids only"

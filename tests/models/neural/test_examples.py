@@ -225,23 +225,6 @@ def test_augmentations_together_stay_within_histories(lengths: list[int], longes
         assert (piece.until[piece.inside] >= 0).all()
 
 
-def test_a_target_may_lie_further_ahead_each_step_as_much_rarer() -> None:
-    train = histories([40] * 60)
-    piece = the_piece(train, ahead=0.4)
-    item, target = piece.item[piece.inside], piece.target
-    distance, left = target - item, train.offsets[1:][item // 40] - 1 - item
-    assert (distance >= 1).all()
-    assert (distance <= left).all()
-    early = distance[left > 15]
-    for steps_ahead in (1, 2, 3):
-        assert np.mean(early == steps_ahead) == pytest.approx(0.6 * 0.4 ** (steps_ahead - 1), abs=0.03)
-    assert np.mean(distance[left == 2] == 1) > 0.6  # what would lie beyond the end is the next
-    until = (train.timestamp[target] - train.timestamp[item]) / MICROSECONDS
-    assert np.allclose(piece.until[piece.inside], until)
-    row, had = piece.had(slice(None))
-    assert had[row == 30].tolist() == list(range(31)), "what lies between isn't had"
-
-
 def test_no_augmentation_uses_no_chance() -> None:
     chance = np.random.default_rng(0)
     list(pieces(histories(SOME), np.arange(len(SOME)), NeuralSettings(), chance))

@@ -30,7 +30,6 @@ from penchant.types import PenchantError
         ("label_smoothing", 1, r"label_smoothing must lie in \[0, 1\)"),
         ("mask", 1, r"mask must lie in \[0, 1\)"),
         ("average", 1, r"average must lie in \[0, 1\)"),
-        ("ahead", 1, r"ahead must lie in \[0, 1\)"),
         ("crop", 1.1, r"crop must lie in \[0, 1\]"),
         ("reorder", -0.1, r"reorder must lie in \[0, 1\]"),
         ("repeat", 2, r"repeat must lie in \[0, 1\]"),

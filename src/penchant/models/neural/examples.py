@@ -117,10 +117,6 @@ def pieces(train: Sequences, users: Int, settings: NeuralSettings, chance: np.ra
         inside = np.arange(int(lengths.max())) < lengths[:, None]
         history, place = np.nonzero(inside)
         events = ragged_range(log.offsets[rows] + start, lengths)
-        wanted = events + 1
-        if settings.ahead:
-            later = events + chance.geometric(1 - settings.ahead, len(events))
-            wanted = np.where(later < log.offsets[1:][rows[history]], later, wanted)
 
         def padded(values: Array, dtype: type, inside: Array = inside) -> Array:
             out: Array = np.zeros(inside.shape, dtype)
@@ -134,9 +130,9 @@ def pieces(train: Sequences, users: Int, settings: NeuralSettings, chance: np.ra
             padded(item, np.int64),
             padded(log.kind[events], np.int64),
             padded(gap[events], np.float32),
-            padded((log.time[wanted] - log.time[events]) / MICROSECONDS, np.float32),
+            padded(gap[events + 1], np.float32),
             inside,
-            log.item[wanted].astype(np.int64),
+            log.item[events + 1].astype(np.int64),
             first=start == 0 or not settings.carry,
             log=log.item,
             began=log.offsets[rows[history]],

@@ -71,8 +71,6 @@ class NeuralSettings(Settings):
     """How often events of one moment are shuffled."""
     repeat: float = 0.0
     """Share of the events that are put in twice."""
-    ahead: float = 0.0
-    """How often a target is not the next event but one behind it, and how often, of these, one further behind."""
     batch_events: int = 256
     """About so many targets a step,"""
     batch_histories: int = 16
@@ -98,7 +96,7 @@ class NeuralSettings(Settings):
         self.check(self.width <= 8192, "width must be at most 8192")
         self.check(self.layers <= 16, "layers must be at most 16")
         self.check(0 <= self.seed < 1 << 32, "seed must lie between 0 and 4294967295")
-        for name in ("dropout", "label_smoothing", "mask", "ahead", "average"):
+        for name in ("dropout", "label_smoothing", "mask", "average"):
             self.check(0 <= getattr(self, name) < 1, f"{name} must lie in [0, 1)")
         for name in ("crop", "reorder", "repeat", "calibration", "negative_power"):
             self.check(0 <= getattr(self, name) <= 1, f"{name} must lie in [0, 1]")
