@@ -60,7 +60,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "30music": TIMED,
     "unilibrary": {},
     "twitter": TIMED | {"only_new": "yes"},
-    "kuairand": {},
+    "kuairand": TIMED,
 }
 """Of ``longshort``, and of the networks alone as far as they have such settings: the defaults, save for what is named."""
 OTHERS = ("popularity", "recent_popularity", "markov", "transitions", "item_knn", "ease", "als", "content")

@@ -412,12 +412,13 @@ def test_averaged_weights_keep_a_share_of_those_an_epoch_before(split: Split, lo
 
 
 def test_averaged_weights_lie_within_those_of_the_steps(split: Split) -> None:
-    start, end, averaged = (
+    start, end, little, much = (
         fitted(split, valid=False, epochs=epochs, average=average, learning_rate=1e-4).weights()["body.rnn.weight_hh_l0"]
-        for epochs, average in ((1, 0), (4, 0), (4, 0.9))
+        for epochs, average in ((1, 0), (4, 0), (4, 0.01), (4, 0.9))
     )
-    way = float(((averaged - start) * (end - start)).sum() / np.square(end - start).sum())
-    assert 0.5 < way < 0.98  # most of the way from the first epoch's end, for the later weigh more
+    little, much = (float(((mean - start) * (end - start)).sum() / np.square(end - start).sum()) for mean in (little, much))
+    assert 0.8 < much < 0.95  # most of the way from the first epoch's end, for the later weigh more
+    assert much < little < 0.99
 
 
 def test_a_profile_of_the_first_steps_is_written(split: Split, tmp_path: Path) -> None:
@@ -548,6 +549,16 @@ def test_a_network_goes_on_from_what_it_learned(
     as_it_was = network.updated(split.train, split.valid, learned)
     assert as_it_was.weights()["embedding"][known >= 0].tolist() == begun[known[known >= 0]].tolist()
     assert as_it_was.refitted(split.before_test).history == []
+
+
+def test_what_a_network_knew_counts_among_the_averaged_weights(split: Split, earlier: tuple[Model, Sequences]) -> None:
+    learned = earlier[1]
+    moved = []
+    for average in (0.0, 0.9):
+        own = create("lstm", **SMALL, average=average, epochs=1).fit(learned)
+        after = own.updated(split.train, None, learned)
+        moved.append(np.abs(after.weights()["body.rnn.weight_hh_l0"] - own.weights()["body.rnn.weight_hh_l0"]).mean())
+    assert moved[1] < 0.15 * moved[0]
 
 
 def test_a_network_that_goes_on_is_trained_on_less(
