@@ -416,9 +416,9 @@ def test_averaged_weights_lie_within_those_of_the_steps(split: Split) -> None:
         fitted(split, valid=False, epochs=epochs, average=average, learning_rate=1e-4).weights()["body.rnn.weight_hh_l0"]
         for epochs, average in ((1, 0), (4, 0), (4, 0.01), (4, 0.9))
     )
-    little, much = (float(((mean - start) * (end - start)).sum() / np.square(end - start).sum()) for mean in (little, much))
-    assert 0.8 < much < 0.95  # most of the way from the first epoch's end, for the later weigh more
-    assert much < little < 0.99
+    few, many = (float(((mean - start) * (end - start)).sum() / np.square(end - start).sum()) for mean in (little, much))
+    assert 0.8 < many < 0.95  # most of the way from the first epoch's end, for the later weigh more
+    assert many < few < 0.99
 
 
 def test_a_profile_of_the_first_steps_is_written(split: Split, tmp_path: Path) -> None:
