@@ -67,8 +67,8 @@ def page(found: Mapping[str, Figures]) -> str:
         "What was measured on 2026-11-24 is older than two changes: networks began at random then, save on Beauty, where",
         "`start=factors` was the default already, and the sums of `longshort`'s long-term memory were real numbers.",
         "On ML-1M `longshort` is without its LSTM (`short=false`), which made no difference there and takes time, and its",
-        "bank looks back at fifty events (`ring=50`). ml-100k and unilibrary are measured by the defaults, the other logs by",
-        "the settings in `benchmarks/quality.py`, which are older than averaged weights and go without (`average=0`).",
+        "bank looks back at fifty events (`ring=50`). Networks measured on 2026-11-29 are so by the defaults; those before, by",
+        "settings of their own, and without averaged weights (`average=0`), which are newer.",
         "",
     ]
     for data, split in SPLITS.items():
