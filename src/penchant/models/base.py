@@ -35,7 +35,7 @@ from penchant.types import (
 )
 
 STEPS_AT_ONCE = 512
-ROWS_AT_ONCE = 1024
+ROWS_AT_ONCE = 256
 
 
 @dataclass(frozen=True)

@@ -86,6 +86,18 @@ def test_every_event_but_a_first_one_is_a_target_exactly_once_behind_the_one_bef
                 assert item[row == number].tolist() == list(range(train.offsets[owner(train, target)], target))
 
 
+@given(LENGTHS, st.integers(2, 7), st.sampled_from([0.0, 0.5, 1.0]))
+def test_a_target_counts_by_how_many_its_history_has(lengths: list[int], longest: int, power: float) -> None:
+    train = histories(lengths)
+    worth = np.zeros(len(lengths))
+    for step in all_pieces(train, NeuralSettings(max_length=longest, length_power=power)):
+        for piece in step:
+            for target, counts in zip(piece.target.tolist(), piece.worth.tolist(), strict=True):
+                worth[owner(train, target)] += counts
+    targets = np.maximum(np.array(lengths) - 1, 0)
+    assert np.allclose(worth, targets * np.maximum(targets, 1.0) ** -power)
+
+
 @given(LENGTHS, st.integers(2, 7), st.integers(0, 9))
 def test_a_carried_piece_goes_on_row_by_row_where_the_one_before_ended(lengths: list[int], longest: int, seed: int) -> None:
     train = histories(lengths)

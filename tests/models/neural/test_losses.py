@@ -12,6 +12,8 @@ from penchant.models.neural import losses
 from penchant.models.neural.losses import bpr_max, cross_entropy, gbce, sampled_loss, softmax_loss
 
 N, ITEMS, WIDTH, NEGATIVES = 7, 12, 4, 9
+WORTH = torch.linspace(0.4, 1.6, N, dtype=torch.float64)
+"""How much each target counts."""
 Naive = Callable[[Tensor, Tensor], Tensor]
 """The loss of one target from its score and the scores of its negatives."""
 
@@ -66,18 +68,20 @@ def _rows_at_once(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(losses, "SAMPLED_AT_ONCE", request.param)
 
 
+@pytest.mark.parametrize("worth", [None, WORTH], ids=["alike", "unlike"])
 @pytest.mark.parametrize("name", PAIRS)
-def test_a_sampled_loss_is_its_formula_and_so_are_its_gradients(name: str) -> None:
+def test_a_sampled_loss_is_its_formula_and_so_are_its_gradients(name: str, worth: Tensor | None) -> None:
     pairs, naive = PAIRS[name]
     inputs = x, weight, bias = some()
     target, negative, handicap = drawn(N, 3), drawn(NEGATIVES, 4), random(NEGATIVES, seed=5)
     assert (target[:, None] == negative).any(), "this test needs a negative that is the target itself"
-    loss = sampled_loss(x, weight, bias, target, negative, handicap, pairs, dtype=torch.float64)
+    loss = sampled_loss(x, weight, bias, target, negative, handicap, pairs, worth=worth, dtype=torch.float64)
     expected = torch.zeros((), dtype=torch.float64)
     for row in range(N):
         scores = weight @ x[row] + bias
         others = negative != target[row]
-        expected = expected + naive(scores[target[row]], scores[negative[others]] - handicap[others]) / N
+        one = naive(scores[target[row]], scores[negative[others]] - handicap[others])
+        expected = expected + one * (1 if worth is None else worth[row]) / N
     assert torch.allclose(loss, expected, atol=1e-12)
     for ours, theirs in zip(gradients(loss, inputs), gradients(expected, inputs), strict=True):
         assert torch.allclose(ours, theirs, atol=1e-10)
@@ -93,18 +97,20 @@ def test_the_gradients_of_a_sampled_loss_are_its_differences(name: str) -> None:
     assert torch.autograd.gradcheck(loss, some())
 
 
+@pytest.mark.parametrize("worth", [None, WORTH], ids=["alike", "unlike"])
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
-def test_the_softmax_loss_is_cross_entropy_and_so_are_its_gradients(smoothing: float) -> None:
+def test_the_softmax_loss_is_cross_entropy_and_so_are_its_gradients(smoothing: float, worth: Tensor | None) -> None:
     inputs = x, weight, bias = some()
     target = drawn(N, 3)
-    loss = softmax_loss(x, weight, bias, target, smoothing=smoothing, dtype=torch.float64)
-    expected = functional.cross_entropy(x @ weight.T + bias, target, label_smoothing=smoothing)
+    loss = softmax_loss(x, weight, bias, target, worth=worth, smoothing=smoothing, dtype=torch.float64)
+    each = functional.cross_entropy(x @ weight.T + bias, target, label_smoothing=smoothing, reduction="none")
+    expected = (each if worth is None else each * worth).mean()
     assert torch.allclose(loss, expected, atol=1e-12)
     for ours, theirs in zip(gradients(loss, inputs), gradients(expected, inputs), strict=True):
         assert torch.allclose(ours, theirs, atol=1e-12)
 
     def again(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        return softmax_loss(x, weight, bias, target, smoothing=smoothing, dtype=torch.float64)
+        return softmax_loss(x, weight, bias, target, worth=worth, smoothing=smoothing, dtype=torch.float64)
 
     assert torch.autograd.gradcheck(again, some())
 

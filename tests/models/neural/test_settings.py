@@ -35,6 +35,7 @@ from penchant.types import PenchantError
         ("repeat", 2, r"repeat must lie in \[0, 1\]"),
         ("calibration", 1.5, r"calibration must lie in \[0, 1\]"),
         ("negative_power", -1, r"negative_power must lie in \[0, 1\]"),
+        ("length_power", 1.1, r"length_power must lie in \[0, 1\]"),
         ("learning_rate", 0, "learning_rate must be above 0"),
         ("learning_rate", "nan", "learning_rate: 'nan' is not a number"),
         ("embedding_rate", 0, "embedding_rate must be above 0"),

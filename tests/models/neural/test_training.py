@@ -316,7 +316,7 @@ def size(model: Model, power: int = 1) -> float:
 
 
 def test_the_table_learns_from_the_events_it_is_read_for_and_from_what_it_is_asked(split: Split) -> None:
-    settings = NeuralSettings(width=6, loss="softmax", precision="float32", dropout=0, mask=0.3, clip=1e9)
+    settings = NeuralSettings(width=6, loss="softmax", precision="float32", dropout=0, mask=0.3, clip=1e9, length_power=0.5)
     network = Network(training.shape_of(split.train), settings, BODIES["lstm"])
     plain = deepcopy(network)
     trainer, chance = training.Trainer(network, settings, split.train), np.random.default_rng(0)
@@ -327,7 +327,11 @@ def test_the_table_learns_from_the_events_it_is_read_for_and_from_what_it_is_ask
     at = Moments(torch.from_numpy(piece.gap), torch.from_numpy(piece.until))
     interest, _ = plain(x, torch.from_numpy(piece.kind), at)
     scores = interest[torch.from_numpy(piece.inside)] @ plain.embedding.T + plain.bias
-    torch.autograd.backward(functional.cross_entropy(scores, torch.from_numpy(piece.target)))
+    targets = split.train.lengths - 1
+    of_one = np.maximum(targets, 1) ** -0.5
+    worth = np.repeat(of_one[:30], targets[:30]) / np.average(of_one, weights=targets)
+    each = functional.cross_entropy(scores, torch.from_numpy(piece.target), reduction="none")
+    torch.autograd.backward((each * torch.from_numpy(worth)).mean())
     for (name, ours), theirs in zip(network.named_parameters(), plain.parameters(), strict=True):
         assert ours.grad is not None, name
         assert theirs.grad is not None, name

@@ -24,7 +24,7 @@ class Piece:
     ``item[n, L] int64`` (``LEFT_OUT`` where masked), ``kind[n, L] int64``, ``gap[n, L]`` and ``until[n, L] float32`` seconds
     since the event before (-1 for none) and until the target, ``target[N] int64`` for the places where ``inside[n, L]``.
     ``first`` says that no piece of these histories came before. ``log`` are the items of the whole histories, one behind the
-    other: before a target came ``count[N]`` of them, from ``began[N]`` on.
+    other: before a target came ``count[N]`` of them, from ``began[N]`` on. ``worth[N] float32`` is how much a target counts.
     """
 
     item: Int
@@ -37,6 +37,7 @@ class Piece:
     log: Int
     began: Int
     count: Int
+    worth: Float
 
     def had(self, some: slice) -> tuple[Int, Int]:
         """What came before some of the targets: ``row`` (among these) and ``item`` of each, by row."""
@@ -137,7 +138,14 @@ def pieces(train: Sequences, users: Int, settings: NeuralSettings, chance: np.ra
             log=log.item,
             began=log.offsets[rows[history]],
             count=place + start + 1,
+            worth=worth_of(inputs[rows[history]], settings).astype(np.float32),
         )
+
+
+def worth_of(targets: Int, settings: NeuralSettings) -> Float:
+    """How much one of so many targets of a history counts beside those of others."""
+    worth: Float = np.power(np.maximum(targets, 1), -settings.length_power, dtype=np.float64)
+    return worth
 
 
 def _ragged(train: Sequences, users: Int) -> Ragged:

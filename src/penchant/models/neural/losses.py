@@ -1,6 +1,7 @@
 """Losses of next-event prediction, fused with the product that makes the scores: gradients come with the value.
 
-Every loss takes the interests ``x[N, d]`` at the targets and returns the mean over them. Scores are made a few rows at a
+Every loss takes the interests ``x[N, d]`` at the targets and returns the mean over them, in which each counts as much as its
+``worth[N]`` says, whose mean is 1 (without, all alike). Scores are made a few rows at a
 time, so that they are never whole in memory, and worked on in place, so that they stay in the cache.
 """
 
@@ -19,9 +20,9 @@ SAMPLED_AT_ONCE = 1 << 19
 """Scores computed at a time against sampled items (2 MB): many passes go over them."""
 
 Pairs = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
-"""``pairs(positive[n, 1], negative[n, K])`` leaves the gradients of the summed loss in ``positive`` and ``negative``, those of
-the latter still to be multiplied by a scale for each row, and returns the loss and the scales ``[n, 1]``. A negative that is
-the target itself has a score of ``LOWEST``."""
+"""``pairs(positive[n, 1], negative[n, K])`` leaves the gradients of each row's loss in ``positive`` and ``negative``, those of
+the latter still to be multiplied by a scale for each row, and returns the losses and the scales, ``[n, 1]`` both. A negative
+that is the target itself has a score of ``LOWEST``."""
 LeftOut = Callable[[slice], tuple[Tensor, Tensor]]
 """``left_out(some)``: the pairs ``(row, item)`` that don't compete in some rows, counted from the first of them."""
 LOWEST = -1e30
@@ -34,6 +35,7 @@ def softmax_loss(
     bias: Tensor,
     target: Tensor,
     *,
+    worth: Tensor | None = None,
     smoothing: float = 0.0,
     left_out: LeftOut | None = None,
     dtype: torch.dtype = torch.float32,
@@ -44,8 +46,14 @@ def softmax_loss(
     items, and doesn't go with it. The products and the probabilities are made in ``dtype``; a target less likely than its
     smallest number costs as if it were that likely, 87 in bfloat16 and float32.
     """
-    loss: Tensor = _Softmax.apply(x, weight, bias, target, smoothing, left_out, dtype)  # type: ignore[no-untyped-call]
+    share = _shares(x, worth)
+    loss: Tensor = _Softmax.apply(x, weight, bias, target, share, smoothing, left_out, dtype)  # type: ignore[no-untyped-call]
     return loss
+
+
+def _shares(x: Tensor, worth: Tensor | None) -> Tensor:
+    """What each target is of the mean, ``[N, 1]``."""
+    return (x.new_ones(len(x)) if worth is None else worth)[:, None] / len(x)
 
 
 class _Softmax(torch.autograd.Function):
@@ -56,6 +64,7 @@ class _Softmax(torch.autograd.Function):
         weight: Tensor,
         bias: Tensor,
         target: Tensor,
+        share: Tensor,
         smoothing: float,
         left_out: LeftOut | None,
         dtype: torch.dtype,
@@ -63,7 +72,8 @@ class _Softmax(torch.autograd.Function):
         """The loss, a scalar."""
         count, items = len(x), len(weight)
         table, plain = _with_bias(weight, bias, dtype), weight.to(dtype)
-        asked, told = (functional.pad(part.to(dtype), (0, 2), value=last) for part, last in ((x, 1.0), (x / count, 1 / count)))
+        whole = functional.pad(x, (0, 2), value=1.0)
+        asked, told = whole.to(dtype), (whole * share).to(dtype)
         grad_x, grad_table = torch.empty_like(x), x.new_zeros(table.shape)
         loss = torch.zeros((), dtype=x.dtype)
         parts = -(-count * items // SCORES_AT_ONCE)
@@ -77,25 +87,28 @@ class _Softmax(torch.autograd.Function):
                 p.view(-1).index_fill_(0, (row * items + item)[others], -torch.inf)
             torch.softmax(p, 1, out=p)
             likely = p.gather(1, wanted).clamp_(min=torch.finfo(dtype).tiny)
-            loss -= likely.to(x.dtype).log().sum()
+            loss -= (likely.to(x.dtype).log() * share[some]).sum()
             grad_x[some] = torch.mm(p, plain)
             grad_table += torch.mm(p.T, told[some])
         # What p lacks to be the gradient (the target, the smoothing) is made up where it costs less.
-        grad_x.sub_(weight[target], alpha=1 - smoothing).div_(count)
-        grad_table.index_add_(0, target, functional.pad(x, (0, 2), value=1.0), alpha=(smoothing - 1) / count)
+        grad_x.sub_(weight[target], alpha=1 - smoothing)
+        whole *= share
+        grad_table.index_add_(0, target, whole, alpha=smoothing - 1)
         if smoothing:
             mean_weight, mean_bias = weight.mean(0), bias.mean()
-            loss += smoothing * ((x * (weight[target] - mean_weight)).sum() + (bias[target] - mean_bias).sum())
-            grad_x.sub_(mean_weight, alpha=smoothing / count)
-            grad_table.sub_(functional.pad(x.mean(0), (0, 2), value=1.0), alpha=smoothing / items)
+            above = (x * (weight[target] - mean_weight)).sum(1, keepdim=True) + (bias[target, None] - mean_bias)
+            loss += smoothing * (above * share).sum()
+            grad_x.sub_(mean_weight, alpha=smoothing)
+            grad_table.sub_(whole.sum(0), alpha=smoothing / items)
+        grad_x *= share
         ctx.save_for_backward(grad_x, grad_table)
-        return loss / count
+        return loss
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Any:
         """Gradients of the loss by ``x``, ``weight`` and ``bias``."""
         grad_x, grad_table = ctx.saved_tensors
-        return grad * grad_x, grad * grad_table[:, :-2], grad * grad_table[:, -1], None, None, None, None
+        return grad * grad_x, grad * grad_table[:, :-2], grad * grad_table[:, -1], None, None, None, None, None
 
 
 def _with_bias(weight: Tensor, bias: Tensor, dtype: torch.dtype) -> Tensor:
@@ -113,6 +126,7 @@ def sampled_loss(
     handicap: Tensor | float,
     pairs: Pairs,
     *,
+    worth: Tensor | None = None,
     left_out: LeftOut | None = None,
     dtype: torch.dtype = torch.float32,
 ) -> Tensor:
@@ -123,7 +137,7 @@ def sampled_loss(
     are made in ``dtype``.
     """
     loss: Tensor = _Sampled.apply(  # type: ignore[no-untyped-call]
-        x, weight, bias, target, negative, handicap, pairs, left_out, dtype
+        x, weight, bias, target, negative, _shares(x, worth), handicap, pairs, left_out, dtype
     )
     return loss
 
@@ -162,6 +176,7 @@ class _Sampled(torch.autograd.Function):
         bias: Tensor,
         target: Tensor,
         negative: Tensor,
+        share: Tensor,
         handicap: Tensor | float,
         pairs: Pairs,
         left_out: LeftOut | None,
@@ -183,23 +198,25 @@ class _Sampled(torch.autograd.Function):
                 pair, column = _hits(item, negative)
                 scores.index_put_((row[pair], column), scores.new_tensor(LOWEST))
             value, scale = pairs(positive[some], scores)
-            loss += value
+            loss += (value * share[some]).sum()
+            scale *= share[some]
             grad_against_bias.addmv_(scores.T, scale[:, 0])
             scores = scores.to(dtype)
             torch.mul(torch.mm(scores, table), scale, out=grad_x[some])
             _add_product(grad_against, scores.T, (x[some] * scale).to(dtype))
+        positive *= share
         grad_x += positive * wanted
         grad_weight, grad_bias = torch.zeros_like(weight), torch.zeros_like(bias)
         grad_weight.index_add_(0, negative, grad_against).index_add_(0, target, positive * x)
         grad_bias.index_add_(0, negative, grad_against_bias).index_add_(0, target, positive[:, 0])
-        ctx.save_for_backward(grad_x / len(x), grad_weight / len(x), grad_bias / len(x))
-        return loss / len(x)
+        ctx.save_for_backward(grad_x, grad_weight, grad_bias)
+        return loss
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Any:
         """Gradients of the loss by ``x``, ``weight`` and ``bias``."""
         grad_x, grad_weight, grad_bias = ctx.saved_tensors
-        return grad * grad_x, grad * grad_weight, grad * grad_bias, None, None, None, None, None, None
+        return grad * grad_x, grad * grad_weight, grad * grad_bias, None, None, None, None, None, None, None
 
 
 def cross_entropy(positive: Tensor, negative: Tensor) -> tuple[Tensor, Tensor]:
@@ -211,9 +228,9 @@ def cross_entropy(positive: Tensor, negative: Tensor) -> tuple[Tensor, Tensor]:
     top = torch.maximum(negative.amax(1, keepdim=True), positive)
     total = negative.sub_(top).exp_().sum(1, keepdim=True)
     positive.sub_(top)
-    loss = -positive.sum()
+    loss = -positive
     total += positive.exp_()
-    loss += total.log().sum()
+    loss += total.log()
     scale = total.reciprocal_()
     positive.mul_(scale).sub_(1)
     return loss, scale
@@ -232,7 +249,7 @@ def bpr_max(penalty: float) -> Pairs:
         chance = won.sum(1, keepdim=True).clamp_(min=1e-24)
         squares = negative * negative
         squared = torch.linalg.vecdot(softmax, squares).unsqueeze(1)
-        loss: Tensor = penalty * squared.sum() - chance.log().sum()
+        loss = penalty * squared - chance.log()
         slope = wins.neg_().add_(1).mul_(won)  # s_j σ_j (1 - σ_j)
         positive.copy_(-slope.sum(1, keepdim=True) / chance)
         # d loss / d r_j = slope/chance - (won - s·chance)/chance + penalty·s·(r_j² - squared + 2 r_j)
@@ -251,7 +268,7 @@ def gbce(share: float, calibration: float) -> Pairs:
     beta = share * (calibration * (1 - 1 / share) + 1 / share)
 
     def pairs(positive: Tensor, negative: Tensor) -> tuple[Tensor, Tensor]:
-        loss = -beta * torch.nn.functional.logsigmoid(positive).sum() + torch.nn.functional.softplus(negative).sum()
+        loss = functional.softplus(negative).sum(1, keepdim=True).sub_(functional.logsigmoid(positive), alpha=beta)
         negative.sigmoid_()
         positive.copy_(beta * (torch.sigmoid(positive) - 1))
         return loss, torch.ones_like(positive)

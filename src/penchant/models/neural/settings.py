@@ -45,6 +45,9 @@ class NeuralSettings(Settings):
     """Whether a target competes only with items that the person didn't have before, as in a list of new items: nothing is
     learned then just to leave those out. yes, no, or auto: by the whole softmax (and with no label smoothed), where no history
     has an item twice."""
+    length_power: float = 0.0
+    """A target counts in proportion to ``n ** -length_power``, one of ``n`` in its history: by 0 all targets count alike, by 1
+    all people."""
     label_smoothing: float = 0.0
     """Share of a softmax target that is spread over all items."""
     learning_rate: float = 0.002
@@ -98,7 +101,7 @@ class NeuralSettings(Settings):
         self.check(0 <= self.seed < 1 << 32, "seed must lie between 0 and 4294967295")
         for name in ("dropout", "label_smoothing", "mask", "average"):
             self.check(0 <= getattr(self, name) < 1, f"{name} must lie in [0, 1)")
-        for name in ("crop", "reorder", "repeat", "calibration", "negative_power"):
+        for name in ("crop", "reorder", "repeat", "calibration", "negative_power", "length_power"):
             self.check(0 <= getattr(self, name) <= 1, f"{name} must lie in [0, 1]")
         for name in ("learning_rate", "embedding_rate", "clip"):
             self.check(getattr(self, name) > 0, f"{name} must be above 0")

@@ -24,7 +24,7 @@ from torch.nn import functional
 
 from penchant.models.neural import checkpoint, losses
 from penchant.models.neural.checkpoint import Run
-from penchant.models.neural.examples import LEFT_OUT, Negatives, Piece, pieces, repeats, steps, with_replay
+from penchant.models.neural.examples import LEFT_OUT, Negatives, Piece, pieces, repeats, steps, with_replay, worth_of
 from penchant.models.neural.network import Body, Moments, Network, Shape, State
 from penchant.models.neural.settings import NeuralSettings
 from penchant.models.neural.start import Earlier, carried_over, factors
@@ -162,6 +162,8 @@ class Trainer:
             "bpr_max": losses.bpr_max(settings.bpr_penalty),
             "gbce": losses.gbce(min(1.0, count / max(1, len(train.items) - 1)), settings.calibration),
         }
+        targets = np.maximum(train.lengths - 1, 0)
+        self.usual = float(np.average(worth_of(targets, settings), weights=targets))
         self.step = 0
         self.average = _copied(network) if settings.average else {}
         self.learned: Int | None = None
@@ -262,7 +264,8 @@ class Trainer:
         with torch.autocast("cpu", torch.bfloat16, enabled=settings.precision == "bfloat16"):
             interest, state = network(x, torch.from_numpy(piece.kind), moments, state, dropout)
         left_out = None if had is None else partial(_had, had)
-        loss = value(interest[inside].float(), weight, bias, left_out=left_out, dtype=self.dtype)
+        worth = torch.from_numpy(piece.worth / self.usual)
+        loss = value(interest[inside].float(), weight, bias, worth=worth, left_out=left_out, dtype=self.dtype)
         self.optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         assert weight.grad is not None
