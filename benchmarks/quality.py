@@ -52,7 +52,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "learning_rate": 0.002,
         "schedule": "cosine",
         "dropout": 0.15,
-        "average": 0.0,
+        "length_power": 0.5,
         "epochs": 12,
         "patience": 12,
     },
