@@ -11,8 +11,8 @@ from penchant.models.blend import Blend
 from penchant.models.ensemble import ChosenBlend
 from penchant.models.item_to_item import Markov
 from penchant.models.popularity import Popularity
-from penchant.models.validation import seen_items, validate
-from penchant.models.weighing import _candidates, _some, learn_weights
+from penchant.models.validation import seen_items, select_cases, validate
+from penchant.models.weighing import _candidates, learn_weights
 from penchant.ranking import masked_scores
 from penchant.testing import check_recommender, example_histories, log_of
 from penchant.types import Cases, Interactions, PenchantError
@@ -47,7 +47,7 @@ def test_telling_nothing_apart_is_no_merit() -> None:
     popular = [(f"fan {fan}", item, float(at)) for fan in range(9) for at, item in enumerate(["x", "y", "z", "v", "w"])]
     strange = [(f"u{user}", item, float(at)) for user in range(9) for at, item in enumerate([f"a{user}", f"b{user}", "x", "y"])]
     cut = evaluation.leave_one_out(log_of(popular + strange))
-    cases = _some(cut.valid, np.flatnonzero([name.startswith("u") for name in cut.valid.histories.users.ids]))
+    cases = select_cases(cut.valid, np.flatnonzero([name.startswith("u") for name in cut.valid.histories.users.ids]))
     # Nothing ever followed b: to Markov all items are equal.
     weights = learn_weights([Markov().fit(cut.train), Popularity().fit(cut.train)], cases)
     assert weights.tolist() == [0, 1]

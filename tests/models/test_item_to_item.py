@@ -98,6 +98,17 @@ def test_of_equally_near_items_the_first_stay_whatever_the_chunks() -> None:
     assert np.count_nonzero(nearest(had, 9).toarray()) == 20
 
 
+@given(st.integers(0, 99), st.integers(1, 7), st.sampled_from([1, 60, 10_000]))
+def test_the_nearest_are_the_largest_products(seed: int, neighbours: int, chunk_bytes: int) -> None:
+    had = csr_array(np.random.default_rng(seed).poisson(0.3, (9, 12)).astype(np.float32))
+    products = (had.T @ had).toarray()
+    np.fill_diagonal(products, 0)
+    order = np.argsort(-products, axis=1, kind="stable")[:, :neighbours]
+    expected = np.zeros_like(products)
+    np.put_along_axis(expected, order, np.take_along_axis(products, order, axis=1), axis=1)
+    assert np.array_equal(nearest(had, neighbours, chunk_bytes).toarray(), expected)
+
+
 words = st.lists(st.text("abcdef", min_size=1, max_size=8), min_size=1, max_size=6)
 
 

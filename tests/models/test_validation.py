@@ -8,7 +8,7 @@ import pytest
 from penchant import metrics
 from penchant import sequences as seq
 from penchant.models import create, validation
-from penchant.models.validation import ask, validate
+from penchant.models.validation import ask, some_cases, validate
 from penchant.testing import log_of
 from penchant.types import UNKNOWN, Array, Cases, Interactions, PenchantError
 
@@ -85,3 +85,10 @@ def test_a_model_that_scores_all_alike_gains_nothing_by_the_order_of_its_catalog
     assert ask(model, cases, 51, exclude_seen=True).ranks.tolist() == [50.5] * 100
     assert ask(model, cases, 10, exclude_seen=True).ranks.tolist() == [math.inf] * 100
     assert validate(model, cases)["recall@10"] == 0
+
+
+def test_few_cases_are_chosen_evenly_with_their_own_answers(cases: Cases) -> None:
+    assert some_cases(cases, 3) is cases
+    few = some_cases(cases, 2)
+    assert few.histories.users.ids == ("ann", "cid")
+    assert few.target.tolist() == [cases.target[place] for place in (0, 1, 4)]

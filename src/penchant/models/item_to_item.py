@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import ClassVar, Self
 
 import numpy as np
@@ -40,6 +41,8 @@ ENTRIES_A_ROW = 500
 FIXED_POINT = 1 << 16
 """Counts are whole multiples of 1/65536, so that what was added can be taken away exactly."""
 CHUNK_BYTES = 1 << 26
+BYTES_OF_A_PRODUCT = 8
+"""Of a sparse one: the number and its place."""
 """How large a dense array that is made piece by piece may get."""
 MOST_HALVES = 24
 """Half-lives after the end of training from which on counts age no more: by then the next training is overdue."""
@@ -471,23 +474,34 @@ def counts_by_user(train: Sequences) -> csr_array:
 def nearest(unit: csr_array, neighbours: int, chunk_bytes: int = CHUNK_BYTES) -> csr_array:
     """The largest ``neighbours`` products of each column of ``unit[users, V]`` with the others, as ``[V, V]``.
 
-    Of equal ones at the edge the first in the order of items stay. Dense only in chunks of rows, each below ``chunk_bytes``.
+    Of equal ones at the edge the first in the order of items stay. Products are made for some rows at a time, of about
+    ``chunk_bytes``.
     """
     columns = csr_array(unit.T)
-    rows = max(1, chunk_bytes // (4 * columns.shape[0]))
-    kept: list[csr_array] = []
-    for start in range(0, columns.shape[0], rows):
-        products = (columns[start : start + rows] @ unit).toarray()
-        own = np.arange(len(products))
-        products[own, start + own] = 0
-        if neighbours < products.shape[1]:
-            edge = np.partition(products, -neighbours, axis=1)[:, -neighbours, None]
-            above, level = products > edge, products == edge
-            room = neighbours - np.count_nonzero(above, axis=1)
-            level &= np.cumsum(level, axis=1, dtype=np.int32) <= room[:, None]
-            products[~(above | level)] = 0
-        kept.append(csr_array(products))
+    size = len(columns.indptr) - 1
+    # Each person who had an item adds at most what else they had to the items that have something in common with it.
+    most = np.minimum(csr_array(columns != 0, dtype=np.float32) @ np.diff(unit.indptr).astype(np.float32), size)
+    chunk = np.cumsum(most, dtype=np.float64) // (chunk_bytes / BYTES_OF_A_PRODUCT)
+    cuts = [0, *(np.flatnonzero(np.diff(chunk)) + 1).tolist(), size]
+    kept = [_largest(csr_array(columns[start:stop] @ unit), start, neighbours) for start, stop in pairwise(cuts)]
     return csr_array(vstack(kept))
+
+
+def _largest(products: csr_array, start: int, count: int) -> csr_array:
+    """Of each row the ``count`` largest, without those on the diagonal, which begins at column ``start``."""
+    products.sort_indices()
+    row = np.repeat(np.arange(products.shape[0]), np.diff(products.indptr))
+    products.data[products.indices == row + start] = 0
+    for begin, end in pairwise(products.indptr.tolist()):
+        if end - begin > count:
+            values = products.data[begin:end]
+            edge = np.partition(values, -count)[-count]
+            level = np.flatnonzero(values == edge)
+            room = count - np.count_nonzero(values > edge)
+            values[values < edge] = 0
+            values[level[room:]] = 0
+    products.eliminate_zeros()
+    return products
 
 
 def pairs(histories: Sequences, window: int) -> Iterator[tuple[int, Int, Int]]:

@@ -8,8 +8,7 @@ import numpy as np
 
 from penchant.models.base import Settings
 from penchant.models.item_to_item import Transitions, TransitionSettings
-from penchant.models.validation import validate
-from penchant.models.weighing import some_cases
+from penchant.models.validation import some_cases, validate
 from penchant.types import Arrays, Cases, Monitor, PenchantError, Sequences
 
 ASKED = 2048

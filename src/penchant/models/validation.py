@@ -54,6 +54,17 @@ def _some_at_once(people: int, step: int) -> Iterator[Int]:
         yield np.arange(start, min(start + step, people))
 
 
+def some_cases(cases: Cases, most: int) -> Cases:
+    """Cases spread evenly over all, at most so many."""
+    rows = np.linspace(0, len(cases) - 1, min(len(cases), most)).astype(np.int64)
+    return cases if len(rows) == len(cases) else select_cases(cases, rows)
+
+
+def select_cases(cases: Cases, rows: Int) -> Cases:
+    """The cases in some ascending ``rows``."""
+    return Cases(seq.select(cases.histories, rows), cases.now[rows], seq.select(cases.targets, rows))
+
+
 def ask(model: Model, cases: Cases, k: int, *, exclude_seen: bool, progress: Progress = quiet) -> Answers:
     """Rank the whole catalogue for every case. Memory doesn't grow with the number of cases, save by what is returned."""
     check_k(k, len(model.items))

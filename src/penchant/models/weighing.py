@@ -11,7 +11,7 @@ import numpy as np
 from penchant import metrics
 from penchant import sequences as seq
 from penchant.models.base import Model
-from penchant.models.validation import people_at_once, seen_items
+from penchant.models.validation import people_at_once, seen_items, select_cases, some_cases
 from penchant.ranking import masked_scores, top_k
 from penchant.types import UNKNOWN, Array, Cases, Float, Int, Learning, Sequences
 
@@ -123,16 +123,6 @@ def _half(people: int, chance: np.random.Generator) -> Array:
     return chosen
 
 
-def some_cases(cases: Cases, most: int) -> Cases:
-    """Cases spread evenly over all, at most so many."""
-    rows = np.linspace(0, len(cases) - 1, min(len(cases), most)).astype(np.int64)
-    return cases if len(rows) == len(cases) else _some(cases, rows)
-
-
-def _some(cases: Cases, rows: Int) -> Cases:
-    return Cases(seq.select(cases.histories, rows), cases.now[rows], seq.select(cases.targets, rows))
-
-
 def _halves(cases: Cases) -> tuple[Sequences, Cases | None]:
     """The answers before the middle of their period, and the cases that are left then: asked anew, after those answers.
 
@@ -145,7 +135,7 @@ def _halves(cases: Cases) -> tuple[Sequences, Cases | None]:
     if cases.histories.clock != "real" or not len(early.item) or not len(late.item):
         return early, None
     left = Cases(seq.followed(cases.histories, early), np.maximum(cases.now, middle), late)
-    return early, _some(left, np.flatnonzero(late.lengths))
+    return early, select_cases(left, np.flatnonzero(late.lengths))
 
 
 @contextmanager

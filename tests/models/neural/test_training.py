@@ -23,7 +23,7 @@ from penchant.models.neural import training
 from penchant.models.neural.examples import LEFT_OUT, pieces, steps
 from penchant.models.neural.network import BODIES, Moments, Network
 from penchant.models.neural.settings import LongShortNetworkSettings, NeuralSettings
-from penchant.models.validation import validate
+from penchant.models.validation import some_cases, validate
 from penchant.testing import example_histories, log_of
 from penchant.types import Cases, PenchantError, Sequences, Split, Vocabulary
 
@@ -92,6 +92,12 @@ def test_the_kept_weights_are_the_ones_that_validated_best(split: Split) -> None
     measured = [epoch["ndcg@10"] for epoch in model.history]
     assert measured.index(max(measured)) < len(measured) - 1, "this test needs an epoch that is worse than one before"
     assert validate(model, split.valid)["ndcg@10"] == max(measured)
+
+
+def test_an_epoch_is_judged_by_a_bounded_number_of_cases(split: Split, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "JUDGED", 7)
+    model = fitted(split, epochs=3)
+    assert validate(model, some_cases(split.valid, 7))["ndcg@10"] == max(epoch["ndcg@10"] for epoch in model.history)
 
 
 def test_without_validation_the_last_epoch_stays(split: Split) -> None:

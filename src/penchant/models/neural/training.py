@@ -28,7 +28,7 @@ from penchant.models.neural.examples import LEFT_OUT, Negatives, Piece, pieces, 
 from penchant.models.neural.network import Body, Moments, Network, Shape, State
 from penchant.models.neural.settings import NeuralSettings
 from penchant.models.neural.start import Earlier, carried_over, factors
-from penchant.models.validation import validate
+from penchant.models.validation import some_cases, validate
 from penchant.types import MICROSECONDS, Arrays, Cases, Int, Monitor, PenchantError, Sequences
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 # oneDNN keeps up to 1,024 products it has compiled, one for each shape, and shapes differ from step to step: gigabytes in time.
 os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
 METRIC = "ndcg@10"
+JUDGED = 25_000
+"""Validation cases an epoch is judged by, at most: spread evenly over all. More would take longer than the epoch."""
 FULL_SOFTMAX_UP_TO = 5_000
 """Items of a catalogue up to which ``loss=auto`` takes the whole softmax: it costs about twice the default sample there."""
 PROFILED_STEPS = 20
@@ -60,6 +62,7 @@ def train_network(
     The weights of the best epoch by validation ndcg@10 stay, or those it went on from; without ``valid``, those of the last.
     """
     settings = model.settings
+    valid = None if valid is None else some_cases(valid, JUDGED)
     if not (train.lengths > 1).any():
         raise PenchantError("no user has two events in the training part, so there is nothing that follows anything to learn")
     network = Network(shape_of(train), settings, body)
