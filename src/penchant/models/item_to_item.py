@@ -41,9 +41,9 @@ ENTRIES_A_ROW = 500
 FIXED_POINT = 1 << 16
 """Counts are whole multiples of 1/65536, so that what was added can be taken away exactly."""
 CHUNK_BYTES = 1 << 26
+"""How large what is made piece by piece may get."""
 BYTES_OF_A_PRODUCT = 8
 """Of a sparse one: the number and its place."""
-"""How large a dense array that is made piece by piece may get."""
 MOST_HALVES = 24
 """Half-lives after the end of training from which on counts age no more: by then the next training is overdue."""
 

@@ -59,7 +59,8 @@ def train_network(
 ) -> None:
     """Fit ``model`` in place; its ``history`` holds each epoch's loss, seconds, targets per second and validation.
 
-    The weights of the best epoch by validation ndcg@10 stay, or those it went on from; without ``valid``, those of the last.
+    The weights of the best epoch by validation ndcg@10 (of at most ``JUDGED`` cases) stay, or those it went on from; without
+    ``valid``, those of the last.
     """
     settings = model.settings
     valid = None if valid is None else some_cases(valid, JUDGED)
