@@ -66,10 +66,10 @@ def page(found: Mapping[str, Figures]) -> str:
         "the line to compare with those. `repeats` and `blend` are in [the examples](../examples/README.md).",
         "What was measured on 2026-11-24 is older than two changes: networks began at random then, save on Beauty, where",
         "`start=factors` was the default already, and the sums of `longshort`'s long-term memory were real numbers.",
-        "On ML-1M `longshort` is without its LSTM (`short=false`), which made no difference there and takes time, its bank",
-        "looks back at fifty events (`ring=50`), and targets count by the length of their histories (`length_power=.5`). Networks",
-        "of MovieLens-100k and unilibrary measured on 2026-11-29 are so by the defaults. All others go by settings of their own,",
-        "those measured before that day and all on Sports without averaged weights (`average=0`), which are newer.",
+        "On ML-1M `longshort` is without its LSTM (`short=false`), which made no difference there and takes time; its bank",
+        "looks back at fifty events (`ring=50`), and targets count by the length of their histories (`length_power=.5`).",
+        "Networks of MovieLens-100k and unilibrary measured on 2026-11-29 are so by the defaults. All others go by settings",
+        "of their own; those measured before that day and all on Sports are without averaged weights, which are newer.",
         "",
     ]
     for data, split in SPLITS.items():
