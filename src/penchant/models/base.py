@@ -36,6 +36,7 @@ from penchant.types import (
 
 STEPS_AT_ONCE = 512
 ROWS_AT_ONCE = 256
+"""People read together: of more, what networks remember of each falls out of the cache."""
 
 
 @dataclass(frozen=True)

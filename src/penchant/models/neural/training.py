@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
 METRIC = "ndcg@10"
 JUDGED = 25_000
-"""Validation cases an epoch is judged by, at most: spread evenly over all. More would take longer than the epoch."""
+"""Validation cases an epoch is judged by, at most, spread evenly over all: asking costs people times items."""
 FULL_SOFTMAX_UP_TO = 5_000
 """Items of a catalogue up to which ``loss=auto`` takes the whole softmax: it costs about twice the default sample there."""
 PROFILED_STEPS = 20
