@@ -4,8 +4,8 @@
 
 All on one thread. How long a GRU takes to a validation ndcg@10 of 0.0614 on Beauty. Then epochs, each of which
 runs through the command line in a process of its own: leave-one-out, defaults save for what is named below. Beside it
-stand the products an epoch can't do without (scores, and the gradients of interests and catalogue), alone, in float32 and
-in bfloat16, which is slow on a processor that has no instructions for it.
+stand the products an epoch can't do without (scores and gates, and the gradients of both sides), alone, in float32 and in
+bfloat16, which is slow on a processor that has no instructions for it.
 """
 
 from __future__ import annotations
@@ -46,16 +46,23 @@ PRODUCTS = 60
 """Chunks of products that are timed; an epoch's time follows from its number of chunks."""
 
 
-def products(targets: int, width: int, items: int, dtype: torch.dtype) -> float:
-    """Seconds an epoch's products with the catalogue take, in chunks as the loss makes them."""
-    rows = max(1, losses.SCORES_AT_ONCE // items)
-    interest, table, scores = (torch.randn(*shape).to(dtype) for shape in ((rows, width), (items, width), (rows, items)))
+def products(targets: int, width: int, columns: int, dtype: torch.dtype) -> float:
+    """Seconds an epoch's products with a table of so many columns take, and with its gradients, in chunks as the loss makes
+    them over a catalogue.
+    """
+    rows = max(1, losses.SCORES_AT_ONCE // columns)
+    vectors, table, scores = (torch.randn(*shape).to(dtype) for shape in ((rows, width), (columns, width), (rows, columns)))
     started = time.perf_counter()
     for _ in range(PRODUCTS):
-        torch.mm(interest, table.T)
+        torch.mm(vectors, table.T)
         torch.mm(scores, table)
-        torch.mm(scores.T, interest)
+        torch.mm(scores.T, vectors)
     return (time.perf_counter() - started) / PRODUCTS * targets / rows
+
+
+def bare(targets: int, width: int, items: int, dtype: torch.dtype) -> dict[str, float]:
+    """Seconds of an epoch's products: with the catalogue, and with the four gates of the LSTM's inputs and states."""
+    return {"catalogue": products(targets, width, items, dtype), "cell": 2 * products(targets, width, 4 * width, dtype)}
 
 
 def seconds_to_quality(dataset: Path, seed: int) -> dict[str, Any]:
@@ -101,12 +108,13 @@ def main() -> None:
             targets = int(np.maximum(train.lengths - 1, 0).sum())
             width, items = int(settings["width"]), len(np.unique(train.item))
             epoch = targets / trained["targets_per_second"]
-            bare = {str(t).removeprefix("torch."): products(targets, width, items, t) for t in (torch.float32, torch.bfloat16)}
+            alone = {str(t).removeprefix("torch."): bare(targets, width, items, t) for t in (torch.float32, torch.bfloat16)}
             measured[name] = trained | {
                 "settings": SETTINGS[name],
                 "epoch_seconds": epoch,
-                "bare_products_seconds": bare,
-                "epoch_to_bare_products": {kind: epoch / seconds for kind, seconds in bare.items()},
+                "bare_products_seconds": alone,
+                "epoch_to_catalogue_products": {kind: epoch / seconds["catalogue"] for kind, seconds in alone.items()},
+                "epoch_to_all_products": {kind: epoch / sum(seconds.values()) for kind, seconds in alone.items()},
             }
     report("training", measured)
 

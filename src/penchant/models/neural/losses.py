@@ -83,8 +83,9 @@ class _Softmax(torch.autograd.Function):
             p, wanted = torch.mm(asked[some], table.T), target[some, None]
             if left_out is not None:
                 row, item = left_out(some)
-                others = item != wanted[row, 0]
-                p.view(-1).index_fill_(0, (row * items + item)[others], -torch.inf)
+                own = p.gather(1, wanted)
+                p.view(-1).index_fill_(0, torch.add(item, row, alpha=items), -torch.inf)
+                p.scatter_(1, wanted, own)
             torch.softmax(p, 1, out=p)
             likely = p.gather(1, wanted).clamp_(min=torch.finfo(dtype).tiny)
             loss -= (likely.to(x.dtype).log() * share[some]).sum()
