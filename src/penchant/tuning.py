@@ -216,6 +216,7 @@ def _opened(path: Path, name: str, seed: int) -> Iterator[optuna.Study]:
     try:
         import optuna
         from sqlalchemy.exc import SQLAlchemyError
+        from sqlalchemy.pool import NullPool
     except ModuleNotFoundError as error:
         if error.name not in ("optuna", "sqlalchemy"):
             raise
@@ -225,7 +226,8 @@ def _opened(path: Path, name: str, seed: int) -> Iterator[optuna.Study]:
     optuna.logging.set_verbosity(optuna.logging.CRITICAL)
     try:
         try:
-            storage = optuna.storages.RDBStorage(f"sqlite:///{path}")
+            # What isn't pooled is closed by whoever fails, too.
+            storage = optuna.storages.RDBStorage(f"sqlite:///{path}", engine_kwargs={"poolclass": NullPool})
             study = optuna.create_study(study_name=name, storage=storage, direction="maximize", load_if_exists=True)
         except (SQLAlchemyError, RuntimeError) as error:
             reason = str(getattr(error, "orig", error)).splitlines()[0]
@@ -237,7 +239,6 @@ def _opened(path: Path, name: str, seed: int) -> Iterator[optuna.Study]:
             yield study
         finally:
             storage.remove_session()
-            storage.engine.dispose()
     finally:
         optuna.logging.set_verbosity(verbosity)
 

@@ -101,6 +101,11 @@ def test_people_come_become_one_and_leave(running: Running) -> None:
     client.post("/api/user", json={"user_id": "ann", "labels": {"age": 30}, "comment": "c"})
     client.patch("/api/user/ann", json={"comment": "d"})
     assert client.get("/api/user/ann").json() == {"user_id": "ann", "labels": {"age": 30}, "comment": "d"}
+    deep: Any = "x"
+    for _ in range(16):
+        deep = {"a": [deep]}
+    assert client.patch("/api/user/ann", json={"labels": deep}).status_code == 200
+    assert client.get("/api/user/ann").json()["labels"] == deep
 
 
 def test_ids_may_hold_slashes(running: Running) -> None:
@@ -163,7 +168,8 @@ BAD: list[tuple[str, str, Any]] = [
     ("POST", "/api/item", {"item_id": "x", "labels": "\0" * 200_000}),
     ("POST", "/api/item", b'{"item_id": "x", "labels": ["\\udfff"]}'),
     ("POST", "/api/item", b'{"item_id": "x", "labels": NaN}'),
-    ("POST", "/api/item", b'{"item_id": "x", "labels": ' + b"[" * 5000 + b"]" * 5000 + b"}"),
+    *(("POST", "/api/item", b'{"item_id": "x", "labels": ' + b"[" * n + b"]" * n + b"}") for n in (34, 400, 5000)),
+    ("PATCH", "/api/user/x", b'{"labels": ' + b'{"a": ' * 34 + b"1" + b"}" * 34 + b"}"),
     ("POST", "/api/item", {"item_id": "x", "timestamp": 4.6e12}),  # beyond the year 9999, which can't be written again
     ("POST", "/api/feedback", [{"user_id": "a", "item_id": "x", "timestamp": True}]),
     ("PATCH", "/api/item/x", {"categories": "all"}),

@@ -83,11 +83,15 @@ class Database:
 
     def _connect(self, cache_kb: int) -> sqlite3.Connection:
         connection = sqlite3.connect(self.path, timeout=WAIT, isolation_level=None, check_same_thread=False)
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute(f"PRAGMA cache_size = -{cache_kb}")
-        connection.execute(f"PRAGMA wal_autocheckpoint = {LONGEST_WAL}")
-        connection.execute(f"PRAGMA journal_size_limit = {LONG_WAL * PAGE}")  # so that its size tells how much is in it
-        connection.execute("PRAGMA secure_delete = ON")  # what is erased is overwritten
+        try:
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute(f"PRAGMA cache_size = -{cache_kb}")
+            connection.execute(f"PRAGMA wal_autocheckpoint = {LONGEST_WAL}")
+            connection.execute(f"PRAGMA journal_size_limit = {LONG_WAL * PAGE}")  # so that its size tells how much is in it
+            connection.execute("PRAGMA secure_delete = ON")  # what is erased is overwritten
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
     def _open_schema(self) -> None:

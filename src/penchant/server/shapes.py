@@ -23,6 +23,8 @@ from penchant.types import PenchantError
 
 LONGEST_TEXT = 100_000
 """Characters of what is known of an item or a user, in one field."""
+DEEPEST = 32
+"""Lists and objects within each other in labels."""
 SLASH = "\ud800"
 """Stands for a slash within an id, one that came as ``%2F``, until the path is taken apart: no text has this character."""
 AnId = Annotated[str, BeforeValidator(lambda word: word.replace(SLASH, "/")), Path(min_length=1, max_length=LONGEST_ID)]
@@ -91,10 +93,16 @@ def _text(word: str) -> str:
 
 
 def _plain_json(value: Any) -> Any:
+    level = [value]
+    for _ in range(DEEPEST + 1):
+        holders = [outer.values() if isinstance(outer, dict) else outer for outer in level if isinstance(outer, dict | list)]
+        level = [inner for holder in holders for inner in holder]
+    if level:
+        raise ValueError(f"must be nested at most {DEEPEST} deep")
     try:
         size = len(json.dumps(value, ensure_ascii=False, allow_nan=False).encode())
-    except (RecursionError, UnicodeEncodeError) as error:
-        raise ValueError("must be plain JSON, not nested endlessly") from error
+    except UnicodeEncodeError as error:
+        raise ValueError("holds half of a character") from error
     if size > LONGEST_TEXT:
         raise ValueError(f"must be at most {LONGEST_TEXT:,} bytes of JSON")
     return value
