@@ -65,7 +65,9 @@ SETTINGS: dict[str, dict[str, Any]] = {
 """Of ``longshort``, and of the networks alone as far as they have such settings: the defaults, save for what is named."""
 OTHERS = ("popularity", "recent_popularity", "markov", "transitions", "item_knn", "ease", "als", "content")
 NETWORKS = ("lstm", "gru", "attention_lstm", "transformer", "article_lstm")
-NETWORK, IDS_ONLY = "the network of longshort alone", "longshort, ids only"
+NETWORK, IDS_ONLY = "the network of longshort alone", ", ids only"
+THREE, THREE_ON = "longshort of three networks", ("ml-1m",)
+"""Networks of other seeds beside each other, on logs where it is worth three times the training."""
 ELSEWHERE = ("repeats", "blend")
 """What people had is excluded here, and a blend is what one puts in it: the examples measure both."""
 WITHOUT_TIMES = ("beauty", "sports", "ml-1m")
@@ -167,8 +169,10 @@ def wanted(name: str, seed: int) -> list[tuple[str, str]]:
                 continue
             found += [(other, reading) for reading in tables.READINGS[: 2 if isinstance(create(other), Learning) else 1]]
     found += [(network, "train-only") for network in NETWORKS] + [(NETWORK, "train-only"), (NETWORK, "refit")]
-    whole = ("longshort",) if name in WITHOUT_WORDS else (IDS_ONLY, "longshort")
-    return found + [(model, reading) for model in whole for reading in tables.READINGS]
+    for model in ("longshort", *([THREE] if name in THREE_ON else [])):
+        whole = (model,) if name in WITHOUT_WORDS else (model + IDS_ONLY, model)
+        found += [(row, reading) for row in whole for reading in tables.READINGS[: 2 if model == THREE else 3]]
+    return found
 
 
 def missing(name: str, seed: int, since: str = "") -> list[tuple[str, str]]:
@@ -192,13 +196,13 @@ def fits(logs: Collection[str], seeds: Collection[int], models: Collection[str],
 
 def _fitted(row: str) -> str:
     """The model that has to be fitted for a row."""
-    return "longshort" if row in (NETWORK, IDS_ONLY) else row
+    return "longshort" if row == NETWORK else row.removesuffix(IDS_ONLY)
 
 
 def _cost(name: str, model: str) -> float:
     """Passes over a log's events, about: ``longshort`` is trained for all epochs, and for the best so many again."""
-    passes = float(SETTINGS[name].get("epochs", 30)) if model in (*NETWORKS, "longshort") else 1
-    return EVENTS[name] * passes * (2 if model in ("longshort", "transformer") else 1)
+    passes = float(SETTINGS[name].get("epochs", 30)) if model in (*NETWORKS, "longshort", THREE) else 1
+    return EVENTS[name] * passes * {"longshort": 2, "transformer": 2, THREE: 3}.get(model, 1)
 
 
 def measure(name: str, model: str, seed: int, cut: Split, left: Collection[Reading], work: Path) -> Iterator[Found]:
@@ -208,9 +212,10 @@ def measure(name: str, model: str, seed: int, cut: Split, left: Collection[Readi
         if not total:
             print(f"{name} {seed}: {what}", flush=True)
 
-    if model == "longshort":
-        whole = create(model, seed=seed, **SETTINGS[name]).fit(cut.train, cut.valid, progress=say, checkpoint=work / "fit")
-        yield from _flagship(whole, cut, left, work)
+    if model in ("longshort", THREE):
+        settings = SETTINGS[name] | {"networks": 3 if model == THREE else 1}
+        whole = create("longshort", seed=seed, **settings).fit(cut.train, cut.valid, progress=say, checkpoint=work / "fit")
+        yield from _flagship(model, whole, cut, left, work)
     elif model in NETWORKS:
         known = {field.name for field in fields(MODELS[model].settings_type)}
         settings = {key: value for key, value in SETTINGS[name].items() if key in known}
@@ -220,19 +225,20 @@ def measure(name: str, model: str, seed: int, cut: Split, left: Collection[Readi
         yield from _readings(model, create(model).fit(cut.train, cut.valid), cut, left)
 
 
-def _flagship(model: Model, cut: Split, left: Collection[Reading], work: Path) -> Iterator[Found]:
+def _flagship(name: str, model: Model, cut: Split, left: Collection[Reading], work: Path) -> Iterator[Found]:
     """``longshort``, its network alone, and the same without content; what is learned again comes last."""
     assert isinstance(model, Blend)
+    ids_only = name + IDS_ONLY
     yield from _readings(NETWORK, model.members["network"], cut, left)
-    yield from _readings("longshort", model, cut, left)
-    if any((IDS_ONLY, reading) in left for reading in tables.READINGS):
-        yield from _readings(IDS_ONLY, _without(model, "content", model, cut), cut, left)
-    if any((name, "refit") in left for name in (NETWORK, IDS_ONLY, "longshort")):
+    yield from _readings(name, model, cut, left)
+    if any((ids_only, reading) in left for reading in tables.READINGS):
+        yield from _readings(ids_only, _without(model, "content", model, cut), cut, left)
+    if any((row, "refit") in left for row in (NETWORK, ids_only, name)):
         again = model.refitted(cut.before_test, checkpoint=work / "refit")
         yield from _asked(NETWORK, "refit", again.members["network"], cut, left)
-        yield from _asked("longshort", "refit", again, cut, left)
-        if (IDS_ONLY, "refit") in left:
-            yield from _asked(IDS_ONLY, "refit", _without(again, "content", model, cut), cut, left)
+        yield from _asked(name, "refit", again, cut, left)
+        if (ids_only, "refit") in left:
+            yield from _asked(ids_only, "refit", _without(again, "content", model, cut), cut, left)
 
 
 def _readings(name: str, model: Model, cut: Split, left: Collection[Reading]) -> Iterator[Found]:
@@ -274,7 +280,7 @@ def measure_all(todo: Sequence[tuple[str, str, int]], work: Path, since: str = "
     cuts: dict[str, Split] = {}
     failed = []
     for name, model, seed in todo:
-        left = missing(name, seed, since)
+        left = [row for row in missing(name, seed, since) if _fitted(row[0]) == model]
         own = work / f"{name}-{model}-{seed}"
         own.mkdir(parents=True, exist_ok=True)
         begun = time.process_time()

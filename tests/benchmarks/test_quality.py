@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -11,6 +13,7 @@ import pytest
 from benchmarks import pictures, quality, tables
 from penchant.models import MODELS
 from penchant.models.base import Model
+from penchant.models.blend import Blend
 from penchant.models.neural import training
 from penchant.models.validation import validate
 from penchant.testing import log_of
@@ -78,6 +81,26 @@ def test_only_what_is_missing_is_measured_and_then_nothing(nothing_measured: Pat
 
 
 @pytest.mark.usefixtures("small_models")
+def test_networks_beside_each_other_have_rows_of_their_own(nothing_measured: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quality, "THREE_ON", ("twitter",))
+    held = []
+    flagship = quality._flagship
+
+    def seen(name: str, model: Model, *rest: Any) -> Iterator[quality.Found]:
+        assert isinstance(model, Blend)
+        held.append((name, sum(member.startswith("network") for member in model.members)))
+        return flagship(name, model, *rest)
+
+    monkeypatch.setattr(quality, "_flagship", seen)
+    todo = quality.fits(["twitter"], [2], ["longshort", quality.THREE])
+    assert todo == [("twitter", "longshort", 2), ("twitter", quality.THREE, 2)]
+    assert quality.measure_all(todo, nothing_measured / "work") == []
+    assert held == [("longshort", 1), (quality.THREE, 3)]
+    measured = {key for key, figures in tables.measured().items() if key.split("|")[1].startswith(quality.THREE)}
+    assert measured == {f"twitter|{quality.THREE}|train-only", f"twitter|{quality.THREE}|online"}
+
+
+@pytest.mark.usefixtures("small_models")
 def test_what_is_older_than_a_day_is_measured_again(nothing_measured: Path) -> None:
     tables.keep("twitter|popularity|train-only", 1, {"ndcg@10": 0.1, "recall@10": 0.2})
     old = {f"twitter|{model}|{reading}": {"1": FIGURES} for model, reading in quality.wanted("twitter", 1)}
@@ -136,6 +159,13 @@ def test_a_log_that_is_half_measured_has_its_page_and_picture_but_no_row_in_the_
     assert "| popularity | 0.5000 / 0.2500 |  |  | 1 | 2026-11-24 |" in made["results.md"]
     assert "| twitter, temporal, 1 |" in made["README.md"]
     assert "| ml-1m" not in made["README.md"]
+
+
+def test_the_best_stands_first(nothing_measured: Path) -> None:
+    rows = {f"twitter|{model}|train-only": {"1": FIGURES | {"ndcg@10": ndcg}} for model, ndcg in (("als", 0.2), ("ease", 0.3))}
+    tables.FILE.write_text(json.dumps({"measured": rows}))
+    made = tables.page(tables.measured())
+    assert made.index("| ease |") < made.index("| als |")
 
 
 def test_a_picture_shows_each_reading_where_it_lies() -> None:
