@@ -161,6 +161,13 @@ def test_a_log_that_is_half_measured_has_its_page_and_picture_but_no_row_in_the_
     assert "| ml-1m" not in made["README.md"]
 
 
+def test_a_reading_that_a_seed_lacks_stays_open_in_the_readme(nothing_measured: Path) -> None:
+    both = {f"twitter|{model}|{reading}": {"1": FIGURES, "2": FIGURES} for model, reading in quality.wanted("twitter", 1)}
+    for seeds, cell in ({"1": FIGURES, "2": FIGURES}, "0.2500"), ({"1": FIGURES}, "–"):
+        tables.FILE.write_text(json.dumps({"measured": both | {"twitter|longshort|refit": seeds}}))
+        assert f"| twitter, temporal, 2 | longshort | 0.2500, 0.2500, {cell} |" in tables.summary(tables.measured())
+
+
 def test_the_best_stands_first(nothing_measured: Path) -> None:
     rows = {f"twitter|{model}|train-only": {"1": FIGURES | {"ndcg@10": ndcg}} for model, ndcg in (("als", 0.2), ("ease", 0.3))}
     tables.FILE.write_text(json.dumps({"measured": rows}))

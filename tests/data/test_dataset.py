@@ -81,6 +81,12 @@ DIALECTS = {
         "value": "Value",
         "timestamp": "Timestamp",
     },
+    "gorse table": {
+        "event_type": "feedback_type",
+        "user_id": "user_id",
+        "item_id": "item_id",
+        "timestamp": "time_stamp",
+    },
     "gru4rec": {"session_id": "SessionId", "item_id": "ItemId", "timestamp": "Time"},
     "recbole": {
         "user_id": "user_id:token",

@@ -43,6 +43,16 @@ DIALECTS = (
         "gorse",
         {"event_type": "FeedbackType", "user_id": "UserId", "item_id": "ItemId", "value": "Value", "timestamp": "Timestamp"},
     ),
+    Dialect(
+        "gorse table",
+        {
+            "event_type": "feedback_type",
+            "user_id": "user_id",
+            "item_id": "item_id",
+            "value": "value",
+            "timestamp": "time_stamp",
+        },
+    ),
     Dialect("gru4rec", {"user_id": "SessionId", "session_id": "SessionId", "item_id": "ItemId", "timestamp": "Time"}),
     Dialect(
         "recbole",
@@ -79,7 +89,7 @@ HINTS: Mapping[str, tuple[str, ...]] = {
         *("sku", "url", "isbn", "business", "news", "post", "listing", "object", "aid", "artist", "venue", "place", "game"),
     ),
     "timestamp": ("timestamp", "ts", "time", "t", "datetime", "date", "unix", "when", "created", "at", "epoch"),
-    "event_type": ("event_type", "type", "action", "behavior", "behaviour", "feedbacktype", "event"),
+    "event_type": ("event_type", "type", "action", "behavior", "behaviour", "feedbacktype", "feedback_type", "event"),
     "value": ("value", "rating", "weight", "score", "stars", "event_value"),
     "session_id": ("session_id", "sessionid", "session"),
     "event_id": ("event_id", "eventid"),
