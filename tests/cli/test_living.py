@@ -112,8 +112,9 @@ def test_serve_answers_learns_by_itself_and_stops_in_order(server: tuple[subproc
         with urllib.request.urlopen(f"{address}/health/ready") as answer:
             return str(json.load(answer)["model"])
 
-    with pytest.raises(urllib.error.HTTPError, match="400"):  # another site's name that leads here
+    with pytest.raises(urllib.error.HTTPError, match="400") as refused:  # another site's name that leads here
         urllib.request.urlopen(urllib.request.Request(f"{address}/api/people", headers={"Host": "else.example"}))
+    refused.value.close()
     first, tries = model(), 0
     while model() == first:
         tries += 1
