@@ -69,8 +69,8 @@ def page(found: Mapping[str, Figures]) -> str:
         "On ML-1M `longshort` is without its LSTM (`short=false`), which made no difference there and takes time; its bank",
         "looks back at fifty events (`ring=50`), and targets count by the length of their histories (`length_power=.5`).",
         "*Of three networks* is the same with `networks=3`: three seeds beside each other, three times the training.",
-        "Networks of MovieLens-100k and unilibrary measured on 2026-11-29 are so by the defaults. All others go by settings",
-        "of their own: `longshort` on ML-1M with averaged weights (`average`), the rest without, since these are newer.",
+        "Networks of MovieLens-100k and unilibrary go by the defaults. All others go by settings of their own: `longshort` on",
+        "ML-1M with averaged weights (`average`), the rest without, since these are newer.",
         "",
     ]
     for data, split in SPLITS.items():
