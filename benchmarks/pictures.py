@@ -12,7 +12,7 @@ Readings = Mapping[str, Mapping[str, Mapping[str, float]]]
 METRIC = "ndcg@10"
 MARKS = {"train-only": ("#0072b2", 6.5), "online": ("#e69f00", 5), "refit": ("#009e73", 3.5)}
 """Each reading's colour and size, the last the smallest: where they lie upon each other, all are seen."""
-NAMES, WIDTH, RIGHT, ROW, TOP = 240, 800, 24, 24, 64
+NAMES, WIDTH, RIGHT, ROW, TOP = 270, 800, 24, 24, 64
 """Pixels: the room of names, the whole width, what is free at the right, a row's height, what is above the first."""
 STYLE = """
 text { font: 13px system-ui, sans-serif; fill: #1d2430 } .soft { fill: #5b6472; font-size: 12px }
@@ -24,12 +24,11 @@ text { font: 13px system-ui, sans-serif; fill: #1d2430 } .soft { fill: #5b6472; 
 
 
 def picture(data: str, rows: Mapping[str, Readings]) -> str:
-    """ndcg@10 of each model on a log, the best train-only last: a dot for each reading, and a bar over its seeds."""
-    ordered = sorted(rows, key=lambda model: _mean(rows[model]["train-only"]))
+    """ndcg@10 of each model on a log, in the order of ``rows``: a dot for each reading, and a bar over its seeds."""
     most = max(_values(figures).max() for of in rows.values() for figures in of.values())
     step = _step(most)
     end = step * np.ceil(most / step)
-    height = TOP + ROW * len(ordered) + 36
+    height = TOP + ROW * len(rows) + 36
 
     def x(value: float) -> str:
         return f"{NAMES + (WIDTH - NAMES - RIGHT) * value / end:.1f}"
@@ -45,16 +44,16 @@ def picture(data: str, rows: Mapping[str, Readings]) -> str:
         left = 16 + 110 * place
         lines.append(f'<circle cx="{left + 5}" cy="43" r="{radius}" fill="{colour}"/>')
         lines.append(f'<text class="soft" x="{left + 15}" y="47">{reading}</text>')
-    bottom = TOP + ROW * len(ordered)
+    bottom = TOP + ROW * len(rows)
     for mark in np.arange(0, end + step / 2, step):
         lines.append(f'<line class="grid" x1="{x(mark)}" x2="{x(mark)}" y1="{TOP}" y2="{bottom}"/>')
         lines.append(f'<text class="soft" x="{x(mark)}" y="{bottom + 18}" text-anchor="middle">{mark:.3g}</text>')
-    for row, model in enumerate(ordered):
+    for row, (model, readings) in enumerate(rows.items()):
         y = TOP + ROW * row + ROW // 2
         lines.append(f'<text x="{NAMES - 12}" y="{y + 4}" text-anchor="end">{escape(model)}</text>')
         for reading, (colour, radius) in MARKS.items():
-            if reading in rows[model]:
-                values = _values(rows[model][reading])
+            if reading in readings:
+                values = _values(readings[reading])
                 ends = f'x1="{x(values.min())}" x2="{x(values.max())}"'
                 lines.append(f'<line class="span" stroke="{colour}" {ends} y1="{y}" y2="{y}"/>')
                 lines.append(f'<circle cx="{x(values.mean())}" cy="{y}" r="{radius}" fill="{colour}"/>')
@@ -63,10 +62,6 @@ def picture(data: str, rows: Mapping[str, Readings]) -> str:
 
 def _values(figures: Mapping[str, Mapping[str, float]]) -> np.ndarray:
     return np.array([values[METRIC] for values in figures.values()])
-
-
-def _mean(figures: Mapping[str, Mapping[str, float]]) -> float:
-    return float(_values(figures).mean())
 
 
 def _step(most: float) -> float:

@@ -177,8 +177,8 @@ def test_the_best_stands_first(nothing_measured: Path) -> None:
 
 def test_a_picture_shows_each_reading_where_it_lies() -> None:
     rows = {
-        "<good>": {"train-only": {"1": {"ndcg@10": 0.1}, "2": {"ndcg@10": 0.3}}, "online": {"1": {"ndcg@10": 0.4}}},
         "bad": {"train-only": {"1": {"ndcg@10": 0.0}}},
+        "<good>": {"train-only": {"1": {"ndcg@10": 0.1}, "2": {"ndcg@10": 0.3}}, "online": {"1": {"ndcg@10": 0.4}}},
     }
     drawn = ElementTree.fromstring(pictures.picture("log", rows))
     within = "{http://www.w3.org/2000/svg}"
