@@ -66,7 +66,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 OTHERS = ("popularity", "recent_popularity", "markov", "transitions", "item_knn", "ease", "als", "content")
 NETWORKS = ("lstm", "gru", "attention_lstm", "transformer", "article_lstm")
 NETWORK, IDS_ONLY = "the network of longshort alone", ", ids only"
-THREE, THREE_ON = "longshort of three networks", ("ml-1m",)
+THREE, THREE_ON = "longshort of three networks", ("beauty", "ml-1m")
 """Networks of other seeds beside each other, on logs where it is worth three times the training."""
 ELSEWHERE = ("repeats", "blend")
 """What people had is excluded here, and a blend is what one puts in it: the examples measure both."""
