@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -13,7 +11,6 @@ import pytest
 from benchmarks import pictures, quality, tables
 from penchant.models import MODELS
 from penchant.models.base import Model
-from penchant.models.blend import Blend
 from penchant.models.neural import training
 from penchant.models.validation import validate
 from penchant.testing import log_of
@@ -51,7 +48,7 @@ def test_every_model_is_measured_on_every_log_or_said_to_be_elsewhere() -> None:
 def small_models(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(quality, "load", small)
     monkeypatch.setattr(quality, "NETWORKS", ("gru",))
-    monkeypatch.setattr(quality, "SETTINGS", {"twitter": {"width": 4, "epochs": 2}, "kuairand": {"width": 4, "epochs": 2}})
+    monkeypatch.setattr(quality, "SETTINGS", {log: {"width": 4, "epochs": 2} for log in ("twitter", "kuairand", "ml-1m")})
     monkeypatch.setattr(tables, "facts", dict)
     monkeypatch.setattr(tables, "write", lambda: None)
 
@@ -81,23 +78,17 @@ def test_only_what_is_missing_is_measured_and_then_nothing(nothing_measured: Pat
 
 
 @pytest.mark.usefixtures("small_models")
-def test_networks_beside_each_other_have_rows_of_their_own(nothing_measured: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(quality, "THREE_ON", ("twitter",))
-    held = []
-    flagship = quality._flagship
-
-    def seen(name: str, model: Model, *rest: Any) -> Iterator[quality.Found]:
-        assert isinstance(model, Blend)
-        held.append((name, sum(member.startswith("network") for member in model.members)))
-        return flagship(name, model, *rest)
-
-    monkeypatch.setattr(quality, "_flagship", seen)
-    todo = quality.fits(["twitter"], [2], ["longshort", quality.THREE])
-    assert todo == [("twitter", "longshort", 2), ("twitter", quality.THREE, 2)]
+def test_networks_beside_each_other_have_rows_of_their_own(nothing_measured: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    todo = quality.fits(["ml-1m"], [2], [quality.THREE])
+    assert todo == [("ml-1m", quality.THREE, 2)]
     assert quality.measure_all(todo, nothing_measured / "work") == []
-    assert held == [("longshort", 1), (quality.THREE, 3)]
-    measured = {key for key, figures in tables.measured().items() if key.split("|")[1].startswith(quality.THREE)}
-    assert measured == {f"twitter|{quality.THREE}|train-only", f"twitter|{quality.THREE}|online"}
+    told = capsys.readouterr().out
+    assert "training network_3" in told
+    assert "training network_4" not in told
+    rows = {quality.THREE, quality.THREE + quality.IDS_ONLY}
+    assert set(tables.measured()) == {f"ml-1m|{row}|{reading}" for row in rows for reading in ("train-only", "online")}
+    assert quality.measure_all(quality.fits(["ml-1m"], [2], ["longshort"]), nothing_measured / "work") == []
+    assert "training network_2" not in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("small_models")
