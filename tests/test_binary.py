@@ -78,3 +78,12 @@ def test_reliability_tells_calibrated_from_overconfident() -> None:
     curve = binary.reliability(p, label, bins=4)
     assert [part["rows"] for part in curve] == [5000] * 4
     assert [round(part["said"], 1) for part in curve] == [0.1, 0.4, 0.6, 0.9]
+
+
+def test_equal_probabilities_are_judged_together_in_whatever_order_they_come() -> None:
+    label = np.repeat([0, 1], 500)
+    assert binary.reliability(np.full(1000, 0.5), label) == [{"rows": 1000, "said": 0.5, "came": 0.5}]
+    assert binary.calibration_error(np.full(1000, 0.5), label) == 0
+    p = np.random.default_rng(0).choice([0.1, 0.1, 0.3, 0.9], 1000)
+    order = np.random.default_rng(1).permutation(1000)
+    assert binary.calibration_error(p, label) == pytest.approx(binary.calibration_error(p[order], label[order]))

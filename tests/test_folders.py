@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from penchant.folders import check_replaceable, make_parent, write_texts, writing
+from penchant.folders import check_replaceable, check_writable, make_parent, write_texts, writing
 from penchant.types import PenchantError
 
 
@@ -188,3 +188,13 @@ def test_texts_are_written_as_a_folder_and_replaced_by_force_alone(tmp_path: Pat
     assert (out / "a.md").read_text(encoding="utf-8") == "é"
     write_texts(out, {"a.md": "new", "b.csv": ""}, force=True)
     assert (out / "a.md").read_text(encoding="utf-8") == "new"
+
+
+def test_whether_anything_can_be_written_is_told_before(tmp_path: Path) -> None:
+    check_writable(tmp_path / "a" / "b")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "file").write_text("")
+    with pytest.raises(PenchantError, match=r"file/out: can.t be written: .*file is a file; name another folder"):
+        check_writable(tmp_path / "file" / "out")
+    with pytest.raises(PenchantError, match="/proc/out: can't be written"):
+        check_writable("/proc/out")

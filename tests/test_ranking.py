@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from penchant import ranking
+from penchant import metrics, ranking
 from penchant.models import create
 from penchant.models.base import Model
 from penchant.ranking import Excluded, masked_scores, recommend, target_ranks, top_k
@@ -68,15 +68,35 @@ def ranks_within(scores: Float, rows: Int, target: Int, k: int) -> list[float]:
 
 @given(st.lists(st.sampled_from([-np.inf, 0.0, 1.0, 2.0]), min_size=1, max_size=6), st.data())
 @settings(deadline=None)
-def test_a_target_stands_at_its_average_place_over_all_ways_to_break_ties(row: list[float], data: st.DataObject) -> None:
-    target, k = data.draw(st.integers(-1, len(row) - 1)), data.draw(st.integers(1, len(row)))
-    if target == UNKNOWN or row[target] == -np.inf:
-        expected = np.inf
-    else:
-        orders = [sorted(order, key=lambda i: -row[i]) for order in permutations(range(len(row)))]
-        expected = sum(order.index(target) + 1 for order in orders) / len(orders)
-    found = ranks_within(np.array([row], np.float32), np.array([0]), np.array([target]), k)
-    assert found == pytest.approx([expected if expected <= k else np.inf])
+def test_targets_stand_at_their_average_places_over_all_ways_to_break_ties(row: list[float], data: st.DataObject) -> None:
+    targets = data.draw(st.lists(st.integers(-1, len(row) - 1), min_size=1, unique=True))
+    k = data.draw(st.integers(1, len(row)))
+    orders = [sorted(order, key=lambda i: -row[i]) for order in permutations(range(len(row)))]
+    expected = []
+    for n, target in enumerate(targets):
+        if target == UNKNOWN or row[target] == -np.inf:
+            expected.append(np.inf)
+            continue
+        # Of several with one score the first that is named is as far up as the first of them is on average, and so on.
+        together = [t for t in targets if t != UNKNOWN and row[t] == row[target]]
+        turn = [t for t in targets[:n] if t in together]
+        places = [sorted(order.index(t) + 1 for t in together)[len(turn)] for order in orders]
+        place = sum(places) / len(orders)
+        expected.append(place if place <= k + 1e-9 else np.inf)
+    assert ranks_within(np.array([row], np.float32), np.zeros(len(targets), int), np.array(targets), k) == pytest.approx(
+        expected
+    )
+
+
+@given(st.lists(st.sampled_from([0.0, 1.0, 2.0]), min_size=1, max_size=12), st.data())
+@settings(deadline=None)
+def test_no_metric_is_better_than_the_best_list_whatever_ties(row: list[float], data: st.DataObject) -> None:
+    targets = data.draw(st.lists(st.integers(0, len(row) - 1), min_size=1, unique=True))
+    k = data.draw(st.integers(1, len(row)))
+    ranks = np.array(ranks_within(np.array([row], np.float32), np.zeros(len(targets), int), np.array(targets), k), np.float32)
+    case, best = np.zeros(len(targets), int), np.arange(1, len(targets) + 1, dtype=np.float32)
+    for name, metric in metrics.METRICS.items():
+        assert metric(ranks, case, 1, k)[0] <= metric(best, case, 1, k)[0] + 1e-6, name
 
 
 @given(st.data())
@@ -87,13 +107,16 @@ def test_ranks_taken_from_the_best_are_those_counted_over_whole_rows(data: st.Da
     levels = np.array([-np.inf, -1, 0, 0.5, 2, 3e38][: data.draw(st.integers(1, 6))], np.float32)
     scores = np.where(chance.random((n, width)) < data.draw(st.floats(0, 1)), 0, chance.choice(levels, (n, width)))
     scores = scores.astype(np.float32)
-    k, rows, target = data.draw(st.integers(1, width)), chance.integers(0, n, t), chance.integers(-1, width, t)
+    pairs = np.unique(np.stack([chance.integers(0, n, t), chance.integers(-1, width, t)]), axis=1)
+    k, (rows, target) = data.draw(st.integers(1, width)), pairs
     expected = []
     for row, one in zip(rows, target, strict=True):
         value = scores[row, one]
-        rank = 1 + (scores[row] > value).sum() + ((scores[row] == value).sum() - 1) / 2
+        alike = (rows == row) & (target != UNKNOWN) & (scores[row, target] == value)
+        turn = (alike & (target <= one)).sum()
+        rank = (scores[row] > value).sum() + turn * ((scores[row] == value).sum() + 1) / (alike.sum() + 1)
         expected.append(float(rank) if one != UNKNOWN and value > -np.inf and rank <= k else np.inf)
-    assert ranks_within(scores, rows, target, k) == expected
+    assert ranks_within(scores, rows, target, k) == pytest.approx(expected)
 
 
 def test_ranks_of_many_targets_in_many_rows() -> None:

@@ -263,6 +263,8 @@ def test_a_model_trained_once_is_refused_in_several_folds(log: Interactions, tmp
 def test_a_model_named_twice_is_refused(log: Interactions) -> None:
     with pytest.raises(PenchantError, match="popularity is named twice; a table has one line for each model"):
         workflow.compare(log, ["popularity", "markov", "popularity"], k=3)
+    with pytest.raises(PenchantError, match=r"\./m is named twice"):
+        workflow.check_names(["popularity", "./m", "m/", "markov"])
 
 
 def test_ablation_needs_longshort_and_stands_beside_it(log: Interactions, tmp_path: Path) -> None:
@@ -325,6 +327,8 @@ def test_what_is_refused_is_refused_before_anything_trains(log: Interactions) ->
     told: list[str] = []
     with pytest.raises(PenchantError, match="there is no model 'nosuch'"):
         workflow.compare(log, ["popularity", "nosuch"], progress=lambda what, *n: told.append(what))
+    with pytest.raises(PenchantError, match="seed is -1, but must not be negative"):
+        workflow.compare(log, ["popularity"], seed=-1, k=3, progress=lambda what, *n: told.append(what))
     assert told == []
 
 

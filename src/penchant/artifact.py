@@ -31,13 +31,14 @@ def save(model: Model, out: str | Path, lineage: Mapping[str, Any] | None = None
     ``PenchantError`` for a model that wasn't trained, or where ``out`` can't be written.
     """
     identifier = model.id
+    told = {"learned_from": model.learned_from, "histories": model.histories(), "penchant": version("penchant")}
     with folders.writing(Path(out), FILES) as target:
         try:
             save_file({name: array.copy() for name, array in model.weights().items()}, target / WEIGHTS)
         except SafetensorError as error:
             raise PenchantError(f"{out}: can't be written: {error}") from error
         engine.write_parquet(engine.table({"item_id": list(model.items.ids)}).lazy(), target / ITEMS)
-        _write(target / LINEAGE, dict(lineage or {}) | {"histories": model.histories(), "penchant": version("penchant")})
+        _write(target / LINEAGE, dict(lineage or {}) | told)
         config = {
             "format": FORMAT,
             "model": model.name,
@@ -68,7 +69,8 @@ def load(folder: str | Path, kinds: Mapping[str, type[Model]] = SAVED) -> Model:
         raise PenchantError(f"{folder}: is a model of kind {config['model']!r}, which this Penchant doesn't have")
     kind = kinds[config["model"]]
     items = engine.collect(engine.read([folder / ITEMS], ["item_id"]), str(folder / ITEMS))
-    histories = read_lineage(folder).get("histories", {})
+    lineage = read_lineage(folder)
+    histories = lineage.get("histories", {})
     if len(items) != config["items"] or not isinstance(histories, dict):
         raise PenchantError(f"{folder / CONFIG}: is damaged; copy the whole folder or train again")
     try:
@@ -81,6 +83,7 @@ def load(folder: str | Path, kinds: Mapping[str, type[Model]] = SAVED) -> Model:
     except PenchantError as error:
         raise PenchantError(f"{folder}: {error}; train it again") from error
     model.set_histories(histories)
+    model.learned_from = str(lineage.get("learned_from", ""))
     if model.id != config["id"]:
         raise PenchantError(
             f"{folder}: its files don't belong together (they make {model.id}, not {config['id']}); train again"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import shutil
+import tempfile
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -113,6 +114,19 @@ def check_replaceable(out: str | Path, files: Collection[str], *, force: bool = 
             raise PenchantError(f"{out}: exists; --force replaces it, or name another folder")
     elif out.exists():
         raise PenchantError(f"{out}: is a file; name a folder")
+
+
+def check_writable(out: str | Path) -> None:
+    """Raise ``PenchantError`` if nothing could be put at ``out``, before hours are spent on it."""
+    parent = Path(os.path.realpath(out)).parent
+    while not parent.exists() and parent != parent.parent:
+        parent = parent.parent
+    if not parent.is_dir():
+        raise PenchantError(f"{out}: can't be written: {parent} is a file; name another folder")
+    try:
+        tempfile.TemporaryDirectory(prefix=".penchant-", dir=parent).cleanup()
+    except OSError as error:
+        raise PenchantError(f"{out}: can't be written: {error.strerror}") from error
 
 
 def write_texts(out: str | Path, texts: Mapping[str, str], *, force: bool = False) -> None:

@@ -4,8 +4,9 @@ They stand below the models because a model stops training on the metric it is j
 definitions that a report prints.
 
 - Metrics of ranks (``METRICS``): ``ranks[t]`` is the rank of each target (from 1, ``inf`` where it isn't recommended;
-  see ``ranking.target_ranks``), ``case[t]`` whose target it is, ascending; one value a case, ``[n] float64``. A case has at
-  least one target, and a target the model doesn't know stays in every denominator: it is a miss.
+  see ``ranking.target_ranks``; those of one case lie at least 1 apart), ``case[t]`` whose target it is, ascending; one
+  value a case, ``[n] float64``. A case has at least one target, and a target the model doesn't know stays in every
+  denominator: it is a miss.
 - Metrics of lists (``LISTS``): ``recommended[n, k]`` are item codes, ``UNKNOWN`` where a list is shorter.
 """
 
@@ -59,8 +60,7 @@ def mrr(ranks: Float, case: Int, n: int, k: int) -> Array:
 
 def precision(ranks: Float, case: Int, n: int, k: int) -> Array:
     """Targets within the first ``k``, over ``k``, however short the list."""
-    # Targets that tie at the edge can be more than there are places.
-    return np.minimum(_sum(ranks <= k, case, n), k) / k
+    return _sum(ranks <= k, case, n) / k
 
 
 def average_precision(ranks: Float, case: Int, n: int, k: int) -> Array:
@@ -68,9 +68,7 @@ def average_precision(ranks: Float, case: Int, n: int, k: int) -> Array:
     order = np.lexsort((ranks, case))
     counts = np.bincount(case, minlength=n)
     place = np.arange(len(ranks)) - np.repeat(np.cumsum(counts) - counts, counts) + 1
-    ordered = ranks[order]
-    # Targets that tie share a rank, but the second of them has two places before it.
-    gain = np.where(ordered <= k, place / np.maximum(ordered, place), 0.0)
+    gain = np.where(ranks[order] <= k, place / ranks[order], 0.0)
     return np.asarray(_sum(gain, case, n) / counts)
 
 
@@ -161,10 +159,11 @@ def coverage(recommended: Int, catalogue: int) -> float:
 
 def gini(recommended: Int, catalogue: int) -> float:
     """Gini index of how often each item of the catalogue is recommended: 0 all alike, near 1 a few take all."""
-    counts = np.sort(np.bincount(recommended[recommended != UNKNOWN], minlength=catalogue)).astype(np.float64)
-    if counts.sum() == 0:
+    counts = np.sort(np.unique(recommended[recommended != UNKNOWN], return_counts=True)[1])
+    if not len(counts):
         return 0.0
-    return float((2 * np.arange(1, catalogue + 1) - catalogue - 1) @ counts / (catalogue * counts.sum()))
+    place = np.arange(catalogue - len(counts), catalogue) + 1  # those never recommended come first
+    return float((2 * place - catalogue - 1) @ counts / (catalogue * counts.sum()))
 
 
 LISTS: Mapping[str, Callable[..., Any]] = {

@@ -133,7 +133,9 @@ def target_ranks(scores: Float, rows: Int, target: Int, best: Float) -> Float:
     ``k``, or unknown, or excluded; ``best[n, k]`` are the rows' best scores, from ``top_k``.
 
     Among equal scores a target stands at its expected place, were ties broken at random: a model that gives every
-    item the same score gains nothing by it.
+    item the same score gains nothing by it. Of several targets of a row with one score, the first that is named stands where
+    the first of them is expected, and so on: the ``j``-th of ``t`` among ``m`` equals at ``j (m + 1) / (t + 1)``, the mean
+    of an order statistic.
     """
     ranks = np.full(len(target), np.inf, np.float32)
     value = np.where(target == UNKNOWN, -np.inf, scores[rows, target])
@@ -144,9 +146,24 @@ def target_ranks(scores: Float, rows: Int, target: Int, best: Float) -> Float:
     at_edge = np.flatnonzero(value == best[row, -1])
     edges, place = np.unique(row[at_edge], return_inverse=True)
     level[at_edge] = _equals(scores, edges, best[edges, -1:])[place]
-    expected = 1 + ahead + (level - 1) / 2
+    turn, together = _turns(row, value)
+    expected = ahead + turn * (level + 1) / (together + 1)
     ranks[near] = np.where(expected <= best.shape[1], expected, np.inf)
     return ranks
+
+
+def _turns(row: Int, value: Float) -> tuple[Int, Int]:
+    """Which of the targets with its row and score each is, from 1 in their order, and how many those are."""
+    order = np.lexsort((value, row))
+    row, value = row[order], value[order]
+    begins = np.ones(len(row), bool)
+    begins[1:] = (row[1:] != row[:-1]) | (value[1:] != value[:-1])
+    starts = np.flatnonzero(begins)
+    counts = np.diff(starts, append=len(row))
+    turn, together = np.empty(len(row), np.int64), np.empty(len(row), np.int64)
+    turn[order] = np.arange(len(row)) - np.repeat(starts, counts) + 1
+    together[order] = np.repeat(counts, counts)
+    return turn, together
 
 
 def _equals(scores: Float, rows: Int, value: Float) -> Int:

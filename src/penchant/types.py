@@ -339,7 +339,9 @@ class Cases:
     now: Int
     targets: Sequences
     newcomers: int = 0
-    """How many people with answers aren't asked about, since they have no history."""
+    """How many people with answers aren't asked about, since they have no history,"""
+    too_few: int = 0
+    """and how many people aren't, since they have too few events, or sessions, to hold some back."""
 
     def __len__(self) -> int:
         return len(self.histories)
@@ -369,6 +371,8 @@ class Split:
     test: Cases
     cuts: tuple[int, int] | None = None
     """Where a split is made by time: the moments at which the validation part and the test part begin, for everybody."""
+    end: int | None = None
+    """Where it is, and later events belong to other folds: the moment at which the test part ends."""
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import shutil
 import sys
@@ -18,6 +19,7 @@ from penchant.evaluation import Evaluation, report
 from penchant.evaluation.ablation import ablated
 from penchant.evaluation.cost import Cost, cost
 from penchant.evaluation.drift import reference
+from penchant.evaluation.evaluate import check_seed
 from penchant.evaluation.progressive import Live, stream
 from penchant.interests import topics
 from penchant.models import MODELS, RANKERS, create
@@ -76,7 +78,7 @@ def train(
         lineage = {
             "dataset": log.content_hash,
             "split": cut.name,
-            "trained_on": evaluation.trained_on(refit),
+            "trained_on": evaluation.trained_on(refit=refit),
             "seconds": seconds,
             "trials": trials,
             "peak_memory_mb": peak_memory_mb(),
@@ -192,6 +194,7 @@ def compare(
     may know the answers), or chosen in more trials than others.
     """
     reading = _reading(reading, live)
+    check_seed(seed)
     _check_seeds(seeds)
     cuts = evaluation.rolling_origin(log, folds) if split == evaluation.ROLLING else [evaluation.split(log, split)]
     candidates = _candidates(models, log, cuts[0], reading, ablate)
@@ -207,11 +210,30 @@ def compare(
         if live:
             learned = None if reading == "train-only" else cut.before_test
             found = evaluation.measure_live(
-                trained, log, cut, live, learned, k=k, seen=seen, controls=others, kinds=kinds, progress=progress
+                trained,
+                log,
+                cut,
+                live,
+                learned,
+                k=k,
+                seen=seen,
+                controls=others,
+                reading=reading,
+                kinds=kinds,
+                progress=progress,
             )
         else:
             found = evaluation.measure(
-                trained, cut, k=k, seen=seen, seed=seed, controls=others, shuffle=controls, kinds=kinds, progress=progress
+                trained,
+                cut,
+                k=k,
+                seen=seen,
+                reading=reading,
+                seed=seed,
+                controls=others,
+                shuffle=controls,
+                kinds=kinds,
+                progress=progress,
             )
         measured.append(found)
     name, wholes = _called(cuts, live), _wholes(trained, candidates)
@@ -268,8 +290,12 @@ class _Candidate:
 
 def check_names(models: Sequence[str]) -> None:
     """``PenchantError`` for what is neither a model's name nor a path, or is named twice, before data is read for it."""
-    if len(set(models)) < len(models):
-        raise PenchantError(f"{max(models, key=list(models).count)} is named twice; a table has one line for each model")
+    if not models:
+        raise PenchantError("no model was named")
+    same = [name if name in MODELS else os.path.realpath(name) for name in models]
+    if len(set(same)) < len(same):
+        twice = models[same.index(max(same, key=same.count))]
+        raise PenchantError(f"{twice} is named twice; a table has one line for each model")
     for name in models:
         if name not in MODELS and not Path(name).exists():
             create(name)
@@ -293,7 +319,7 @@ def _candidate(name: str, log: Interactions, cut: Split, reading: str) -> _Candi
             f"{name}: was trained on the split {lineage.get('split')}, not {cut.name}: it may know the answers; train it on "
             "this split"
         )
-    expected = evaluation.trained_on(reading == "refit")
+    expected = evaluation.trained_on(refit=reading == "refit")
     if lineage.get("trained_on") != expected:
         raise PenchantError(
             f"{name}: was trained on {lineage.get('trained_on')}, and the others are trained on {expected}: that is no fair "
@@ -390,6 +416,7 @@ def write_report(result: Evaluation, out: str | Path, *, force: bool = False) ->
 def check_report(out: str | Path, *, force: bool = False) -> None:
     """``PenchantError`` if a report can't be written to ``out``: what is there stays, unless by ``force``."""
     folders.check_replaceable(out, report.FILES, force=force)
+    folders.check_writable(out)
 
 
 def peak_memory_mb() -> float:

@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from penchant import prepare, read
+from penchant import load_model, prepare, read, save_model
 from penchant.evaluation import evaluate, leave_one_out, rolling_origin
 from penchant.evaluation.evaluate import in_another_order, measure, summarise
 from penchant.models import create
 from penchant.models.base import Model
+from penchant.sequences import histories
 from penchant.testing import log_of
 from penchant.types import PenchantError, Split
 
@@ -57,6 +58,7 @@ def test_facts_say_which_targets_no_model_could_hit() -> None:
     assert facts == {
         "test_users": 4,
         "newcomers_not_asked": 0,
+        "too_few_events_not_asked": 4,
         "targets": 4,
         "targets_never_trained": 1 / 4,
         "targets_already_seen": 2 / 4,
@@ -176,8 +178,8 @@ def test_a_simple_method_that_is_as_good_is_said_first() -> None:
     lstm, popularity = create("lstm", width=6, epochs=1).fit(noise.train), create("popularity").fit(noise.train)
     found = evaluate({"lstm": lstm, "popularity": popularity}, noise, k=3)
     assert not found.comparisons[0].distinct
-    method = "popularity (" + f"{found.models['popularity']['ndcg@3']:.4f})"
-    assert found.findings()[0] == f"a simple method is as good: {method} can't be told from lstm"
+    method, best = (f"{name} ({found.models[name]['ndcg@3']:.4f})" for name in ("popularity", "lstm"))
+    assert found.findings()[0] == f"a simple method may be as good: {method} is too close to tell from {best}"
     assert not any("simple" in sentence for sentence in evaluate({"lstm": lstm, "twin": lstm}, noise, k=3).findings())
 
 
@@ -250,7 +252,7 @@ def test_several_splits_make_one_evaluation_and_a_slice_each() -> None:
     people = [len(cut.test) for cut in cuts]
     for metric, value in found.models["markov"].items():
         assert value == pytest.approx(np.average([one.models["markov"][metric] for one in alone], weights=people))
-    assert found.facts["test_users"] == sum(people)
+    assert found.facts["test_users"] == len({user for cut in cuts for user in cut.test.histories.users.ids})
     by_split = {part.name: part for part in found.slices if part.family == "split"}
     assert [part.people for part in by_split.values()] == people
     assert by_split["rolling 2 of 2"].models["markov"]["ndcg@3"] == pytest.approx(alone[1].models["markov"]["ndcg@3"])
@@ -266,3 +268,74 @@ def test_the_report_says_that_validation_excludes_seen_items_where_they_are_kept
     stopped = "Training stopped, and weights of parts were chosen, by validation with seen items excluded."
     assert evaluate({"popularity": popularity}, split, k=1, seen="keep").notes()[0] == stopped
     assert stopped not in evaluate({"popularity": popularity}, split, k=1).notes()
+
+
+def test_a_slice_counts_the_folds_too_where_everybody_is_in_it() -> None:
+    """Newcomers are only in the last fold: those of before count among whoever was trained on."""
+    log = log_of(
+        [(f"u{u:02}", f"i{(u * 3 + n * n) % 9}", 50 * n + u) for u in range(12) for n in range(20)]
+        + [(f"late{u}", f"i{(u + n) % 9}", 50 * (16.9 + n) + u) for u in range(3) for n in range(4)]
+    )
+    cuts = rolling_origin(log, 2)
+    found = summarise(
+        [measure({"markov": create("markov").fit(cut.train)}, cut, k=3, seen="keep") for cut in cuts],
+        ["markov"],
+        split="rolling",
+        k=3,
+        seen="keep",
+    )
+    by_person = {part.name: part.targets for part in found.slices if part.family == "person"}
+    assert set(by_person) == {"in training", "new since training"}
+    for family in {part.family for part in found.slices}:
+        assert sum(part.targets for part in found.slices if part.family == family) == found.facts["targets"], family
+
+
+def test_a_family_of_one_slice_tells_nothing(split: Split, popularity: Model) -> None:
+    assert "kind of event" not in {part.family for part in evaluate({"popularity": popularity}, split, k=1).slices}
+
+
+def test_of_one_person_nothing_is_sure() -> None:
+    cut = leave_one_out(log_of([("u", item, n) for n, item in enumerate("abab")]))
+    found = evaluate({"markov": create("markov").fit(cut.train)}, cut, k=2, seen="keep")
+    assert found.intervals["markov"]["ndcg@2"] == (0, 1)
+    assert "novelty@2" not in found.intervals["markov"]
+    assert "[0.0000, 1.0000]" in found.to_markdown()
+
+
+def test_what_was_never_trained_on_goes_by_what_models_have_learned(split: Split) -> None:
+    again = create("popularity").fit(split.before_test)
+    one = evaluate({"popularity": create("popularity").fit(split.train)}, split, k=1)
+    other = evaluate({"popularity": again}, split, k=1, reading="refit")
+    # v's z is in no part, u's c only in the validation part.
+    assert (one.facts["targets_never_trained"], other.facts["targets_never_trained"]) == (0.5, 0.5)
+    new = leave_one_out(
+        log_of([*TRAIN, ("u", "a", 1), ("u", "c", 2), ("u", "d", 3), ("w", "a", 1), ("w", "d", 2), ("w", "c", 3)])
+    )
+    facts = [
+        evaluate({"p": create("popularity").fit(part)}, new, k=1, reading=reading).facts["targets_never_trained"]
+        for part, reading in ((new.train, "train-only"), (new.before_test, "refit"))
+    ]
+    assert facts == [1, 0]
+
+
+def test_a_model_that_learned_something_else_is_refused(split: Split, popularity: Model, tmp_path: Path) -> None:
+    log = log_of(TRAIN + ASKED)
+    knows = "all was trained on other events than the split's training part: it may know the answers"
+    everything = create("popularity").fit(histories(log))
+    with pytest.raises(PenchantError, match=knows):
+        evaluate({"all": everything}, split, k=1)
+    save_model(everything, tmp_path / "m")
+    with pytest.raises(PenchantError, match=knows):
+        evaluate({"all": load_model(tmp_path / "m")}, split, k=1)
+    with pytest.raises(PenchantError, match="fit it to before_test of this split, or name another reading"):
+        evaluate({"popularity": popularity}, split, k=1, reading="refit")
+    assert evaluate({"all": everything}, split, k=1, own_items=True).models
+
+
+def test_what_names_no_model_or_two_is_refused(split: Split, popularity: Model) -> None:
+    with pytest.raises(PenchantError, match="lstm has learned nothing yet; fit it first"):
+        evaluate({"lstm": create("lstm")}, split, k=1)
+    with pytest.raises(PenchantError, match="popularity stands for no model"):
+        evaluate({"popularity": []}, split, k=1)
+    with pytest.raises(PenchantError, match="popularity names a model and a control"):
+        evaluate({"popularity": popularity}, split, k=1, controls={"popularity": popularity})

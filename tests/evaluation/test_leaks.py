@@ -127,3 +127,23 @@ def test_means_and_ratios_of_the_whole_period_are_refused_too(drifting: Interact
         check(with_measure(plain, "stars", rating), one_kind)
     check(with_measure(plain, "stars", means(drifting, early, drifting.value)), one_kind)
     check(with_measure(cut, "liking", means(drifting, early, liked)), drifting)
+
+
+def test_what_is_trained_on_or_validated_by_may_not_reach_into_the_test_part(log: Interactions) -> None:
+    cut = leave_one_out(log)
+    three, valid = np.arange(3), cut.valid
+    others = Cases(seq.select(valid.histories, three), valid.now[:3], seq.select(valid.targets, three))
+    known = seq.histories(log, log.user >= 3)
+    with pytest.raises(PenchantError, match="user u3 has an event trained on that isn't before the test targets"):
+        check(replace(cut, train=known, valid=others))
+    for of in (cut, temporal(log)):
+        answers = replace(of.valid, targets=of.test.targets, histories=of.test.histories, now=of.test.now)
+        with pytest.raises(PenchantError, match=r"user u0 has a validation target that isn't before the test targets"):
+            check(replace(of, valid=answers))
+
+
+def test_a_count_of_what_came_after_the_cut_is_refused(drifting: Interactions) -> None:
+    cut = temporal(drifting)
+    after = np.bincount(drifting.item[held_out(drifting, cut)], minlength=len(cut.train.items)).astype(float)
+    with pytest.raises(PenchantError, match=r"column trend follows the items' events after the cut \(rank correlation 1.000\)"):
+        check(with_measure(cut, "trend", after), drifting)

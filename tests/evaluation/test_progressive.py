@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from penchant import sequences as seq
-from penchant.evaluation import leave_one_out, measure_live, summarise, temporal
+from penchant.evaluation import leave_one_out, measure_live, rolling_origin, summarise, temporal
 from penchant.evaluation.progressive import HOUR, Live, asked, moments, replay, stream
 from penchant.models import create
 from penchant.models.base import Model
 from penchant.models.validation import seen_items
 from penchant.ranking import masked_scores, target_ranks, top_k
 from penchant.testing import log_of
-from penchant.types import MICROSECONDS, UNKNOWN, Interactions, Learning, PenchantError, Split
+from penchant.types import MICROSECONDS, UNKNOWN, Interactions, Learning, PenchantError, Split, Vocabulary
 
 
 @pytest.fixture(scope="module")
@@ -158,6 +158,39 @@ def test_what_cannot_be_replayed_is_refused(log: Interactions) -> None:
         stream(log, leave_one_out(log), Live())
     with pytest.raises(PenchantError, match="must not be negative"):
         Live(delay=-1)
+    with pytest.raises(PenchantError, match=r"every so many whole hours, and 1\.5 aren't"):
+        Live(refresh=HOUR * 3 // 2)
     assert str(Live(delay=30 * 60 * MICROSECONDS, refresh=6 * HOUR)) == (
         "progressive, feedback 30 minutes late, trained anew every 6 hours"
     )
+
+
+def test_a_fold_asks_about_its_own_test_part(log: Interactions) -> None:
+    cuts = rolling_origin(log, 2)
+    asked_about = [set(stream(log, cut, Live()).histories.event_id[stream(log, cut, Live()).event]) for cut in cuts]
+    assert not asked_about[0] & asked_about[1]
+    assert asked_about[0] | asked_about[1] == set(log.event_id[log.timestamp >= cuts[0].cuts[1]])  # type: ignore[index]
+    found = replay(create("markov").fit(cuts[0].train), stream(log, cuts[0], Live()), log, Live(), 3, exclude_seen=False)
+    assert len(found.ranks) == len(asked_about[0])
+
+
+def test_coverage_is_of_the_items_there_were_to_choose_from(log: Interactions, cut: Split) -> None:
+    more = replace(log, items=Vocabulary((*log.items.ids, *(f"never {n}" for n in range(90)))))
+    split = temporal(more)
+    model = create("popularity").fit(split.train)
+    measured = measure_live({"popularity": model}, more, split, Live(), None, k=len(model.items), seen="keep")
+    found = summarise([measured], ["popularity"], split="temporal", k=len(model.items), seen="keep")
+    assert found.models["popularity"][f"coverage@{len(model.items)}"] == 1
+    assert found.models["popularity"][f"gini@{len(model.items)}"] == pytest.approx(0)
+    events = stream(more, split, Live())
+    assert replay(model, events, more, Live(refresh=HOUR), 3, exclude_seen=False).catalogue == len(model.items) + 1  # z came
+
+
+def test_what_models_know_counts_as_trained_on(log: Interactions, cut: Split) -> None:
+    model = create("popularity").fit(cut.before_test)
+    measured = measure_live({"p": model}, log, cut, Live(), cut.before_test, k=3, reading="refit")
+    before = np.isin(log.item, cut.before_test.item)
+    later = log.timestamp >= cut.cuts[1]  # type: ignore[index]
+    assert measured.facts["targets_never_trained"] == pytest.approx((later & ~before).sum() / later.sum())
+    with pytest.raises(PenchantError, match="p was trained on other events than the split's training part"):
+        measure_live({"p": model}, log, cut, Live(), cut.before_test, k=3)

@@ -10,6 +10,7 @@ import pytest
 
 from penchant.evaluation import Evaluation, evaluate, leave_one_out
 from penchant.evaluation.cost import cost
+from penchant.evaluation.evaluate import cell
 from penchant.evaluation.pieces import ticks
 from penchant.evaluation.report import FILES, files
 from penchant.models import create
@@ -119,7 +120,8 @@ def test_the_same_in_json_csv_and_markdown(result: Evaluation) -> None:
     slices = list(csv.DictReader(io.StringIO(found["slices.csv"])))
     assert len(slices) == len(result.slices) * 3 * 2
     text = found["report.md"]
-    assert text.startswith(f"- {result.findings()[0]}\n")
+    assert ODD.replace("&", "&amp;").replace("<", "&lt;") in text.splitlines()[0]
+    assert "<script>" not in text
     assert result.to_markdown() in text
     assert "inside the noise" in text or all(pair.distinct for pair in result.comparisons)
 
@@ -138,3 +140,7 @@ def test_ticks_are_round_and_hold_all() -> None:
         assert marks[0] <= low
         assert marks[-1] >= high
         assert 2 <= len(marks) <= 7
+
+
+def test_what_anybody_may_be_called_breaks_no_markdown() -> None:
+    assert cell("buy|now\n<b>&") == "buy\\|now &lt;b>&amp;"

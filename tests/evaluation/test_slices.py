@@ -43,7 +43,6 @@ def test_slices_by_hand() -> None:
     assert found["person"] == {"in training": ["t:d", "u:d", "w:a", "w:b"], "new since training": ["v:c"]}
     assert found["history"] == {"1-4 events": ["u:d", "v:c", "w:a", "w:b"], "5-9 events": ["t:d"]}
     assert found["pause"] == {"a day to a week": ["t:d", "u:d", "v:c"], "a week to 30 days": ["w:a", "w:b"]}
-    assert "kind of event" not in found  # there is only one
     assert parts_of(cut, np.array([0.1, 0.2, 0.9, 0.5]))["interests"] == {
         "disagree": ["t:d", "u:d"],
         "between": ["w:a", "w:b"],

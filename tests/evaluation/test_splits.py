@@ -49,6 +49,7 @@ def test_leave_one_out_by_hand() -> None:
     assert cut.test.now.tolist() == [9_000_000, 5_000_000]
     assert cut.valid.now.tolist() == [4_000_000, 5_000_000]
     assert len(cut.test) == 2
+    assert cut.test.too_few == 2
 
 
 def test_temporal_by_hand() -> None:

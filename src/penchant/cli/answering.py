@@ -57,7 +57,7 @@ def _recommend(options: argparse.Namespace) -> None:
     if options.json:
         terminal.print_json(rows)
     elif options.out is not None:
-        terminal.answers.print(f"recommendations for {len(users):,} people are in {options.out}")
+        terminal.answers.print(escape(f"recommendations for {len(users):,} people are in {options.out}"))
     else:
         _show_recommendations(list(rows), titles)
         if len(users) > PEOPLE_SHOWN:
@@ -104,7 +104,7 @@ def _rank(options: argparse.Namespace) -> None:
     if options.json:
         terminal.print_json(told)
     elif options.out is not None:
-        terminal.answers.print(f"{len(told):,} ranked candidates are in {options.out}")
+        terminal.answers.print(escape(f"{len(told):,} ranked candidates are in {options.out}"))
     else:
         shown = told[:CANDIDATES_SHOWN]
         terminal.table(list(told[0]), [[f"{v:.4f}" if isinstance(v, float) else str(v) for v in row.values()] for row in shown])

@@ -13,7 +13,7 @@ from penchant.cli import arguments, terminal
 from penchant.cli.arguments import Command
 from penchant.data import dataset
 from penchant.evaluation import progressive, report
-from penchant.types import PenchantError
+from penchant.types import DAY, PenchantError
 
 OF_LISTS: Mapping[str, object] = {
     "k": None,
@@ -25,11 +25,12 @@ OF_LISTS: Mapping[str, object] = {
     "delay": 0,
     "refresh": 0,
     "split": None,
-    "folds": evaluation.FOLDS,
+    "folds": None,
     "content": None,
     "seen": "exclude",
 }
 """Options that tell how lists are judged, and what they are where nobody says: beside ``--impressions`` they say nothing."""
+CENTURY = 36_525 * DAY
 
 
 def _evaluate(options: argparse.Namespace) -> None:
@@ -40,6 +41,8 @@ def _evaluate(options: argparse.Namespace) -> None:
         raise PenchantError("--labels and --columns are for --impressions FILE")
     if options.out is not None:
         workflow.check_report(options.out, force=options.force)
+    if options.folds is not None and options.split != evaluation.ROLLING:
+        raise PenchantError("--folds says how often a rolling split is made; add --split rolling, or leave it out")
     workflow.check_names(options.models)
     log = dataset.load(options.dataset, options.content)
     with terminal.watching() as progress:
@@ -47,7 +50,7 @@ def _evaluate(options: argparse.Namespace) -> None:
             log,
             options.models,
             split=options.split,
-            folds=options.folds,
+            folds=evaluation.FOLDS if options.folds is None else options.folds,
             k=options.k,
             seen=options.seen,
             reading=options.reading,
@@ -71,7 +74,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     shown = {labels[name]: {metric: values[metric] for metric in result.main} for name, values in result.everyone.items()}
     terminal.values_table(shown, {labels[name]: ends for name, ends in result.intervals.items()})
     if options.out is not None:
-        terminal.answers.print(f"all metrics, slices, tests and costs: {Path(options.out) / report.PAGE}")
+        terminal.answers.print(escape(f"all metrics, slices, tests and costs: {Path(options.out) / report.PAGE}"))
 
 
 def _judge(options: argparse.Namespace) -> None:
@@ -107,10 +110,13 @@ def _judge(options: argparse.Namespace) -> None:
             {labels[model]: ends for model, ends in answer.intervals.items()},
         )
     if options.out is not None:
-        terminal.answers.print(f"differences, reliability and definitions: {Path(options.out) / report.PAGE}")
+        terminal.answers.print(escape(f"differences, reliability and definitions: {Path(options.out) / report.PAGE}"))
 
 
 def _live(options: argparse.Namespace) -> evaluation.Live | None:
+    for name, value, unit in (("delay", options.delay, progressive.MINUTE), ("refresh", options.refresh, progressive.HOUR)):
+        if not 0 <= value * unit <= CENTURY:
+            raise PenchantError(f"--{name} is {value:g}, but must lie between 0 and a century")
     if options.progressive:
         return evaluation.Live(round(options.delay * progressive.MINUTE), round(options.refresh * progressive.HOUR))
     if options.delay or options.refresh:
@@ -172,9 +178,7 @@ def _evaluate_arguments(made: argparse.ArgumentParser) -> None:
         "--labels", type=arguments.pairs, default={}, metavar="click=A,like=B", help="what the models tell, and its columns"
     )
     arguments.columns_argument(shown)
-    made.add_argument(
-        "--folds", type=int, default=evaluation.FOLDS, metavar="N", help="test parts of a rolling split (default %(default)s)"
-    )
+    made.add_argument("--folds", type=int, metavar="N", help=f"test parts of a rolling split (default {evaluation.FOLDS})")
 
 
 COMMANDS = (

@@ -103,7 +103,7 @@ def _update(options: argparse.Namespace) -> None:
         if options.json:
             terminal.print_json({"model": found})
         else:
-            terminal.answers.print(f"{options.model} is {found} again; a server that serves it takes it within seconds")
+            terminal.answers.print(escape(f"{options.model} is {found} again; a server that serves it takes it within seconds"))
         return
     with terminal.watching() as progress:
         result = deployment.update_model(options.model, options.store, k=options.k, seed=options.seed, progress=progress)
@@ -115,7 +115,7 @@ def _update(options: argparse.Namespace) -> None:
         f"{result.items_before:,} items before, {result.items_after:,} now)"
     )
     if result.promoted:
-        terminal.answers.print(f"promoted; to go back: penchant update {options.model} --roll-back")
+        terminal.answers.print(escape(f"promoted; to go back: penchant update {options.model} --roll-back"))
 
 
 def _update_arguments(made: argparse.ArgumentParser) -> None:

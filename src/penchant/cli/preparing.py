@@ -52,8 +52,12 @@ def _data(options: argparse.Namespace) -> None:
     if options.json:
         terminal.print_json(source | {"events": str(out / sources.EVENTS), "items": str(out / sources.ITEMS)})
     else:
-        terminal.answers.print(f"{options.name} from {source['place']} is in {out}; its SHA-256 is right. {source['licence']}.")
-        terminal.answers.print(f"next: penchant prepare {out / sources.EVENTS} --items {out / sources.ITEMS} --out dataset")
+        terminal.answers.print(
+            escape(f"{options.name} from {source['place']} is in {out}; its SHA-256 is right. {source['licence']}.")
+        )
+        terminal.answers.print(
+            escape(f"next: penchant prepare {out / sources.EVENTS} --items {out / sources.ITEMS} --out dataset")
+        )
 
 
 def _data_arguments(made: argparse.ArgumentParser) -> None:
@@ -97,7 +101,7 @@ def _prepare(options: argparse.Namespace) -> None:
         terminal.print_json(manifest)
         return
     terminal.table(["", ""], [list(line) for line in describe(manifest)])
-    terminal.answers.print(f"dataset: {options.out}; next: penchant evaluate {options.out} --models {','.join(FIRST)}")
+    terminal.answers.print(escape(f"dataset: {options.out}; next: penchant evaluate {options.out} --models {','.join(FIRST)}"))
 
 
 def _prepare_arguments(made: argparse.ArgumentParser) -> None:

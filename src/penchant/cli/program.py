@@ -26,6 +26,7 @@ def run(words: Sequence[str]) -> int:
     # A machine that reads standard error finds the error there, alone.
     terminal.notes.quiet = as_json and not terminal.notes.is_terminal
     try:
+        _check_readable(words)
         options = _parser().parse_args(words)
         options.run(options)
         sys.stdout.flush()
@@ -45,6 +46,15 @@ def run(words: Sequence[str]) -> int:
         terminal.complain(f"{where}{error.strerror or error}", as_json=as_json)
         return BAD_INPUT
     return 0
+
+
+def _check_readable(words: Sequence[str]) -> None:
+    """``PenchantError`` for words that aren't text: no id, column or path that we write down could be such."""
+    for word in words:
+        try:
+            word.encode()
+        except UnicodeEncodeError as error:
+            raise PenchantError(f"{word.encode(errors='backslashreplace').decode()}: is not UTF-8") from error
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -51,7 +51,7 @@ def _train(options: argparse.Namespace) -> None:
     terminal.answers.print(
         f"{options.model} is in {result['model']}: {learned}, {result['peak_memory_mb']:,.0f} MB; validation {valid}"
     )
-    terminal.answers.print(f"next: penchant recommend {options.out} {options.dataset} --users all")
+    terminal.answers.print(escape(f"next: penchant recommend {options.out} {options.dataset} --users all"))
 
 
 def _train_ranker(options: argparse.Namespace) -> None:

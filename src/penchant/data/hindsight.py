@@ -14,6 +14,8 @@ FOLLOWS, ERRORS = 0.5, 4.0
 """A column computed from something has at least such a rank correlation with it; and if from later events too, it goes with
 those, beyond what goes with earlier ones, by so many standard errors.
 """
+IS_LATER = 0.95
+"""With such a rank correlation with a statistic of the time after alone, a column is that statistic."""
 NAMED_FOLLOWS, NAMED_ERRORS = 0.25, 2.0
 """The same of a column whose name says that it counts: it may count what isn't in this log, but went along with it."""
 FEWEST = 20
@@ -59,40 +61,44 @@ def averaged(words: str, values: Array, item: Array, later: Array, size: int, le
 def gives_away(column: str, values: Array, statistics: Sequence[Statistic]) -> str:
     """Why a column ``[V]`` (NaN where an item has none) must have been computed from later events too; empty where it needn't.
 
-    By its ranks: it follows a statistic of the whole period, more closely than any of the time before, and goes with that of
-    the time after beyond what goes with the time before (partial correlation). Or by its name, and more weakly so. A year, a
-    price, a duration or a statistic of the time before does neither, even where taste follows it.
+    By its ranks: it follows a statistic of the whole period, more closely than any of the time before, or hardly differs from
+    one of the time after, and goes with that beyond what goes with the time before (partial correlation). Or by its name, and
+    more weakly so. A year, a price, a duration or a statistic of the time before does neither, even where taste follows it.
     """
     seen = [_correlations(values, statistic) for statistic in statistics]
-    closest = max((abs(with_before) for _, with_before, _ in seen), default=0.0)
+    closest = max((abs(with_before) for _, with_before, _, _ in seen), default=0.0)
     counts = COUNTS & {word.lower() for word in dialects.words(column)}
-    for statistic, (with_whole, with_before, errors) in zip(statistics, seen, strict=True):
-        if abs(with_whole) > max(FOLLOWS, closest) and errors > ERRORS:
+    for statistic, (with_whole, with_before, with_after, errors) in zip(statistics, seen, strict=True):
+        the_same_way = errors * np.sign(with_whole)
+        if abs(with_whole) > max(FOLLOWS, closest) and the_same_way > ERRORS:
             return (
                 f"follows the items' {statistic.words} of the whole period (rank correlation {with_whole:.3f}) more closely "
                 f"than those before the cut ({with_before:.3f})"
             )
-        if counts and abs(with_whole) > NAMED_FOLLOWS and errors > NAMED_ERRORS:
+        if abs(with_after) > max(IS_LATER, closest) and abs(errors) > ERRORS:
+            return f"follows the items' {statistic.words} after the cut (rank correlation {with_after:.3f})"
+        if counts and abs(with_whole) > NAMED_FOLLOWS and the_same_way > NAMED_ERRORS:
             return (
                 f"counts, by its name, what people did, and goes with the items' {statistic.words} after the cut, beyond what "
-                f"goes with those before, by {errors:.1f} standard errors"
+                f"goes with those before, by {the_same_way:.1f} standard errors"
             )
     return ""
 
 
-def _correlations(values: Array, statistic: Statistic) -> tuple[float, float, float]:
-    """Rank correlations of a column with a statistic of the whole period and of the time before, and by how many standard
-    errors it goes the same way with that of the time after; zeros where there is too little to tell.
+def _correlations(values: Array, statistic: Statistic) -> tuple[float, float, float, float]:
+    """Rank correlations of a column with a statistic of the whole period (0 for a column that is a kind), of the time before
+    and of the time after, and by how many standard errors it goes with the last beyond the one before; zeros where there is
+    too little to tell.
     """
     known = np.isfinite(values) & np.isfinite(statistic.whole)
-    if known.sum() < FEWEST or len(np.unique(values[known])) < FEWEST:
-        return 0.0, 0.0, 0.0
+    if known.sum() < FEWEST:
+        return 0.0, 0.0, 0.0, 0.0
     value, before, after, whole = (
         average_ranks(of[known]) for of in (values, statistic.before, statistic.after, statistic.whole)
     )
-    with_whole = _correlation(value, whole)
-    errors = np.sign(with_whole) * _partial(value, after, before) * np.sqrt(known.sum())
-    return with_whole, _correlation(value, before), float(errors)
+    with_whole = _correlation(value, whole) if len(np.unique(value)) >= FEWEST else 0.0
+    errors = _partial(value, after, before) * float(np.sqrt(known.sum()))
+    return with_whole, _correlation(value, before), _correlation(value, after), errors
 
 
 def average_ranks(values: Array) -> Array:

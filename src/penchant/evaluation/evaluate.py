@@ -10,20 +10,24 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from penchant import metrics
+from penchant import sequences as seq
 from penchant.evaluation import slices
 from penchant.evaluation.cost import Cost
 from penchant.evaluation.leaks import check
 from penchant.evaluation.significance import Comparison, bootstrap, compare, normal_interval
+from penchant.evaluation.splits import trained_on
 from penchant.evaluation.yardsticks import Yardsticks, yardsticks
 from penchant.models.base import Model
 from penchant.models.blend import Blend
 from penchant.models.neural.model import NeuralModel
 from penchant.models.validation import Answers, ask
-from penchant.types import Array, Int, Kinds, PenchantError, Progress, Sequences, Split, quiet
+from penchant.types import Array, Cases, Int, Kinds, PenchantError, Progress, Sequences, Split, Vocabulary, quiet
 
 SEEN = ("exclude", "keep")
 PER_PERSON = (*metrics.METRICS, "novelty", "diversity", "repeat_ratio")
 """Metrics with a value for each case, and so with an interval: see ``per_person``."""
+BOUNDED = (*metrics.METRICS, "diversity", "repeat_ratio")
+"""Those that lie between 0 and 1, so that of a single person's value it can be said that it may have been any."""
 OF_ALL_LISTS = ("coverage", "gini")
 IN_SLICES = ("recall", "ndcg")
 MAIN = ("recall", "hit", "ndcg", "mrr", "coverage")
@@ -163,7 +167,7 @@ class Evaluation:
             for metric in names:
                 low, high = self.intervals[model].get(metric, (None, None))
                 cells.append(f"{values[metric]:.4f}" + ("" if low is None else f" [{low:.4f}, {high:.4f}]"))
-            label = f"{model} (control)" if model in self.controls else model
+            label = cell(f"{model} (control)" if model in self.controls else model)
             lines.append(f"| {label} | " + " | ".join(cells) + " |")
         return "\n".join(lines)
 
@@ -180,7 +184,8 @@ class Evaluation:
             f"{name} split{comma}{rest}, {self.reading}, full catalogue, seen items: {self.seen}; "
             f"{facts['test_users']:,} people, {facts['targets']:,} targets, of which "
             f"{facts['targets_never_trained']:.1%} were never trained on and {facts['targets_already_seen']:.1%} seen before "
-            f"by the person; newcomers not asked: {facts['newcomers_not_asked']:,}"
+            f"by the person; not asked: {facts['newcomers_not_asked']:,} newcomers, "
+            f"{facts['too_few_events_not_asked']:,} with too few events"
         )
 
     def findings(self) -> tuple[str, ...]:
@@ -208,10 +213,11 @@ class Evaluation:
         if not trained or not simple:
             return ""
         best, method = max(trained, key=self._ndcg), max(simple, key=self._ndcg)
+        both = f"{method} ({self._ndcg(method):.4f}) {{}} {best} ({self._ndcg(best):.4f})"
         if not self.distinct(method, best):
-            return f"a simple method is as good: {method} ({self._ndcg(method):.4f}) can't be told from {best}"
+            return f"a simple method may be as good: {both.format('is too close to tell from')}"
         if self._ndcg(method) > self._ndcg(best):
-            return f"a simple method wins: {method} ({self._ndcg(method):.4f}) is ahead of {best} ({self._ndcg(best):.4f})"
+            return f"a simple method wins: {both.format('is ahead of')}"
         return ""
 
     def _parts(self) -> str:
@@ -285,6 +291,7 @@ def evaluate(
         split,
         k=k,
         seen=seen,
+        reading=reading,
         seed=seed,
         controls=controls,
         shuffle=shuffle,
@@ -301,6 +308,7 @@ def measure(
     *,
     k: int = 10,
     seen: str = "exclude",
+    reading: str = "train-only",
     seed: int = 0,
     controls: Mapping[str, Model] | None = None,
     shuffle: bool = False,
@@ -309,14 +317,8 @@ def measure(
     progress: Progress = quiet,
 ) -> Measured:
     """The answers of models on one split, scored case by case: see ``evaluate``."""
-    check_seen(seen)
-    if seed < 0:
-        raise PenchantError(f"seed is {seed}, but must not be negative")
-    if not models:
-        raise PenchantError("no model was named")
-    everyone = {name: several(model) for name, model in {**models, **(controls or {})}.items()}
-    if not own_items:
-        check_alike(everyone)
+    check_seed(seed)
+    everyone = contestants(models, controls, split, seen=seen, reading=reading, own_items=own_items)
     check(split)
     cases, exclude = split.test, seen == "exclude"
     answers = {
@@ -329,57 +331,74 @@ def measure(
         for name in models:
             same = [ask(m, turned, k, exclude_seen=exclude, progress=progress) for m in everyone[name]]
             shuffled[name] = np.mean([found.per_case(metrics.ndcg, k) for found in same], axis=0).astype(np.float32)
-    questions = slices.asked(cases, split.train)
+    known = learned_from(split, reading)
+    questions = slices.asked(cases, known)
     agreement = slices.agreement([same[0] for same in everyone.values()], cases)
-    parts = slices.parts(questions, split.train, agreement)
+    parts = slices.parts(questions, known, agreement)
     simple = [name for name, same in everyone.items() if not trains_by_gradients(same[0])]
-    measured = score(answers, questions, parts, split, k, simple, kinds)
-    return replace(measured, shuffled=shuffled, facts=_facts(split))
+    measured = score(split.name, answers, questions, parts, known, k, simple, kinds)
+    return replace(measured, shuffled=shuffled, facts={**measured.facts, **_facts(cases)})
+
+
+def cell(words: str) -> str:
+    """Words that may be anybody's, as a cell of a Markdown table."""
+    return in_markdown(words).replace("|", "\\|")
+
+
+def in_markdown(words: str) -> str:
+    """Words that may be anybody's, in a line of Markdown."""
+    return " ".join(words.split()).replace("&", "&amp;").replace("<", "&lt;")
+
+
+def learned_from(split: Split, reading: str) -> Sequences:
+    """The part of a split that models have learned from."""
+    return split.before_test if reading == "refit" else split.train
 
 
 def score(
+    split: str,
     answers: Mapping[str, Sequence[Answers]],
     questions: slices.Asked,
     parts: Sequence[slices.Part],
-    split: Split,
+    known: Sequences,
     k: int,
     simple: Sequence[str],
     kinds: Kinds | None = None,
 ) -> Measured:
-    """Score answers to questions on a split, case by case and slice by slice."""
-    yard = yardsticks(split.train, kinds)
+    """Score answers to questions on a split by models that have learned what is ``known``, case by case and slice by slice."""
+    yard = yardsticks(known, kinds)
     mixtures = yard.mixtures(questions)
     places = {(part.family, part.name): _of_part(questions.case, part.of) for part in parts}
     values, by_seed, of_lists = {}, {}, {}
     in_slices: dict[tuple[str, str], dict[str, Array]] = {key: {} for key in places}
     for name, found in answers.items():
-        each = [_of_each_case(answer, yard, mixtures, split, k) for answer in found]
+        each = [_of_each_case(answer, yard, mixtures, known.items, k) for answer in found]
         values[name] = np.mean(each, axis=0).astype(np.float32) if len(each) > 1 else each[0].astype(np.float32)
         by_seed[name] = np.stack([one.mean(axis=0) for one in each])
-        sizes = [(answer.recommended, len(answer.items)) for answer in found]
-        of_lists[name] = np.array([[metrics.coverage(*size), metrics.gini(*size)] for size in sizes])
+        of_lists[name] = np.array([[of(a.recommended, a.catalogue) for of in (metrics.coverage, metrics.gini)] for a in found])
         for part in parts:
             _, case, count = places[part.family, part.name]
             chosen = [metrics.METRICS[metric] for metric in IN_SLICES]
             figures = [[metric(a.ranks[part.of], case, count, k) for metric in chosen] for a in found]
             in_slices[part.family, part.name][name] = np.mean(figures, axis=0).T
+    trained = np.bincount(known.item, minlength=len(known.items)) > 0
     return Measured(
-        split.name,
+        split,
         questions.person,
         values,
         by_seed,
         of_lists,
         {key: (places[key][0], len(places[key][1]), of_models) for key, of_models in in_slices.items()},
-        {},
+        {"targets": len(questions.target), "targets_never_trained": float(1 - trained[questions.target].mean())},
         tuple(simple),
         yard.alike,
         "" if kinds is None else kinds.source,
     )
 
 
-def _of_each_case(answer: Answers, yard: Yardsticks, mixtures: csr_array | None, split: Split, k: int) -> Array:
-    """``per_person`` metrics of each case, ``[n, m] float64``."""
-    lists = answer.items.translation(split.train.items)[answer.recommended]
+def _of_each_case(answer: Answers, yard: Yardsticks, mixtures: csr_array | None, items: Vocabulary, k: int) -> Array:
+    """``per_person`` metrics of each case, ``[n, m] float64``; yardsticks go by ``items``."""
+    lists = answer.items.translation(items)[answer.recommended]
     columns = {metric: answer.per_case(of, k) for metric, of in metrics.METRICS.items()}
     columns |= yard.of_lists(lists, mixtures)
     columns["repeat_ratio"] = answer.repeats
@@ -403,6 +422,7 @@ def summarise(
     """
     parts = ablated or {}
     person = np.concatenate([one.person for one in measured])
+    people = len(np.unique(person))
     names = list(measured[0].values)
     values = {name: np.concatenate([one.values[name] for one in measured]) for name in names}
     weight = np.array([len(one.person) for one in measured]) / len(person)
@@ -428,8 +448,10 @@ def summarise(
         reading=reading,
         models={name: figures[name] for name in models},
         controls={name: figures[name] for name in names if name not in models},
-        intervals={name: _ends(metric_names[: len(of_people)], *ends[name]) for name in names},
-        facts=_pooled([one.facts for one in measured]),
+        intervals={name: _ends(metric_names[: len(of_people)], *ends[name]) for name in names}
+        if people > 1
+        else {name: {f"{metric}@{k}": (0.0, 1.0) for metric in BOUNDED} for name in names},
+        facts=_pooled([one.facts for one in measured]) | {"test_users": people},
         comparisons=among_all,
         ablations=with_parts,
         shuffled=in_order,
@@ -475,8 +497,11 @@ def _slices(measured: Sequence[Measured], k: int) -> list[Slice]:
         for one in measured:
             of_models = {name: values[:, wanted] for name, values in one.values.items()}
             pieces["split", one.split] = [(one.person, int(one.facts["targets"]), of_models)]
+    families = [family for family, _ in pieces]
     found = []
     for (family, name), some in pieces.items():
+        if families.count(family) == 1:
+            continue  # a part that is all there is tells nothing
         person = np.concatenate([people for people, _, _ in some])
         models, intervals = {}, {}
         for model in some[0][2]:
@@ -492,10 +517,41 @@ def per_person(kinds: bool) -> tuple[str, ...]:
     return (*PER_PERSON, "miscalibration") if kinds else PER_PERSON
 
 
-def check_seen(seen: str) -> None:
-    """``PenchantError`` unless ``seen`` is one of the two rules."""
+def check_seed(seed: int) -> None:
+    """``PenchantError`` unless resampling can begin with ``seed``."""
+    if seed < 0:
+        raise PenchantError(f"seed is {seed}, but must not be negative")
+
+
+def contestants(
+    models: Mapping[str, Model | Sequence[Model]],
+    controls: Mapping[str, Model] | None,
+    split: Split,
+    *,
+    seen: str,
+    reading: str,
+    own_items: bool,
+) -> dict[str, Sequence[Model]]:
+    """Models and controls by name, one for each seed; ``PenchantError`` unless they can stand in one table: each trained on
+    what the ``reading`` says of the ``split``, all choosing from the same items. With ``own_items`` neither is asked.
+    """
     if seen not in SEEN:
         raise PenchantError(f"seen items are either to 'exclude' or to 'keep', not {seen!r}")
+    if not models:
+        raise PenchantError("no model was named")
+    everyone = {name: several(model) for name, model in models.items()}
+    if twice := everyone.keys() & (controls or {}).keys():
+        raise PenchantError(f"{min(twice)} names a model and a control; a table has one line for each")
+    everyone |= {name: [control] for name, control in (controls or {}).items()}
+    for name, same in everyone.items():
+        if not same:
+            raise PenchantError(f"{name} stands for no model")
+        if not all(len(model.items) for model in same):
+            raise PenchantError(f"{name} has learned nothing yet; fit it first")
+    if not own_items:
+        check_alike(everyone)
+        _check_learned(everyone, split, reading)
+    return everyone
 
 
 def check_alike(models: Mapping[str, Sequence[Model]]) -> None:
@@ -511,6 +567,17 @@ def check_alike(models: Mapping[str, Sequence[Model]]) -> None:
                     f"{name} and {first} can't stand in one table: {name} knows {more:,} items that {first} doesn't, and not "
                     f"{fewer:,} that it does; train both on the same part of the data, with the same reading"
                 )
+
+
+def _check_learned(models: Mapping[str, Sequence[Model]], split: Split, reading: str) -> None:
+    """``PenchantError`` if one is known to have learned other events than the others."""
+    expected, refit = seq.digest(learned_from(split, reading)), reading == "refit"
+    for name, same in models.items():
+        if any(model.learned_from not in ("", expected) for model in same):
+            raise PenchantError(
+                f"{name} was trained on other events than {trained_on(refit=refit)}: it may know the answers, and is no fair "
+                f"match for others; fit it to {'before_test' if refit else 'train'} of this split, or name another reading"
+            )
 
 
 def in_another_order(histories: Sequences, seed: int) -> Sequences:
@@ -546,20 +613,15 @@ def _plain(intervals: Mapping[str, Mapping[str, tuple[float, float]]]) -> dict[s
     return {name: {metric: list(ends) for metric, ends in values.items()} for name, values in intervals.items()}
 
 
-def _facts(split: Split) -> dict[str, float]:
-    """Who was asked, and which targets were out of reach from the start."""
-    cases = split.test
-    trained = np.zeros(len(split.train.items), bool)
-    trained[split.train.item] = True
-    width = len(split.train.items)
+def _facts(cases: Cases) -> dict[str, float]:
+    """Who wasn't asked, and which targets were there already."""
+    width = len(cases.targets.items)
     owner = np.repeat(np.arange(len(cases)), cases.histories.lengths)
     pairs, wanted = np.sort(owner * width + cases.histories.item), cases.case * width + cases.target
     had = pairs[np.minimum(np.searchsorted(pairs, wanted), len(pairs) - 1)] == wanted
     return {
-        "test_users": len(cases),
         "newcomers_not_asked": cases.newcomers,
-        "targets": len(cases.target),
-        "targets_never_trained": float(1 - trained[cases.target].mean()),
+        "too_few_events_not_asked": cases.too_few,
         "targets_already_seen": float(had.mean()),
     }
 

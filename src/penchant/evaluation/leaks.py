@@ -12,18 +12,24 @@ from penchant.types import UNKNOWN, Array, Cases, Interactions, PenchantError, S
 def check(split: Split, log: Interactions | None = None) -> Split:
     """The split itself; ``PenchantError`` says what in it tells the answers.
 
-    A split may hold no target inside, or before the end of, the history it follows or the events that are trained on; by
-    time, no training event at or after the cut. And no column of numbers that models read (``Content.measures``) may have been
-    computed over the whole period: how often items occur, the share of each kind of event in that, and (with the ``log`` the
-    split was cut from) the mean of their values. ``hindsight`` says how it is told.
+    A split may hold no target inside, or before the end of, the history it follows or the events that are trained on, and no
+    test target before the end of those validated by; by time, none of these at or after the cut. And no column of numbers that
+    models read (``Content.measures``) may have been computed over the whole period, or the time after: how often items occur,
+    the share of each kind of event in that, and (with the ``log`` the split was cut from) the mean of their values.
+    ``hindsight`` says how it is told.
     """
-    for part, cases, known in (("validation", split.valid, split.train), ("test", split.test, split.before_test)):
+    trained, chosen = "an event trained on", "a validation target"
+    for part, cases, known in (
+        ("validation", split.valid, ((trained, split.train),)),
+        ("test", split.test, ((trained, split.train), (trained, split.before_test), (chosen, split.valid.targets))),
+    ):
         _check_order(split.name, part, cases)
-        mine = seq.of_users(known, cases.histories.users.ids)
-        if (user := _first(cases, _behind(mine, cases.targets))) is not None:
-            raise PenchantError(
-                f"the {split.name} split leaks: user {user} has an event trained on that isn't before the {part} targets"
-            )
+        for what, events in known:
+            mine = seq.of_users(events, cases.histories.users.ids)
+            if (user := _first(cases, _behind(mine, cases.targets))) is not None:
+                raise PenchantError(
+                    f"the {split.name} split leaks: user {user} has {what} that isn't before the {part} targets"
+                )
     if split.cuts is not None:
         _check_cuts(split, split.cuts)
     _check_measures(split, log)
@@ -55,6 +61,7 @@ def _check_cuts(split: Split, cuts: tuple[int, int]) -> None:
         ("test", split.before_test, split.test, cuts[1]),
     ):
         late = int((known.timestamp >= cut).sum()) + int((cases.histories.timestamp >= cut).sum())
+        late += int((split.valid.targets.timestamp >= cut).sum()) if part == "test" else 0
         early = int((cases.targets.timestamp < cut).sum())
         if late:
             raise PenchantError(f"the {split.name} split leaks: {late:,} events known to the {part} part come after its cut")

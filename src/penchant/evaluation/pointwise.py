@@ -60,10 +60,11 @@ class Answer:
             return ""
         method, best = self._best(self.controls), self._best(self.models)
         said = f"{method} ({self._loss(method):.4f})"
+        other = f"{best} ({self._loss(best):.4f})"
         if not self._distinct(method, best):
-            return f"a simple method is as good for {of}: {said} can't be told from {best}"
+            return f"a simple method may be as good for {of}: {said} is too close to tell from {other}"
         ahead = self._loss(method) < self._loss(best)
-        return f"a simple method wins for {of}: {said} is ahead of {best} ({self._loss(best):.4f})" if ahead else ""
+        return f"a simple method wins for {of}: {said} is ahead of {other}" if ahead else ""
 
     def _loss(self, name: str) -> float:
         return self.everyone[name][JUDGED_BY]

@@ -14,7 +14,7 @@ import numpy as np
 from penchant import metrics
 from penchant import sequences as seq
 from penchant.evaluation import slices
-from penchant.evaluation.evaluate import Measured, check_alike, check_seen, score, several, trains_by_gradients
+from penchant.evaluation.evaluate import Measured, contestants, learned_from, score, trains_by_gradients
 from penchant.evaluation.slices import TIME, Asked, Part
 from penchant.models.base import Model
 from penchant.models.validation import Answers, people_at_once
@@ -55,6 +55,8 @@ class Live:
     def __post_init__(self) -> None:
         if self.delay < 0 or self.refresh < 0 or self.step <= 0:
             raise PenchantError("the delay of feedback and the time between trainings must not be negative")
+        if self.refresh % self.step:
+            raise PenchantError(f"models are trained anew every so many whole hours, and {self.refresh / HOUR:g} aren't")
 
     def __str__(self) -> str:
         words = ["progressive"]
@@ -65,7 +67,7 @@ class Live:
 
 @dataclass(frozen=True)
 class Stream:
-    """The events after a split's test cut, in order of time.
+    """The events of a split's test part, in order of time.
 
     ``histories`` are the whole ones of the people who have something to be learned after the cut. Event ``e`` of ``m`` is
     place ``event[e]`` in them, of row ``person[e]``, and ``known[e]`` of that person's events are known when it is asked
@@ -96,8 +98,9 @@ def stream(log: Interactions, split: Split, live: Live) -> Stream:
         raise PenchantError(f"progressive evaluation goes in order of time, and the {split.name} split isn't made by time")
     delay = live.delay
     start = split.cuts[1]
-    everyone = seq.histories(log)
-    rows = np.unique(log.user[log.timestamp >= start - delay]).astype(np.int64)
+    so_far = np.ones(len(log), bool) if split.end is None else log.timestamp < split.end
+    everyone = seq.histories(log, so_far)
+    rows = np.unique(log.user[so_far & (log.timestamp >= start - delay)]).astype(np.int64)
     histories = seq.select(everyone, rows)
     owner = np.repeat(np.arange(len(rows)), histories.lengths)
     place = np.arange(len(owner)) - histories.offsets[owner]
@@ -142,12 +145,14 @@ def replay(
     ranks = np.empty(len(events.event), np.float32)
     recommended = np.empty((len(events.event), k), np.int32)
     repeats = np.zeros(len(events.event))
+    offered: set[str] = set()
     window = (events.now - events.start) // live.step
     refreshed = events.start
     for number in np.unique(window):
         begin = int(events.start + number * live.step)
         if live.refresh and begin - refreshed >= live.refresh:
             progress(f"training {model.name} again at {np.datetime64(begin, 'us').astype('datetime64[m]')}", 0, 0)
+            offered.update(life.model.items.ids)
             life.refit(begin)
             refreshed = begin
         life.learn(begin)
@@ -155,7 +160,8 @@ def replay(
         for some in _rounds(events.person, first, last, len(life.model.items)):
             ranks[some], recommended[some], repeats[some] = life.ask(some)
         progress(f"replaying {model.name}", int(last), len(window))
-    return Answers(ranks, np.arange(len(ranks)), recommended, log.items, repeats)
+    offered.update(life.model.items.ids)
+    return Answers(ranks, np.arange(len(ranks)), recommended, log.items, repeats, len(offered))
 
 
 def _rounds(person: Int, first: int, last: int, items: int) -> Iterator[Int]:
@@ -198,7 +204,9 @@ class _Life:
 
     def refit(self, moment: int) -> None:
         """Train anew on what is known."""
-        self._begin(self.model.refitted(self._all_known(moment)), moment)
+        model = self.model.refitted(self._all_known(moment))
+        check_k(self.k, len(model.items))
+        self._begin(model, moment)
 
     def learn(self, moment: int) -> None:
         """Let the memory take in what has become known."""
@@ -279,34 +287,29 @@ def measure_live(
     k: int = 10,
     seen: str = "exclude",
     controls: Mapping[str, Model] | None = None,
+    reading: str = "online",
     own_items: bool = False,
     kinds: Kinds | None = None,
     progress: Progress = quiet,
 ) -> Measured:
-    """The answers of models to every event after the cut, scored one by one: see ``replay`` and ``evaluate``."""
-    check_seen(seen)
-    everyone = {name: several(model) for name, model in {**models, **(controls or {})}.items()}
-    if not own_items:
-        check_alike(everyone)
+    """The answers of models to every event of the test part, scored one by one: see ``replay`` and ``evaluate``.
+
+    Models that go on learning know these events afterwards.
+    """
+    everyone = contestants(models, controls, split, seen=seen, reading=reading, own_items=own_items)
     events = stream(log, split, live)
 
     def replayed(model: Model) -> Answers:
         return replay(model, events, log, live, k, exclude_seen=seen == "exclude", learned=learned, progress=progress)
 
     answers = {name: [replayed(model) for model in same] for name, same in everyone.items()}
-    questions = asked(events, split.train)
-    parts = [*slices.parts(questions, split.train), *moments(events)]
+    known = learned_from(split, reading)
+    questions = asked(events, known)
+    parts = [*slices.parts(questions, known), *moments(events)]
     simple = [name for name, same in everyone.items() if not trains_by_gradients(same[0])]
-    measured = score(answers, questions, parts, split, k, simple, kinds)
-    trained = np.bincount(split.train.item, minlength=len(split.train.items)) > 0
-    facts = {
-        "test_users": len(np.unique(questions.person)),
-        "newcomers_not_asked": 0,
-        "targets": len(questions.target),
-        "targets_never_trained": float(1 - trained[questions.target].mean()),
-        "targets_already_seen": float(_had_before(events).mean()),
-    }
-    return replace(measured, facts=facts)
+    measured = score(split.name, answers, questions, parts, known, k, simple, kinds)
+    had = {"newcomers_not_asked": 0, "too_few_events_not_asked": 0, "targets_already_seen": float(_had_before(events).mean())}
+    return replace(measured, facts={**measured.facts, **had})
 
 
 def _had_before(events: Stream) -> Array:

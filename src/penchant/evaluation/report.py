@@ -7,7 +7,7 @@ import io
 import json
 from collections.abc import Iterable
 
-from penchant.evaluation.evaluate import Evaluation
+from penchant.evaluation.evaluate import Evaluation, cell, in_markdown
 from penchant.evaluation.page import page
 from penchant.evaluation.significance import Comparison
 
@@ -53,11 +53,12 @@ def difference(pair: Comparison) -> str:
     low, high = pair.interval
     words = "" if pair.distinct else "inside the noise"
     difference = f"{pair.difference:+.4f} | [{low:+.4f}, {high:+.4f}]"
-    return f"| {pair.first} − {pair.second} | {difference} | {pair.adjusted:.4f} | {words} |"
+    return f"| {cell(pair.first)} − {cell(pair.second)} | {difference} | {pair.adjusted:.4f} | {words} |"
 
 
 def _markdown(result: Evaluation) -> str:
-    lines = [*(f"- {sentence}" for sentence in result.findings()), "", result.conditions(), "", result.to_markdown(), ""]
+    lines = [*(f"- {in_markdown(sentence)}" for sentence in result.findings())]
+    lines += ["", result.conditions(), "", result.to_markdown(), ""]
     metric = f"ndcg@{result.k}"
     for pairs in (result.comparisons, result.ablations, result.shuffled):
         if pairs:
@@ -65,11 +66,11 @@ def _markdown(result: Evaluation) -> str:
             lines += [difference(pair) for pair in pairs] + [""]
     if result.slices:
         names = list(result.everyone)
-        lines += [f"| {metric} by | people | {' | '.join(names)} |", "|---|---|" + "---|" * len(names)]
+        lines += [f"| {metric} by | people | {' | '.join(map(cell, names))} |", "|---|---|" + "---|" * len(names)]
         for part in result.slices:
             cells = " | ".join(f"{part.models[name][metric]:.4f}" for name in names)
-            lines.append(f"| {part.family}: {part.name} | {part.people:,} | {cells} |")
+            lines.append(f"| {cell(f'{part.family}: {part.name}')} | {part.people:,} | {cells} |")
         lines.append("")
     lines += [f"- **{name}**: {words}" for name, words in result.definitions().items()]
-    lines += ["", " ".join(result.notes())]
+    lines += ["", in_markdown(" ".join(result.notes()))]
     return "\n".join(lines) + "\n"

@@ -79,7 +79,7 @@ def asked(cases: Cases, train: Sequences) -> Asked:
 
 
 def parts(questions: Asked, train: Sequences, agreement: Array | None = None) -> list[Part]:
-    """All slices that tell something: of a family, at least two that aren't empty.
+    """All slices that have targets.
 
     - history: events in the history;
     - item: head, middle and tail are the items that have the first, second and last third of all training events, in order
@@ -100,9 +100,7 @@ def parts(questions: Asked, train: Sequences, agreement: Array | None = None) ->
         found += _pauses(questions)
     if agreement is not None:
         found += _agreement(agreement[of_case])
-    found = [part for part in found if part.of.any()]
-    families = [part.family for part in found]
-    return [part for part in found if families.count(part.family) > 1]
+    return [part for part in found if part.of.any()]
 
 
 def _lengths(length: Int) -> Iterator[Part]:

@@ -7,6 +7,7 @@ for comparing with published figures. Every split is checked for leaks before it
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -89,7 +90,7 @@ SPLITS: Mapping[str, Callable[[Interactions], Split]] = {
 }
 
 
-def trained_on(refit: bool) -> str:
+def trained_on(*, refit: bool) -> str:
     """What a model has learned of a split, in words: its training part, or what lies before the test part (``refit``)."""
     return "the split's training and validation parts" if refit else "the split's training part"
 
@@ -104,15 +105,16 @@ def split(log: Interactions, name: str | None = None) -> Split:
 
 def _last_of_each(name: str, log: Interactions, from_end: Int, asked: Array) -> Split:
     """Of the users ``asked[n]``, what is 0 ``from_end[m]`` is for test, what is 1 for validation."""
+    too_few = int(np.count_nonzero(np.bincount(log.user, minlength=len(log.users))[~asked]))
     asked = asked[log.user]
     train, before_test = ~asked | (from_end >= 2), ~asked | (from_end >= 1)
     return check(
         Split(
             name,
             train=seq.histories(log, train),
-            valid=_cases(log, train, asked & (from_end == 1), None),
+            valid=replace(_cases(log, train, asked & (from_end == 1), None), too_few=too_few),
             before_test=seq.histories(log, before_test),
-            test=_cases(log, before_test, asked & (from_end == 0), None),
+            test=replace(_cases(log, before_test, asked & (from_end == 0), None), too_few=too_few),
         ),
         log,
     )
@@ -125,7 +127,8 @@ def _by_time(name: str, log: Interactions, end: int) -> Split:
     ascending = np.sort(log.timestamp)
     first_valid, first_test = (int(ascending[len(log) * (end - parts) // PARTS]) for parts in (2, 1))
     train, before_test = log.timestamp < first_valid, log.timestamp < first_test
-    test = ~before_test if end == PARTS else ~before_test & (log.timestamp < ascending[len(log) * end // PARTS])
+    stop = None if end == PARTS else int(ascending[len(log) * end // PARTS])
+    test = ~before_test if stop is None else ~before_test & (log.timestamp < stop)
     _need(
         train.any(),
         f"a {name.split()[0]} split needs events at different times: of this log's {len(log):,} none lies before the first cut",
@@ -138,6 +141,7 @@ def _by_time(name: str, log: Interactions, end: int) -> Split:
             before_test=seq.histories(log, before_test),
             test=_cases(log, before_test, test, first_test),
             cuts=(first_valid, first_test),
+            end=stop,
         ),
         log,
     )

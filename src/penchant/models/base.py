@@ -98,6 +98,8 @@ class Model(ABC):
         self.event_types: tuple[str, ...] = ()
         self.history: list[dict[str, float]] = []
         """What training measured, one entry an epoch."""
+        self.learned_from = ""
+        """The ``sequences.digest`` of the histories it was fit to; empty where it wasn't fit, but put together."""
 
     # What a model implements.
 
@@ -166,12 +168,14 @@ class Model(ABC):
         """
         if valid is not None and len(valid) == 0:
             raise PenchantError("the validation part is empty, so nothing can be chosen by it; fit without one, or split anew")
+        learned_from = seq.digest(train)
         train = seq.occurring(seq.known_only(train))
         if len(train.items) == 0:
             raise PenchantError("there are no events to learn from; the training part of this split is empty")
         self.items, self.event_types = train.items, train.event_types
         self.history = []
         self._fit(train, valid, Monitor(progress, checkpoint, observe, profile))
+        self.learned_from = learned_from
         self._forget_ids()
         return self
 

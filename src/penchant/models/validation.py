@@ -25,7 +25,7 @@ class Answers:
 
     ``ranks[t]`` (``inf`` beyond ``k``) and ``case[t]`` (ascending) go with the targets of all cases in order;
     ``recommended[n, k] int32`` are the lists it would have shown, in the codes of ``items``; ``repeats[n]`` is the share of
-    each that the person had.
+    each that the person had. It had ``catalogue`` items to choose from.
     """
 
     ranks: Float
@@ -33,6 +33,7 @@ class Answers:
     recommended: Int
     items: Vocabulary
     repeats: Array
+    catalogue: int
 
     def per_case(self, metric: metrics.Metric, k: int) -> Float:
         """A metric's value for each case, ``[n] float64``; ``k`` as long as the lists, or longer where these hold all items."""
@@ -87,7 +88,7 @@ def ask(model: Model, cases: Cases, k: int, *, exclude_seen: bool, progress: Pro
             if not exclude_seen:
                 repeats[rows] = metrics.repeat_ratio(ranking.item, had[block].offsets, had[block].item)
             progress("ranking", int(rows[-1]) + 1, len(cases))
-    return Answers(ranks, cases.case, recommended, model.items, repeats)
+    return Answers(ranks, cases.case, recommended, model.items, repeats, len(model.items))
 
 
 def validate(model: Model, cases: Cases, k: int = 10) -> dict[str, float]:
