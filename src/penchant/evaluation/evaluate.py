@@ -149,7 +149,7 @@ class Evaluation:
         return (
             *([stopped] if self.seen == "keep" else []),
             "Ranks are among all items a model knows, less those a person already has where seen items are excluded.",
-            "Among equal scores a target stands at its expected place.",
+            "Among equal scores a target stands at its expected place, and several at theirs, one behind the other.",
             "A target a model doesn't know is a miss.",
             f"Diversity compares items by {alike}.",
             f"Miscalibration goes by {self.kinds}."
