@@ -92,6 +92,12 @@ def test_another_server_is_told_from_ours() -> None:
             replay(LOG, f"http://127.0.0.1:{other.server_port}", split="leave-one-out")
 
 
+@pytest.mark.parametrize("most", [0, -5])
+def test_a_replay_of_no_events_is_refused_before_anything_is_sent(most: int) -> None:
+    with pytest.raises(PenchantError, match=f"is {most}, but must be at least 1"):
+        replay(LOG, "http://127.0.0.1:9", split="leave-one-out", most=most)
+
+
 def test_held_out_is_what_a_split_asks_about() -> None:
     for split in ("temporal", "leave-one-out"):
         cut = evaluation.split(LOG, split)

@@ -222,6 +222,7 @@ def write_report(result: Pointwise, out: str | Path, *, force: bool = False) -> 
 def check_report(out: str | Path, *, force: bool = False) -> None:
     """``PenchantError`` if a report can't be written to ``out``: what is there stays, unless by ``force``."""
     folders.check_replaceable(out, pointwise_report.FILES, force=force)
+    folders.check_writable(out)
 
 
 def _once(models: Sequence[str]) -> Sequence[str]:

@@ -68,13 +68,45 @@ def _sync(path: Path) -> None:
         os.close(handle)
 
 
+@contextmanager
+def scratch(out: Path, kind: str) -> Iterator[Path]:
+    """A hidden folder beside ``out`` to work in, of this ``kind``, that vanishes with the block. What killed runs left of
+    theirs is swept. ``PenchantError`` where none can be made.
+    """
+    out = Path(os.path.realpath(out))
+    for stale in _stale(out, kind):
+        shutil.rmtree(stale, ignore_errors=True)
+    work = out.parent / f".{out.name}.{kind}-{os.getpid()}"
+    try:
+        work.mkdir()
+    except OSError as error:
+        raise PenchantError(f"{work}: can't be made: {error.strerror}") from error
+    try:
+        yield work
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def rename(old: Path, new: Path) -> None:
+    """Rename a folder, and wait until its new name is on the disk."""
+    old.rename(new)
+    _sync(new.parent)
+
+
+def _stale(out: Path, kind: str) -> Iterator[Path]:
+    """What runs that were killed left beside ``out``."""
+    for stale in out.parent.glob(f".{glob.escape(out.name)}.{kind}-*"):
+        process = stale.name.rpartition("-")[2]
+        if process.isdecimal() and not _alive(int(process)):
+            yield stale
+
+
 def _sweep(out: Path) -> None:
     """Remove what killed runs left beside ``out``; put back a folder that one had moved aside."""
-    for kind in ("partial", "old"):
-        for stale in out.parent.glob(f".{glob.escape(out.name)}.{kind}-*"):
-            process = stale.name.rpartition("-")[2]
-            if process.isdecimal() and not _alive(int(process)):
-                _put_away(stale, out) if kind == "old" else shutil.rmtree(stale, ignore_errors=True)
+    for stale in _stale(out, "partial"):
+        shutil.rmtree(stale, ignore_errors=True)
+    for stale in _stale(out, "old"):
+        _put_away(stale, out)
 
 
 def _put_away(old: Path, out: Path) -> None:

@@ -37,8 +37,11 @@ def replay(
     The server should know what lies before the test part and no more (``penchant serve … --dataset DIR --split NAME``). An
     event is a hit if its item is on the list of ``k`` asked for at its moment. Beside it, popularity: the ``k`` items with the
     most events so far that the user hasn't had. ``speed`` is how much faster than the log time passes (0: as fast as it goes);
-    ``most`` bounds the events. Raises ``PenchantError`` where the server can't be reached, refuses, or has the events already.
+    ``most`` bounds the events, at least 1. Raises ``PenchantError`` where the server can't be reached, refuses, or has the
+    events already.
     """
+    if most is not None and most < 1:
+        raise PenchantError(f"the number of events to replay is {most}, but must be at least 1")
     cut = evaluation.split(log, split)
     held = evaluation.held_out(log, cut)
     order = np.flatnonzero(held)

@@ -118,6 +118,13 @@ def test_habits_are_when_and_how_long(world: World) -> None:
     assert unknown.completion is unknown.dwell_seconds is None
 
 
+def test_nobody_stays_longer_than_a_day(world: World) -> None:
+    for clock in ("real", "index"):
+        stayed = np.array([1e308] * 6 + [-1e308, np.nan])
+        found = habits(past(list(range(8)), [START] * 8, clock=clock, dwell=stayed))
+        assert found.dwell_seconds == pytest.approx(6 / 7 * 24 * 60 * 60)
+
+
 def test_half_of_a_topic_s_events_are_younger_than_its_half_life(world: World) -> None:
     times = [START + day * DAY for day in (0, 10, 20, 30, 40)]
     found = half_lives(sharp(world.topics, 3), past([1, 2, 3, 25, 26], times))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -83,3 +84,17 @@ def test_a_store_that_can_not_be_written_is_refused(ledger: Ledger) -> None:
     """Root may write anything, so the connection is made unable to instead of the file."""
     with pytest.raises(StoreError, match="can't be written"), ledger.database.reading() as connection:
         connection.execute("DELETE FROM events")
+
+
+def test_a_thread_that_ends_leaves_no_connection(ledger: Ledger) -> None:
+    def read() -> None:
+        ledger.counts()
+
+    ledger.counts()
+    for _ in range(20):
+        thread = threading.Thread(target=read)
+        thread.start()
+        thread.join()
+    assert len(ledger.database._readers) == 1
+    open_files = [link.readlink() for link in Path("/proc/self/fd").iterdir() if link.exists()]
+    assert open_files.count(ledger.database.path) <= 3

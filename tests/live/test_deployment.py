@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,10 @@ import pytest
 from penchant import artifact, evaluation, workflow
 from penchant import sequences as seq
 from penchant.data import dataset
-from penchant.live.deployment import open_service, open_store
+from penchant.live.deployment import open_service, open_store, verify_store
+from penchant.live.events import Event
 from penchant.live.records import Item
+from penchant.live.service import Ask
 from penchant.models import create
 from penchant.types import PenchantError
 
@@ -89,3 +92,39 @@ def test_a_dataset_is_loaded_with_the_column_that_values_say(folder: Path) -> No
         assert service.insight.value == value
         service.close()
     assert loaded == {None: [5], "completion": [pytest.approx(0.3)], "dwell": [5]}
+
+
+def test_states_of_a_catalogue_that_grew_are_verified_too(folder: Path) -> None:
+    model, store = folder / "model", f"sqlite:///{folder / 'store.db'}"
+    service = open_service(model, store, dataset_folder=folder / "dataset")
+    now = 1_600_009_000_000_000
+    service.feedback([Event("u1", "new", now, event_id="1"), Event("u1", "3", now + 1, event_id="2")], now + 2).result()
+    service.close()
+    again = open_service(model, store)
+    assert "new" in again.living.model.items.ids
+    for user in ("u1", "u2"):
+        again.recommend(Ask(now + 2, user)).result()
+    again.close()
+    found = verify_store(model, store)
+    assert (found.stored, found.compared, found.differing) == (2, 2, ())
+    ledger = open_store(store)
+    kept = [state for state in ledger.states(["u1", "u2"]) if state is not None]
+    ledger.put_states([replace(kept[0], state=kept[1].state)]).result()
+    ledger.close()
+    assert verify_store(model, store).differing == ("u1",)
+
+
+def test_states_of_another_model_are_said_not_to_be_compared(folder: Path) -> None:
+    model, store = folder / "model", f"sqlite:///{folder / 'store.db'}"
+    service = open_service(model, store, dataset_folder=folder / "dataset")
+    service.recommend(Ask(1_600_009_000_000_000, "u1")).result()
+    service.close()
+    artifact.save(create("transitions", window=2).fit(seq.histories(dataset.load(folder / "dataset"))), folder / "other")
+    found = verify_store(folder / "other", store)
+    assert (found.stored, found.compared, found.differing) == (1, 0, ())
+
+
+def test_less_than_no_memory_is_refused(folder: Path) -> None:
+    with pytest.raises(PenchantError, match="the memory for states can't be negative"):
+        open_service(folder / "model", f"sqlite:///{folder / 'store.db'}", memory=-5)
+    assert not (folder / "store.db").exists()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from penchant.live.ledger import Ledger
 from penchant.live.service import Ask
 from penchant.models import create
 from penchant.testing import log_of
-from penchant.types import MICROSECONDS, Interactions, PenchantError
+from penchant.types import MICROSECONDS, Interactions, PenchantError, Progress
 
 HOUR = 3600
 BEGIN = 1_600_000_000
@@ -62,6 +63,13 @@ def ledger(folder: Path) -> Iterator[Ledger]:
     opened = Ledger(folder / "store.db")
     yield opened
     opened.close()
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 def changed_ways(ledger: Ledger) -> None:
@@ -208,3 +216,154 @@ def test_a_network_learns_from_a_store_too(folder: Path, ledger: Ledger) -> None
     assert lineage["histories"] == artifact.read_lineage(learning.previous(model))["histories"]
     assert len(lineage["update_histories"][""]) >= 1
     assert sum(lineage["inputs"]["items"]) == ledger.counts()["events"]
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if path.name.startswith(("model", ".model")))
+
+
+def at(words: str, do: Callable[[], object]) -> Progress:
+    """Do something when an update says that it is at a place."""
+
+    def progress(what: str, done: int, total: int) -> None:
+        if what.startswith(words):
+            do()
+
+    return progress
+
+
+def teach(ledger: Ledger, user: str, item: str, times: int = 8) -> None:
+    begin = (BEGIN + 36 * HOUR) * MICROSECONDS
+    ledger.append([Event(user, item, begin + n * MICROSECONDS, event_id=f"{user} {n}") for n in range(times)]).result()
+
+
+def test_who_is_erased_during_an_update_is_not_in_what_is_promoted(folder: Path, ledger: Ledger) -> None:
+    model = folder / "model"
+    changed_ways(ledger)
+    teach(ledger, "x", "secret")
+    result = learning.update(model, ledger, progress=at("training a challenger", lambda: ledger.erase_user("x").result()))
+    assert result.promoted
+    assert "secret" not in artifact.load(model).items.ids
+    teach(ledger, "user 01", "whispered", 120)
+    erasing = at("the challenger learns", lambda: ledger.erase_events("user 01", "whispered").result())
+    result = learning.update(model, ledger, progress=erasing)
+    assert result.promoted
+    assert "whispered" not in artifact.load(model).items.ids
+
+
+def test_a_store_that_never_holds_still_promotes_nothing(folder: Path, ledger: Ledger) -> None:
+    model = folder / "model"
+    before = artifact.read_config(model)["id"]
+    changed_ways(ledger)
+    users = iter(range(PEOPLE))
+    told: list[str] = []
+
+    def erasing(what: str, done: int, total: int) -> None:
+        told.append(what)
+        if "the challenger learns the newest events too" in told and done == 0:
+            ledger.erase_user(f"user {next(users):02}").result()
+
+    with pytest.raises(PenchantError, match=r"events were deleted from the store during each of 3 trainings; update .* later"):
+        learning.update(model, ledger, progress=erasing)
+    assert artifact.read_config(model)["id"] == before
+    assert names(folder) == ["model"]
+
+
+def test_going_back_during_an_update_is_what_counts(folder: Path, ledger: Ledger) -> None:
+    model = folder / "model"
+    first = artifact.read_config(model)["id"]
+    changed_ways(ledger)
+    assert learning.update(model, ledger).promoted
+    second = artifact.read_config(model)["id"]
+    assert not learning.rolled_back(model)
+    ledger.append(events_of(walk(7, first=40, length=15, items=50))).result()
+    with pytest.raises(PenchantError, match="isn't the model any more that was to be updated; it stays as it is"):
+        learning.update(model, ledger, progress=at("training a challenger", lambda: learning.roll_back(model)))
+    assert artifact.read_config(model)["id"] == first
+    assert artifact.read_config(learning.previous(model))["id"] == second
+    assert learning.rolled_back(model)
+    assert names(folder) == ["model", "model.previous"]
+
+
+def test_what_was_taken_back_does_not_come_again_by_itself(
+    folder: Path, ledger: Ledger, caplog: pytest.LogCaptureFixture
+) -> None:
+    model, store = folder / "model", f"sqlite:///{folder / 'store.db'}"
+    changed_ways(ledger)
+    assert learning.update(model, ledger).promoted
+    learning.roll_back(model)
+    service = open_service(model, store)
+    following = Following(service, model, store, update_every=1)
+    try:
+        wait_until(lambda: "was rolled back, so it isn't updated until penchant update is run by hand" in caplog.text)
+        assert following._learning is None
+    finally:
+        following.close()
+        service.close()
+    assert learning.update(model, ledger).promoted
+    assert not learning.rolled_back(model)
+
+
+def test_a_service_logs_what_came_of_its_updates(
+    folder: Path, ledger: Ledger, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    model, store = folder / "model", f"sqlite:///{folder / 'store.db'}"
+    service = open_service(model, store)
+    caplog.set_level("INFO")
+    following = Following(service, model, store, update_every=1)
+    try:
+        wait_until(lambda: "update: " in caplog.text)
+    finally:
+        following.close()
+        service.close()
+    assert "the store has 0 events that" in caplog.text
+    assert capfd.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("moved", "expected"),
+    [
+        ({"model": "model.previous", "model.previous": "model.next"}, ("second", "first")),  # between a promotion's renames
+        ({"model": "model.aside"}, ("second", "first")),  # and between those of going back
+        ({"model": "model.aside", "model.previous": "model"}, ("first", "second")),
+        ({"model.next": "model.aside"}, ("second", "first")),  # left over
+    ],
+)
+def test_a_crash_between_two_renames_is_mended(folder: Path, moved: dict[str, str], expected: tuple[str, str]) -> None:
+    made: dict[str, str] = {}
+    for name, place in (("second", "model"), ("first", "model.previous"), ("third", "model.next")):
+        shutil.rmtree(folder / place, ignore_errors=True)
+        model = create("markov").fit(seq.histories(walk(len(made) + 1)))
+        artifact.save(model, folder / place)
+        made[name] = model.id
+    if "model.next" not in moved:
+        shutil.rmtree(folder / "model.next")
+    for old, new in moved.items():
+        (folder / old).rename(folder / f"{new} now")
+    for new in moved.values():
+        shutil.rmtree(folder / new, ignore_errors=True)
+        (folder / f"{new} now").rename(folder / new)
+    if moved.get("model.previous") == "model.next":  # the champion had stepped aside, the challenger hadn't come in
+        assert not (folder / "model").exists()
+        expected = ("first", "second")
+    learning.mend(folder / "model")
+    found = [artifact.read_config(folder / place)["id"] for place in ("model", "model.previous")]
+    assert found == [made[name] for name in expected]
+    learning.roll_back(folder / "model")
+    assert artifact.read_config(folder / "model")["id"] == found[1]
+
+
+def test_what_a_killed_update_left_is_swept(folder: Path, ledger: Ledger) -> None:
+    left = folder / ".model.update-4194305"  # above the greatest number of a process
+    left.mkdir()
+    (left / "events.csv").write_text("ann,secret")
+    with pytest.raises(PenchantError, match="an update needs 100"):
+        learning.update(folder / "model", ledger)
+    assert names(folder) == ["model"]
+
+
+def test_an_event_of_long_ago_does_not_make_a_log_one_without_times(folder: Path, ledger: Ledger) -> None:
+    changed_ways(ledger)
+    ledger.append([Event("ann", "item 1", 5 * MICROSECONDS, event_id="long ago")]).result()
+    learning.update(folder / "model", ledger)
+    assert "hours" in artifact.read_lineage(folder / "model")["inputs"]

@@ -143,6 +143,37 @@ def test_items_and_users_are_kept_changed_and_found(ledger: Ledger) -> None:
     assert ledger.users(user_id="bob") == ledger.users(after="ann", most=1)
 
 
+def test_a_patch_loses_nothing(ledger: Ledger) -> None:
+    """Changes that wait at one time are made of what is there at their turn: none takes another back, nor an erasure."""
+    ledger.put_users([User("ann", labels=["a"], comment="c")]).result()
+    waiting = [ledger.patch_user("ann", fields) for fields in ({"comment": "d"}, {"labels": ["b"]})]
+    assert [future.result() for future in waiting] == [True, True]
+    assert ledger.users() == [User("ann", ["b"], "d")]
+    erased, patched = ledger.erase_user("ann"), ledger.patch_user("ann", {"labels": ["new"]})
+    assert erased.result() == []
+    assert not patched.result()
+    assert ledger.users() == [User("ann", ["new"])]
+
+
+def test_a_patch_of_a_user_is_no_change_of_a_history(ledger: Ledger, did: Did) -> None:
+    ledger.append([did("ann", 1)]).result()
+    before = ledger.clock()
+    assert ledger.patch_user("ann", {"comment": "c"}).result()
+    assert ledger.behind([("ann", before)]) == [[]]
+
+
+@pytest.mark.parametrize(
+    "words", ["Éclair", "éCLAIR", "война", "ВОЙНА И", "ärger", "ÄRGER", "50% [OFF]?", "a*b", "^-]", "茶", "ß"]
+)
+def test_words_are_found_in_capitals_or_not(ledger: Ledger, words: str) -> None:
+    texts = ["éclair au Chocolat", "Éclair", "Война и мир", "50% [off]?", "a*b", "[^-]", "綠茶", "Straße"]
+    items = [Item("Ärger"), *(Item(text, text="x") for text in texts), *(Item(f"{n}", text=t) for n, t in enumerate(texts))]
+    ledger.put_items(items).result()
+    holding = [item for item in items if words.lower() in item.text.lower() or words.lower() in item.item_id.lower()]
+    assert holding
+    assert [item.item_id for item in ledger.items(words=words)] == sorted(item.item_id for item in holding)
+
+
 def test_events_are_listed_page_by_page(ledger: Ledger, did: Did) -> None:
     kept = [did(user, item, item, event_type="buy" if item % 2 else "view") for user in ("ann", "bob") for item in range(5)]
     ledger.append(kept[::-1]).result()

@@ -142,3 +142,28 @@ def test_unknown_items_between_do_not_hide_what_came_before(ledger: Ledger, did:
     ledger.append([did("zoe", 5, 20)]).result()
     memory.catch_up()
     assert model.id == learned_at_once(small("transitions"), ledger)
+
+
+def test_unknown_items_leave_with_whoever_met_them(ledger: Ledger, did: Did) -> None:
+    memory = Memory(ledger, small("transitions"), 0)
+    ledger.append([did("ann", "new", 1), did("ann", "new", 2), did("ann", "ann's", 3), did("bob", "new", 4)]).result()
+    memory.catch_up()
+    theirs, mine, both = ledger.merge("eve", "ann").result()
+    memory.revise([theirs, mine], [both])
+    assert memory.unknown == {"new": 3, "ann's": 1}
+    before, after = ledger.erase_events("eve", "ann's").result()
+    memory.revise([before], [after])
+    assert memory.unknown == {"new": 3}
+    ledger.append([did("bob", "newer", 5)]).result()  # not learned yet when it is erased
+    memory.revise([ledger.erase_user("bob").result() or []], [[]])
+    assert memory.unknown == {"new": 2}
+    memory.revise([ledger.erase_user("eve").result() or []], [[]])
+    assert not memory.unknown
+    assert memory.catch_up() == 0
+
+
+def test_what_cannot_grow_keeps_no_unknown_items(ledger: Ledger, lstm: Model, did: Did) -> None:
+    memory = Memory(ledger, lstm, 0)
+    ledger.append([did("ann", "new", 1)]).result()
+    assert memory.catch_up() == 1
+    assert not memory.unknown

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from penchant import sequences as seq
+from penchant.live import service as service_module
 from penchant.live.events import Event
 from penchant.live.ledger import Ledger
 from penchant.live.records import Item, User
@@ -375,3 +376,54 @@ def test_a_ranker_may_be_the_model_itself_and_leaves_the_stored_states_alone(
     with pytest.raises(PenchantError, match="--ranker"):
         none.rank(Candidates(now, "ann", ("item 1",)))
     none.close()
+
+
+def test_what_is_sent_once_more_says_nothing_new(service: Service, now: int, did: Did) -> None:
+    shown = service.recommend(Ask(now, "ann", recommendation_id="a list")).result().items
+    clicked = did("ann", shown[0], event_id="one", recommendation_id="a list")
+    unknown = did("ann", "never heard of", event_id="two", recommendation_id="a list")
+    for _ in range(3):
+        service.feedback([clicked, unknown], now).result()
+    figures = service.figures
+    assert (figures.events, figures.duplicates, figures.unknown_items) == (2, 4, 1)
+    assert (figures.attributed, figures.lists_clicked) == (2, 1)
+
+
+def test_a_model_without_memory_had_nothing_taken_from_it(tmp_path: Path, lstm: Model, now: int, did: Did) -> None:
+    service = Service(Ledger(tmp_path / "store.db", create=True), lstm, {})
+    service.feedback([did("ann", 3), did("ann", 4, 1)], now).result()
+    wait_until(lambda: service.lag == 0)
+    receipt = service.erase("ann")
+    assert (receipt["events"], receipt["taken_from_memory"]) == (2, 0)
+    service.close()
+
+
+def test_who_is_erased_is_in_no_file_any_more(service: Service, now: int, did: Did) -> None:
+    for number in range(50):
+        service.feedback([did("Persephone", number % 9, number, session_id="her visit")], now).result()
+    ask(service, now, "Persephone")
+    files = list(service.ledger.database.path.parent.glob("service.db*"))
+    assert any(b"Persephone" in file.read_bytes() for file in files)
+    service.erase("Persephone")
+    for file in files:
+        assert b"Persephone" not in file.read_bytes(), file
+        assert b"her visit" not in file.read_bytes(), file
+
+
+def test_lists_that_are_remembered_are_bounded_by_their_items(
+    service: Service, now: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service_module, "ITEMS_REMEMBERED", 50)
+    for number in range(9):
+        service.recommend(Ask(now, "ann", n=20, recommendation_id=f"list {number}")).result()
+        service.recommend(Ask(now, "ann", n=20, recommendation_id="asked twice")).result()
+    assert list(service._lists) == ["list 8", "asked twice"]
+    assert service._listed == 40
+
+
+def test_a_merged_session_is_shown_no_more(service: Service, now: int, did: Did) -> None:
+    service.feedback([did("visitor", 3)], now).result()
+    ask(service, now, "visitor")
+    assert [shown.user_id for shown in service.latest] == ["visitor"]
+    service.merge("ann", "visitor")
+    assert not service.latest

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import time
+import weakref
 from collections.abc import Sequence
 from itertools import chain
 
@@ -42,6 +44,26 @@ def test_a_failing_job_fails_alone_and_a_failing_batch_as_a_whole() -> None:
     with pytest.raises(ValueError, match="all of it"):
         worker.submit("all").result(5)
     assert worker.submit("still there").result(5) == "still there"
+    worker.close()
+
+
+def test_an_answer_goes_with_whoever_asked() -> None:
+    class Histories(list[str]):
+        """A list that can be looked after."""
+
+    def answer_all(jobs: Sequence[str]) -> list[Histories]:
+        return [Histories([job]) for job in jobs]
+
+    worker = Worker("test", answer_all, at_once=1)
+    future = worker.submit("erased")
+    answer = weakref.ref(future.result(5))
+    assert answer() == ["erased"]
+    del future
+    for _ in range(500):
+        if answer() is None:
+            break
+        time.sleep(0.01)
+    assert answer() is None
     worker.close()
 
 

@@ -6,7 +6,12 @@ import gzip
 import json
 import logging
 import socket
+import sqlite3
+import threading
 import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import httpx
@@ -108,6 +113,48 @@ def test_people_come_become_one_and_leave(running: Running) -> None:
     assert client.get("/api/user/ann").json()["labels"] == deep
 
 
+@contextmanager
+def writing_held_up(running: Running) -> Iterator[Callable[[int], None]]:
+    """Nothing is written while the block runs; waits until so many changes wait for that."""
+    ledger, begun, done = running.service.ledger, threading.Event(), threading.Event()
+
+    def until(waiting: int) -> None:
+        for _ in range(1000):
+            if ledger.database.waiting >= waiting:
+                return
+            time.sleep(0.01)
+        raise AssertionError("the changes don't come")
+
+    def hold_up(connection: sqlite3.Connection) -> None:
+        begun.set()
+        done.wait(20)
+
+    ledger.change(hold_up)
+    assert begun.wait(20)
+    try:
+        yield until
+    finally:
+        done.set()
+
+
+def test_changes_of_a_user_at_one_time_lose_nothing(running: Running) -> None:
+    client = running.client
+    client.post("/api/user", json={"user_id": "ann", "labels": ["a"], "comment": "c"})
+    with ThreadPoolExecutor() as threads:
+        with writing_held_up(running) as until:
+            changes = [threads.submit(client.patch, "/api/user/ann", json=new) for new in ({"labels": ["b"]}, {"comment": "d"})]
+            until(2)
+        assert [change.result().json() for change in changes] == [{"stored": 1}] * 2
+        assert client.get("/api/user/ann").json() == {"user_id": "ann", "labels": ["b"], "comment": "d"}
+        with writing_held_up(running) as until:
+            erased = threads.submit(client.delete, "/api/user/ann")
+            until(1)
+            changed = threads.submit(client.patch, "/api/user/ann", json={"labels": ["new"]})
+            until(2)
+        assert erased.result().status_code == changed.result().status_code == 200
+    assert client.get("/api/user/ann").json() == {"user_id": "ann", "labels": ["new"], "comment": ""}
+
+
 def test_ids_may_hold_slashes(running: Running) -> None:
     client = running.client
     user, item = "a/b", "shop/tea?#"
@@ -141,6 +188,9 @@ def test_everything_can_be_listed_page_by_page(running: Running) -> None:
                 break
         assert len(found) == len(set(found)) == expected
     assert [item["item_id"] for item in client.get("/api/items", params={"q": "ITEM 7"}).json()["items"]] == ["item 7"]
+    client.post("/api/items", json=[{"item_id": "E", "text": "Éclair au chocolat"}])
+    for path in ("/api/items", "/api/catalogue"):
+        assert [item["item_id"] for item in client.get(path, params={"q": "éCL"}).json()["items"]] == ["E"]
 
 
 BAD: list[tuple[str, str, Any]] = [

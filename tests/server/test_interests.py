@@ -94,6 +94,15 @@ def test_a_profile_brings_the_pictures_asked_for(insightful: Running) -> None:
     assert client.get("/api/user/u3/interests", params={"picture": "nothing"}).status_code == 422
 
 
+def test_values_that_cannot_be_seconds_are_no_defect(insightful: Running) -> None:
+    insightful.service.insight.value = "dwell"
+    events = [{"user_id": "big", "item_id": f"item {n}", "value": 1e308} for n in range(7)]
+    assert insightful.client.post("/api/feedback", json=events).json()["accepted"] == 7
+    answer = insightful.client.get("/api/user/big/interests", params={"picture": list(pictures.OF_PEOPLE)})
+    assert answer.status_code == 200
+    assert answer.json()["habits"]["dwell_seconds"] == 24 * 60 * 60
+
+
 def test_one_topic_and_one_event_are_told_and_drawn(running: Running, tmp_path: Path) -> None:
     client = running.client
     artifact.save(running.service.living.model, tmp_path / "model")

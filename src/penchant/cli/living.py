@@ -168,9 +168,11 @@ def _verify(options: argparse.Namespace) -> None:
     if options.json:
         terminal.print_json(asdict(found))
     else:
+        others = found.stored - found.compared
         terminal.answers.print(
             f"{found.users:,} users, {found.events:,} events, {found.stored:,} states stored: "
             "the file is sound, and every state equals its re-encoded history"
+            + (f" ({others:,} stored ones are another model's, or of fewer items, and will be made anew)" if others else "")
         )
 
 

@@ -37,6 +37,8 @@ SESSION_GAP = 30 * 60 * MICROSECONDS
 MINUTE = 60 * MICROSECONDS
 LEAST = 0.5
 """A topic has a half-life if the past events of it weigh at least this much."""
+LONGEST_STAY = DAY / MICROSECONDS
+"""A day, in seconds: a log that says more doesn't tell how long anybody stayed, and a mean of any numbers may be infinite."""
 SAID, LEAST_SAID = 3, 0.005
 """Topics a sentence names, and the least share it tells."""
 
@@ -45,7 +47,7 @@ SAID, LEAST_SAID = 3, 0.005
 class Past:
     """What one person did, oldest first: ``item[m]`` as codes of the topics' items (or ``UNKNOWN``), ``timestamp[m]``
     microseconds, ``session[m]`` numbers that don't descend; where the log has it, how much of an item they took in
-    (``completion[m]`` in [0, 1], NaN where unknown) and how long they stayed (``dwell[m]`` seconds).
+    (``completion[m]`` in [0, 1], NaN where unknown) and how long they stayed (``dwell[m]`` seconds, which ``habits`` bounds).
     """
 
     item: Int
@@ -287,7 +289,8 @@ def habits(past: Past) -> Habits:
     """When and how a person comes."""
     if len(past) == 0:
         return Habits()
-    completion, dwell = _mean(past.completion), _mean(past.dwell)
+    completion = _mean(past.completion)
+    dwell = None if past.dwell is None else _mean(np.clip(past.dwell, 0, LONGEST_STAY))
     if past.clock != "real":
         return Habits(completion=completion, dwell_seconds=dwell)
     hour = past.timestamp // (60 * MINUTE) % 24

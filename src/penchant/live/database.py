@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -55,6 +56,16 @@ ERASURES = "CREATE TABLE IF NOT EXISTS erasures (number INTEGER PRIMARY KEY AUTO
 Together = Callable[[sqlite3.Connection, Sequence[Any]], Sequence[Any]]
 
 
+class _Reader:
+    """A thread's connection, which is closed when the thread ends."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+
+    def __del__(self) -> None:
+        self.connection.close()
+
+
 class StoreError(PenchantError):
     """The store can't be read or written now: the disk is full, the file damaged, another process holds it."""
 
@@ -70,7 +81,7 @@ class Database:
             raise PenchantError(f"{path}: there is no such store; penchant serve makes one")
         self._together, self._committed = together, committed
         self._local = threading.local()
-        self._readers: list[sqlite3.Connection] = []
+        self._readers: weakref.WeakSet[_Reader] = weakref.WeakSet()
         self._brought = 0
         with self._naming_faults():
             self._writing = self._connect(CACHE_KB)
@@ -130,11 +141,12 @@ class Database:
     def reading(self) -> Iterator[sqlite3.Connection]:
         """A connection of this thread on which all reads see one moment."""
         with self._naming_faults():
-            connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
-            if connection is None:
-                connection = self._local.connection = self._connect(READING_CACHE_KB)
-                connection.execute("PRAGMA query_only = ON")
-                self._readers.append(connection)
+            reader: _Reader | None = getattr(self._local, "reader", None)
+            if reader is None:
+                reader = self._local.reader = _Reader(self._connect(READING_CACHE_KB))
+                reader.connection.execute("PRAGMA query_only = ON")
+                self._readers.add(reader)
+            connection = reader.connection
             if connection.in_transaction:  # within an outer ``reading``
                 yield connection
                 return
@@ -171,12 +183,21 @@ class Database:
         self._brought = min(self._brought, size)
         if size - self._brought > LONG_WAL * PAGE:
             self._brought = size
-            with self._naming_faults():
-                connection = sqlite3.connect(self.path, timeout=WAIT, isolation_level=None)
-                try:
-                    connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
-                finally:
-                    connection.close()
+            self._bring("PASSIVE")
+
+    def empty_log(self) -> bool:
+        """Bring all of the write-ahead log into the file and empty it, so that what was deleted is in neither; whether it could
+        be done: not while somebody reads an older moment.
+        """
+        return self._bring("TRUNCATE")
+
+    def _bring(self, how: str) -> bool:
+        with self._naming_faults():
+            connection = sqlite3.connect(self.path, timeout=WAIT, isolation_level=None)
+            try:
+                return not connection.execute(f"PRAGMA wal_checkpoint({how})").fetchone()[0]
+            finally:
+                connection.close()
 
     @property
     def waiting(self) -> int:
@@ -187,7 +208,7 @@ class Database:
         """Write what waits, then close."""
         self._worker.close()
         with self._naming_faults():
-            for connection in (*self._readers, self._writing):
+            for connection in (*(reader.connection for reader in self._readers), self._writing):
                 connection.close()
 
     def faults(self) -> list[str]:

@@ -18,9 +18,9 @@ from penchant.data import catalog, dataset
 from penchant.interests.topics import Topics
 from penchant.live import beside
 from penchant.live.interests import topics_of_store
-from penchant.live.learning import Update, update
+from penchant.live.learning import Update, mend, rolled_back, update
 from penchant.live.ledger import Ledger
-from penchant.live.memory import part_learned
+from penchant.live.memory import brought_up, part_learned
 from penchant.live.records import Item
 from penchant.live.service import Service
 from penchant.live.states import MEMORY, Verification, verify
@@ -66,6 +66,9 @@ def open_service(
     ``memory`` bounds the states that are kept in memory, in bytes; ``ranker`` is the folder of a model that ranks candidates;
     ``value`` what the values of events say (``interests.MEANINGS``): a dataset that has such a column is loaded with it.
     """
+    if memory < 0:
+        raise PenchantError("the memory for states can't be negative")
+    mend(model)
     loaded, lineage = artifact.load(model), _lineage(model)
     ranks = None if ranker is None else load_ranker(ranker)
     ledger = open_store(store, create=True)
@@ -145,7 +148,7 @@ class Following:
         self._service, self._model, self._store, self._every = service, Path(model), store, update_every
         self._seen = artifact.read_config(model)["id"]
         self._stopping = threading.Event()
-        self._learning: subprocess.Popen[bytes] | None = None
+        self._learning: subprocess.Popen[str] | None = None
         self._find_topics()
         self._thread = threading.Thread(target=self._run, name="following", daemon=True)
         self._thread.start()
@@ -156,11 +159,13 @@ class Following:
         self._thread.join()
         if self._learning is not None:
             beside.stop(self._learning)
+            self._learning.communicate()
 
     def _run(self) -> None:
         looks = 0
         while not self._stopping.wait(LOOK_SECONDS):
             looks += 1
+            self._hear()
             if self._every is not None and looks % max(1, round(self._every / LOOK_SECONDS)) == 0:
                 self._learn()
             try:
@@ -171,9 +176,22 @@ class Following:
                 log.exception("the model that answers stays the one it is")
 
     def _learn(self) -> None:
-        if self._learning is None or self._learning.poll() is not None:
-            words = ["update", str(self._model), "--store", self._store, "--json"]
-            self._learning = beside.start(words)
+        """Begin to learn, unless that goes on already, or somebody took the last model back: then what learned the same events
+        once more would only come again.
+        """
+        if self._learning is not None:
+            return
+        if rolled_back(self._model):
+            log.warning("%s was rolled back, so it isn't updated until penchant update is run by hand", self._model)
+            return
+        words = ["update", str(self._model), "--store", self._store, "--json"]
+        self._learning = beside.start(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def _hear(self) -> None:
+        """Log what came of an update that has ended."""
+        if self._learning is not None and self._learning.poll() is not None:
+            log.info("update: %s", " ".join(word.strip() for word in self._learning.communicate()))
+            self._learning = None
 
     def _find_topics(self) -> None:
         self._service.insight.begin(self._service.living.model, self._model)
@@ -194,9 +212,11 @@ class Following:
 
 def verify_store(model: str | Path, store: str, *, progress: Progress = quiet) -> Verification:
     """Compare every user's state in a store with the re-encoded history."""
-    loaded = artifact.load(model)
+    loaded, lineage = artifact.load(model), _lineage(model)
     ledger = open_store(store)
     try:
+        if not ledger.database.faults():  # items that came while it served are the living model's
+            loaded = brought_up(ledger, loaded, lineage).model
         return verify(ledger, loaded, progress=progress)
     finally:
         ledger.close()

@@ -9,12 +9,11 @@ import subprocess
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
-from penchant import artifact
+from penchant import artifact, folders
 from penchant.interests import topics as kept
 from penchant.interests.finding import find_topics
 from penchant.interests.profiles import SESSION_GAP, Past
@@ -140,8 +139,8 @@ def topics_of_store(
         raise PenchantError("the store has no events to make topics of")
     if events > MOST_READ:
         raise PenchantError(f"the store has more than {MOST_READ:,} events; make topics with penchant interests MODEL DIR")
-    with TemporaryDirectory() as work:
-        seen, _ = read_store(ledger, Path(work), progress)
+    with folders.scratch(Path(model), "topics") as work:
+        seen = read_store(ledger, work, progress).log
     made = find_topics(loaded, seen, descriptions(ledger), count=count, old=old, seed=seed, progress=progress)
     kept.save(made, place)
     return made

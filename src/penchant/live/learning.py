@@ -15,7 +15,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from shutil import rmtree
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -25,7 +24,6 @@ from penchant import sequences as seq
 from penchant.data import dataset
 from penchant.data.clean import PrepareConfig
 from penchant.evaluation.drift import reference
-from penchant.live.events import FIRST_YEAR
 from penchant.live.ledger import Ledger
 from penchant.live.memory import learned_before
 from penchant.models.base import Model
@@ -40,6 +38,8 @@ METRIC = "ndcg"
 LIVE = evaluation.Live()
 """How the newest events are asked about: states take in each at once, memories learn hour by hour."""
 NUMBER = "number_in_store"
+TRIES = 3
+"""So often the newest events are learned too, if meanwhile some of the store's were deleted."""
 
 
 @dataclass(frozen=True)
@@ -60,17 +60,17 @@ class Update:
 def update(model: str | Path, ledger: Ledger, *, k: int = 10, seed: int = 0, progress: Progress = quiet) -> Update:
     """Learn from a store and put the better model at the folder ``model``; the one before is kept beside it (``rollback``).
 
-    Raises ``PenchantError`` where the store has too few events that the model hasn't learned, or nobody to ask.
+    What is deleted from the store while this goes on isn't in the model that is put there. Raises ``PenchantError`` where the
+    store has too few events that the model hasn't learned, or nobody to ask, or where another model was put at the folder
+    meanwhile.
     """
     folder = Path(model)
-    artifact.read_config(folder)  # where there is no model, nothing is put beside it
-    with (
-        folders.alone(folder, "an update of this model"),
-        TemporaryDirectory(dir=folder.absolute().parent, prefix=".update-") as work,
-    ):
+    mend(folder)
+    serving = artifact.read_config(folder)["id"]  # where there is no model, nothing is put beside it
+    with folders.alone(folder, "an update of this model"), folders.scratch(folder, "update") as work:
         champion, lineage = artifact.load(folder), artifact.read_lineage(folder)
-        log, numbers = read_store(ledger, Path(work), progress)
-        new = numbers > learned_before(ledger, lineage)
+        store = read_store(ledger, work, progress)
+        log, new = store.log, store.number > learned_before(ledger, lineage)
         if new.sum() < FEWEST:
             raise PenchantError(f"the store has {new.sum():,} events that {folder} hasn't learned; an update needs {FEWEST:,}")
         cut = _cut(log, new)
@@ -82,21 +82,19 @@ def update(model: str | Path, ledger: Ledger, *, k: int = 10, seed: int = 0, pro
         result = _compared(champion, challenger, log, cut, min(k, len(champion.items)), seed, progress)
         promoted, why = _judged(result)
         if promoted:
-            progress("the challenger learns the newest events too", 0, 0)
-            histories, everything = challenger.histories(), seq.histories(log)
-            challenger = challenger.refitted(everything, progress=progress)
-            challenger.set_histories(champion.histories())  # what a training from the beginning goes by
-            comes_from = _lineage(folder, ledger, log, int(numbers.max())) | {
-                "inputs": reference(challenger.items, everything),
+            about = {
+                "store": ledger.meta()["store"],
+                "parent": serving,
+                "parent_dataset": lineage.get("dataset"),
                 "promoted_because": why,
                 "compared": result.models,
-                "update_histories": histories,
+                "update_histories": challenger.histories(),
             }
-            _promote(challenger, folder, comes_from)
+            challenger = _promote(folder, champion, challenger, store, ledger, work, about, progress)
     return Update(
         promoted=promoted,
         why=why,
-        champion=artifact.read_config(previous(folder) if promoted else folder)["id"],
+        champion=serving,
         challenger=challenger.id,
         new_events=int(new.sum()),
         asked=int(result.facts["targets"]),
@@ -104,19 +102,6 @@ def update(model: str | Path, ledger: Ledger, *, k: int = 10, seed: int = 0, pro
         items_before=len(champion.items),
         items_after=len(challenger.items) if promoted else len(champion.items),
     )
-
-
-def _lineage(folder: Path, ledger: Ledger, log: Interactions, last: int) -> dict[str, Any]:
-    """Where a model comes from that learned all events of a store, up to number ``last``, after the one in ``folder``."""
-    return {
-        "dataset": log.content_hash,
-        "split": "none: all events of the store",
-        "trained_on": f"the store's events up to number {last}",
-        "store": ledger.meta()["store"],
-        "learned_to": last,
-        "parent": artifact.read_config(folder)["id"],
-        "parent_dataset": artifact.read_lineage(folder).get("dataset"),
-    }
 
 
 def _compared(
@@ -158,25 +143,46 @@ def _as_if_live(model: Model, learned: Sequences, before: Sequences) -> None:
             model.unlearn(before)
 
 
-def read_store(ledger: Ledger, work: Path, progress: Progress) -> tuple[Interactions, Int]:
-    """The store's events and items, prepared as any log is, and each event's number in the store."""
+@dataclass(frozen=True)
+class Store:
+    """A store's events and items as a log, and each event's ``number[m]`` in the store."""
+
+    log: Interactions
+    number: Int
+    extent: tuple[int, int, int]
+    """``Ledger.extent`` of these events when they were read."""
+
+    @property
+    def last(self) -> int:
+        """The number of the last of the events."""
+        return int(self.number.max())
+
+    def holds(self, ledger: Ledger) -> bool:
+        """Whether all these events are still there, and of the same people."""
+        return ledger.extent(self.last) == self.extent
+
+
+def read_store(ledger: Ledger, work: Path, progress: Progress) -> Store:
+    """A store as it is at this moment, prepared as any log is."""
     progress("reading the store", 0, 0)
     events, items = work / "events.csv", work / "items.csv"
-    with events.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["user_id", "item_id", "timestamp", "event_type", "value", "event_id", NUMBER])
-        writer.writerows(ledger.export())
-    with items.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["item_id", "title", "categories", "labels"])
-        writer.writerows([i.item_id, i.text, "|".join(i.categories), labels_text(i.labels)] for i in ledger.items())
-    described = items if ledger.counts()["items"] else None
-    timed = max(ledger.last_times(1), default=FIRST_YEAR) >= FIRST_YEAR
+    with ledger.database.reading():  # of one moment
+        extent = ledger.extent(ledger.last_number())
+        with events.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(["user_id", "item_id", "timestamp", "event_type", "value", "event_id", NUMBER])
+            writer.writerows(ledger.export())
+        with items.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(["item_id", "title", "categories", "labels"])
+            writer.writerows([i.item_id, i.text, "|".join(i.categories), labels_text(i.labels)] for i in ledger.items())
+        described = items if ledger.counts()["items"] else None
+        timed = ledger.is_timed()
     read = dataset.read(events, items=described, time_unit="us" if timed else "index")
     # Times were checked as they came; those of a log without times, before others', are places.
     config = PrepareConfig(skip=("impossible_times",))
     dataset.write_dataset(read, work / "dataset", config, progress=progress)
-    return dataset.load(work / "dataset"), dataset.column(work / "dataset", NUMBER)
+    return Store(dataset.load(work / "dataset"), dataset.column(work / "dataset", NUMBER), extent)
 
 
 def labels_text(labels: Any) -> str:
@@ -187,23 +193,58 @@ def labels_text(labels: Any) -> str:
     return " ".join(word for word in map(labels_text, inside) if word)
 
 
-# The folder, and the one before.
+# The folder, and the one before. While two are exchanged there may be none for an instant.
 
 
 def previous(folder: Path) -> Path:
     """Where the model stands that served before."""
-    return folder.absolute().with_name(f"{folder.absolute().name}.previous")
+    return _beside(folder, "previous")
 
 
-def _promote(model: Model, folder: Path, lineage: Mapping[str, Any]) -> None:
-    """Put a model in the place of another, which stays beside it. A reader finds the old one, the new one, or for an instant
-    none.
+def _beside(folder: Path, name: str) -> Path:
+    return folder.absolute().with_name(f"{folder.absolute().name}.{name}")
+
+
+def _promote(
+    folder: Path,
+    champion: Model,
+    challenger: Model,
+    store: Store,
+    ledger: Ledger,
+    work: Path,
+    about: Mapping[str, Any],
+    progress: Progress,
+) -> Model:
+    """Let the challenger learn the newest events too, those that are still in the store then, and put it in the place of the
+    champion, which stays beside it.
     """
-    arriving = folder.absolute().with_name(f"{folder.absolute().name}.next")
-    artifact.save(model, arriving, lineage)
-    rmtree(previous(folder), ignore_errors=True)
-    folder.rename(previous(folder))
-    arriving.rename(folder)
+    arriving = _beside(folder, "next")
+    try:
+        for _ in range(TRIES):
+            progress("the challenger learns the newest events too", 0, 0)
+            if not store.holds(ledger):
+                store = read_store(ledger, work, progress)
+            everything = seq.histories(store.log)
+            made = challenger.refitted(everything, progress=progress)
+            made.set_histories(champion.histories())  # what a training from the beginning goes by
+            learned = {
+                "dataset": store.log.content_hash,
+                "split": "none: all events of the store",
+                "trained_on": f"the store's events up to number {store.last}",
+                "learned_to": store.last,
+                "inputs": reference(made.items, everything),
+            }
+            artifact.save(made, arriving, {**about, **learned})
+            if artifact.read_config(folder)["id"] != about["parent"]:
+                raise PenchantError(f"{folder}: isn't the model any more that was to be updated; it stays as it is")
+            if store.holds(ledger):
+                rmtree(previous(folder), ignore_errors=True)
+                folders.rename(folder, previous(folder))
+                folders.rename(arriving, folder)
+                return made
+        raise PenchantError(f"events were deleted from the store during each of {TRIES} trainings; update {folder} later")
+    finally:
+        rmtree(arriving, ignore_errors=True)
 
 
 def roll_back(model: str | Path) -> str:
@@ -212,12 +253,46 @@ def roll_back(model: str | Path) -> str:
     Raises ``PenchantError`` where there is none.
     """
     folder = Path(model)
+    mend(folder)
     before = previous(folder)
     if not before.exists():
         raise PenchantError(f"{before}: isn't there, so there is nothing to go back to")
     artifact.load(before)  # which says what is wrong with it, if anything is
-    aside = folder.absolute().with_name(f"{folder.absolute().name}.aside")
-    folder.rename(aside)
-    before.rename(folder)
-    aside.rename(before)
+    aside = _beside(folder, "aside")
+    folders.rename(folder, aside)
+    folders.rename(before, folder)
+    folders.rename(aside, before)
     return str(artifact.read_config(folder)["id"])
+
+
+def rolled_back(model: str | Path) -> bool:
+    """Whether the model beside it is one that this one was the parent of: somebody went back."""
+    folder = Path(model)
+    before = previous(folder)
+    return before.exists() and artifact.read_lineage(before).get("parent") == artifact.read_config(folder)["id"]
+
+
+def mend(model: str | Path) -> None:
+    """Bring an exchange of models to its end that a crash came between."""
+    folder = Path(model)
+    before, aside = previous(folder), _beside(folder, "aside")
+    if folder.exists() and not aside.exists():
+        return
+    for left in (aside, before):  # which was the folder, by which whoever exchanges models now holds on to it
+        if left.exists():
+            with folders.alone(left, "an update of this model"):
+                pass
+    if not folder.exists():
+        whole = next((left for left in (aside, _beside(folder, "next"), before) if _is_model(left)), None)
+        if whole is not None:
+            folders.rename(whole, folder)
+    if folder.exists() and aside.exists():
+        rmtree(aside) if before.exists() else folders.rename(aside, before)
+
+
+def _is_model(folder: Path) -> bool:
+    try:
+        artifact.load(folder)
+    except PenchantError:
+        return False
+    return True

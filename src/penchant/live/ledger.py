@@ -18,7 +18,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import asdict, replace
+from dataclasses import replace
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -26,8 +26,9 @@ from typing import Any
 import numpy as np
 
 from penchant.live.database import Database, take
-from penchant.live.events import Event
+from penchant.live.events import FIRST_YEAR, Event
 from penchant.live.records import Appended, Cursor, Happened, Item, Last, News, Person, Receipt, StoredState, Tail, User
+from penchant.live.rows import ITEM, USER, holding, item_of, put_items, put_users, user_of
 from penchant.types import NEVER, Array, Interactions, PenchantError, Progress, quiet
 
 ROWS_AT_ONCE = 50_000
@@ -101,17 +102,17 @@ class Ledger:
 
     def put_users(self, users: Sequence[User]) -> Future[int]:
         """Add users, or replace what is known of them."""
+        return self.change(lambda connection: put_users(connection, users))
 
-        def put(connection: sqlite3.Connection) -> int:
-            number = take(connection)
-            connection.executemany(
-                "INSERT INTO users VALUES (?, ?, ?, ?) "
-                "ON CONFLICT (user_id) DO UPDATE SET labels = excluded.labels, comment = excluded.comment",
-                [(u.user_id, number, json.dumps(u.labels), u.comment) for u in users],
-            )
-            return len(users)
+    def patch_user(self, user_id: str, fields: Mapping[str, Any]) -> Future[bool]:
+        """Change some fields of a user, by their names in ``User``; a user nothing was known of begins empty."""
 
-        return self.change(put)
+        def patch(connection: sqlite3.Connection) -> bool:
+            row = connection.execute(f"{USER} WHERE user_id = ?", [user_id]).fetchone()
+            put_users(connection, [replace(user_of(row) if row else User(user_id), **fields)])
+            return row is not None
+
+        return self.change(patch)
 
     def erase_user(self, user_id: str, receipt: Receipt | None = None) -> Future[list[Happened] | None]:
         """Delete a user with all events and the state; returns the events that were there, in order (``None``: no such
@@ -170,14 +171,14 @@ class Ledger:
 
     def put_items(self, items: Sequence[Item]) -> Future[int]:
         """Add items, or replace what is known of them."""
-        return self.change(lambda connection: _put_items(connection, items))
+        return self.change(lambda connection: put_items(connection, items))
 
     def patch_item(self, item_id: str, fields: Mapping[str, Any]) -> Future[bool]:
         """Change some fields of an item, by their names in ``Item``; an item nothing was known of begins empty."""
 
         def patch(connection: sqlite3.Connection) -> bool:
-            row = connection.execute(f"{_ITEM} WHERE item_id = ? AND NOT deleted", [item_id]).fetchone()
-            _put_items(connection, [replace(_item(row) if row else Item(item_id), **fields)])
+            row = connection.execute(f"{ITEM} WHERE item_id = ? AND NOT deleted", [item_id]).fetchone()
+            put_items(connection, [replace(item_of(row) if row else Item(item_id), **fields)])
             return row is not None
 
         return self.change(patch)
@@ -187,7 +188,7 @@ class Ledger:
 
         def delete(connection: sqlite3.Connection) -> bool:
             known = connection.execute("SELECT 1 FROM items WHERE item_id = ? AND NOT deleted", [item_id]).fetchone()
-            _put_items(connection, [Item(item_id, deleted=True)])
+            put_items(connection, [Item(item_id, deleted=True)])
             return known is not None
 
         return self.change(delete)
@@ -221,7 +222,7 @@ class Ledger:
                 "INSERT INTO users (user_id, reset) VALUES (?1, ?2) ON CONFLICT (user_id) DO UPDATE SET reset = ?2",
                 [(log.users[code], last) for code in np.unique(log.user).tolist()],
             )
-            _put_items(connection, items)
+            put_items(connection, items)
             ends = {name: last - len(log) + int(part.sum()) for name, part in (parts or {}).items()}
             about = [("loaded", last), ("dataset", log.content_hash), ("parts", json.dumps(ends))]
             connection.executemany("INSERT INTO meta VALUES (?, ?)", about)
@@ -351,21 +352,20 @@ class Ledger:
         """One user, or up to ``most`` users by id behind ``after``."""
         with self.database.reading() as connection:
             rows = connection.execute(
-                "SELECT user_id, labels, comment FROM users WHERE user_id > ?1 AND (?2 IS NULL OR user_id = ?2) "
-                "ORDER BY user_id LIMIT ?3",
+                f"{USER} WHERE user_id > ?1 AND (?2 IS NULL OR user_id = ?2) ORDER BY user_id LIMIT ?3",
                 [after, user_id, most],
             )
-            return [User(row[0], json.loads(row[1]), row[2]) for row in rows]
+            return [user_of(row) for row in rows]
 
     def items(self, *, item_id: str | None = None, words: str = "", after: str = "", most: int = -1) -> list[Item]:
-        """One item, or up to ``most`` items by id behind ``after``, of which id or text hold ``words``."""
+        """One item, or up to ``most`` items by id behind ``after``, of which id or text hold ``words``, in capitals or not."""
         with self.database.reading() as connection:
             rows = connection.execute(
-                f"{_ITEM} WHERE NOT deleted AND item_id > ?1 AND (?2 IS NULL OR item_id = ?2) "
-                "AND (?3 = '' OR instr(lower(text), ?3) OR instr(lower(item_id), ?3)) ORDER BY item_id LIMIT ?4",
-                [after, item_id, words.lower(), most],
+                f"{ITEM} WHERE NOT deleted AND item_id > ?1 AND (?2 IS NULL OR item_id = ?2) "
+                "AND (text GLOB ?3 OR item_id GLOB ?3) ORDER BY item_id LIMIT ?4",
+                [after, item_id, holding(words), most],
             )
-            return [_item(row) for row in rows]
+            return [item_of(row) for row in rows]
 
     def people(self, *, prefix: str = "", after: str = "", most: int = 20) -> list[Person]:
         """Up to ``most`` users by id behind ``after``, of which the id begins with ``prefix``."""
@@ -407,6 +407,22 @@ class Ledger:
         with self.database.reading() as connection:
             return int(connection.execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()[0])
 
+    def extent(self, to: int) -> tuple[int, int, int]:
+        """How many events have numbers up to one, the sum of these, and how many users they are of: this changes as soon as any
+        of them is deleted or becomes another's.
+        """
+        with self.database.reading() as connection:
+            count, total, users = connection.execute(
+                "SELECT count(*), coalesce(sum(seq), 0), count(DISTINCT user_id) FROM events WHERE seq <= ?", [to]
+            ).fetchone()
+            return int(count), int(total), int(users)
+
+    def is_timed(self) -> bool:
+        """Whether events have real times, told from most of them: those of a log without are places, small numbers."""
+        with self.database.reading() as connection:
+            told = connection.execute("SELECT count(*), total(timestamp >= ?) FROM events", [FIRST_YEAR]).fetchone()
+            return bool(2 * told[1] >= told[0])
+
     def last_times(self, most: int) -> list[int]:
         """The times of the ``most`` events that arrived last."""
         with self.database.reading() as connection:
@@ -446,9 +462,9 @@ class Ledger:
     def items_of(self, items: Sequence[str]) -> list[Item]:
         """Some items, deleted ones too; those the store knows."""
         with self.database.reading() as connection:
-            named = f"{_ITEM} WHERE item_id IN (SELECT value FROM json_each(?))"  # noqa: S608 - from here
+            named = f"{ITEM} WHERE item_id IN (SELECT value FROM json_each(?))"  # noqa: S608 - from here
             rows = connection.execute(named, [json.dumps(items)])
-            return [_item(row) for row in rows]
+            return [item_of(row) for row in rows]
 
     def texts(self, items: Sequence[str]) -> dict[str, str]:
         """The text of some items, of those that have one."""
@@ -462,8 +478,8 @@ class Ledger:
     def items_changed(self, number: int) -> tuple[list[Item], int]:
         """All items changed after a number, deleted ones too, and the number up to which that is all."""
         with self.database.reading() as connection:
-            rows = connection.execute(f"{_ITEM} WHERE changed > ? ORDER BY changed", [number]).fetchall()
-            return [_item(row) for row in rows], int(rows[-1][-1]) if rows else number
+            rows = connection.execute(f"{ITEM} WHERE changed > ? ORDER BY changed", [number]).fetchall()
+            return [item_of(row) for row in rows], int(rows[-1][-1]) if rows else number
 
     def counts(self) -> dict[str, int]:
         """How many events, users, items and states there are."""
@@ -472,26 +488,6 @@ class Ledger:
                 table: int(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])  # noqa: S608 - from here
                 for table in ("events", "users", "items", "states")
             }
-
-
-_ITEM = "SELECT item_id, hidden, categories, labels, text, timestamp, deleted, changed FROM items"
-
-
-def _item(row: Sequence[Any]) -> Item:
-    return Item(row[0], bool(row[1]), tuple(json.loads(row[2])), json.loads(row[3]), row[4], row[5], bool(row[6]))
-
-
-def _put_items(connection: sqlite3.Connection, items: Sequence[Item]) -> int:
-    number = take(connection)
-    connection.executemany(
-        "INSERT OR REPLACE INTO items (item_id, hidden, categories, labels, text, timestamp, deleted, changed) "
-        "VALUES (:item_id, :hidden, :categories, :labels, :text, :timestamp, :deleted, :changed)",
-        [
-            asdict(item) | {"categories": json.dumps(item.categories), "labels": json.dumps(item.labels), "changed": number}
-            for item in items
-        ],
-    )
-    return len(items)
 
 
 _COLUMNS = ", ".join(Event._fields)
@@ -530,14 +526,14 @@ def _append(
     by_user: dict[str, list[Happened]] = {}
     number = clock
     for request in requests:
-        accepted = 0
+        fresh = []
         for event in request:
             number += 1
             if number in numbers:
-                accepted += 1
+                fresh.append(event)
                 happened = Happened(event.timestamp, event.event_id, event.item_id, event.event_type, number)
                 by_user.setdefault(event.user_id, []).append(happened)
-        taken.append(Appended(accepted, len(request) - accepted))
+        taken.append(Appended(len(fresh), len(request) - len(fresh), tuple(fresh)))
     return taken, by_user
 
 

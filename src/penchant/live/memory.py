@@ -8,6 +8,7 @@ itself: at the start, after each request, and what other processes wrote. Learni
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -40,6 +41,15 @@ def part_learned(lineage: Mapping[str, Any]) -> str:
     return f"{lineage.get('split')}: {lineage.get('trained_on')}"
 
 
+def brought_up(ledger: Ledger, model: Model, lineage: Mapping[str, Any]) -> Memory:
+    """The memory of a model that comes to a ledger, once it has learned all that is new; its ``model`` knows new items too."""
+    memory = Memory(ledger, model, learned_before(ledger, lineage))
+    memory.begin()
+    if isinstance(model, Growing) and model.growable and memory.new_items():
+        _, memory = memory.grown()
+    return memory
+
+
 class Memory:
     """Keeps one model up with one ledger. Used by one thread; others may score with the model meanwhile.
 
@@ -51,8 +61,8 @@ class Memory:
         self._ledger = ledger
         self.model = model
         self.since = self.learned = since
-        self.unknown: set[str] = set()
-        """Items met that the model doesn't know."""
+        self.unknown: Counter[str] = Counter()
+        """Events learned of each item that the model doesn't know, but can come to know: see ``grown``."""
         self.refused = 0
         """How often what should be taken back had never been learned."""
 
@@ -127,8 +137,15 @@ class Memory:
             now = {user: _in_order([*before[user], *new[user]]) for user in late}
             self._learn_people(now, {user: before[user] for user in now})
 
-    def _note(self, events: Iterable[Happened]) -> None:
-        self.unknown.update(event.item_id for event in events if self.model.items.code(event.item_id) == UNKNOWN)
+    def _note(self, events: Iterable[Happened], times: int = 1) -> None:
+        """Count events of unknown items, or take them back. Of no use to a model that can't grow, and they'd never leave."""
+        if not (isinstance(self.model, Growing) and self.model.growable):
+            return
+        for event in events:
+            if self.model.items.code(event.item_id) == UNKNOWN:
+                self.unknown[event.item_id] += times
+                if self.unknown[event.item_id] <= 0:
+                    del self.unknown[event.item_id]
 
     def new_items(self) -> tuple[str, ...]:
         """The unknown items that are still in the log (whoever met them may have been erased), in the order they came."""
@@ -166,6 +183,9 @@ class Memory:
             trained = {f"trained {place}": [e for e in history if e.seq <= self.since] for place, history in old.items()}
             kept = {f"trained {place}": [e for e in history if e.seq <= self.since] for place, history in now.items()}
             self.refused += not self._learn(self._sequences(now | trained), self._sequences(old | kept))
+        for histories, times in ((after, 1), (before, -1)):
+            for history in histories:
+                self._note((e for e in history if self.since < e.seq <= self.learned), times)
 
     def _sequences(self, histories: Mapping[str, Sequence[Happened]]) -> Sequences:
         return sequences_of(self.model, list(histories), list(histories.values()))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
+
+from penchant.live.events import Event
 
 
 @dataclass(frozen=True)
@@ -14,6 +16,8 @@ class Appended:
 
     accepted: int
     duplicates: int
+    new: tuple[Event, ...] = field(default=(), compare=False, repr=False)
+    """Those that weren't there before."""
 
 
 class Happened(NamedTuple):

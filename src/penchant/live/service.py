@@ -31,7 +31,7 @@ from penchant.live import events as checks
 from penchant.live.events import Event
 from penchant.live.interests import Insight, past_of
 from penchant.live.ledger import Ledger
-from penchant.live.memory import Memory, learned_before
+from penchant.live.memory import Memory, brought_up
 from penchant.live.records import Appended, Happened, Item, User
 from penchant.live.shelf import Shelf
 from penchant.live.states import MEMORY, PEOPLE_AT_ONCE, States, sequences_of
@@ -39,7 +39,7 @@ from penchant.live.worker import Worker
 from penchant.models.base import Model
 from penchant.models.interest import Interest
 from penchant.ranking import Excluded, recommend
-from penchant.types import NEVER, UNKNOWN, Growing, Int, PenchantError, UnknownError, UserState
+from penchant.types import NEVER, UNKNOWN, Growing, Int, Learning, PenchantError, UnknownError, UserState
 
 log = logging.getLogger(__name__)
 
@@ -47,8 +47,8 @@ MOST_RECOMMENDED = 1000
 MOST_WORDS = 1000
 """Items of an exclude list, categories and session events of one request, each."""
 ASKS_AT_ONCE = 32
-LISTS_REMEMBERED = 20_000
-"""So many of the last lists are kept in memory to tell which clicks were of a recommended item."""
+LISTS_REMEMBERED, ITEMS_REMEMBERED = 20_000, 400_000
+"""So many of the last lists, of so many items together, are kept to tell which clicks were of a recommended item."""
 LATEST_LISTS = 20
 """So many lists are kept to be looked at as they are made."""
 PEOPLE_WARM = 5_000
@@ -208,6 +208,7 @@ class Service:
         self.insight = Insight(ledger, value)
         self._most_memory = memory
         self._lists: OrderedDict[str, frozenset[str]] = OrderedDict()
+        self._listed = 0
         self._lists_lock = threading.Lock()
         self._ranking = None if ranker is None else States(ledger, ranker, memory=memory, kept=False)
         self.latest: deque[Shown] = deque(maxlen=LATEST_LISTS)
@@ -221,15 +222,11 @@ class Service:
         self._remembering.start()
 
     def _bring_to_life(self, model: Model, lineage: Mapping[str, Any]) -> Living:
-        memory = Memory(self.ledger, model, learned_before(self.ledger, lineage))
-        memory.begin()
-        if isinstance(model, Growing) and model.growable and memory.new_items():
-            model, memory = memory.grown()
-        return self._living(model, lineage, memory)
+        return self._living(lineage, brought_up(self.ledger, model, lineage))
 
-    def _living(self, model: Model, lineage: Mapping[str, Any], memory: Memory) -> Living:
-        states = States(self.ledger, model, memory=self._most_memory)
-        return Living(model, lineage, states, Shelf(self.ledger, model.items), memory)
+    def _living(self, lineage: Mapping[str, Any], memory: Memory) -> Living:
+        states = States(self.ledger, memory.model, memory=self._most_memory)
+        return Living(memory.model, lineage, states, Shelf(self.ledger, memory.model.items), memory)
 
     def close(self) -> None:
         """Answer all that waits, keep the states, then stop."""
@@ -260,13 +257,14 @@ class Service:
         checks.check(events, now)
         named = [event.named() for event in events]
         stored = self.ledger.append(named)
-        stored.add_done_callback(lambda done: self._count(named, done))
+        stored.add_done_callback(self._count)
         return stored
 
-    def _count(self, events: Sequence[Event], stored: Future[Appended]) -> None:
+    def _count(self, stored: Future[Appended]) -> None:
+        """What came; an event that is sent once more says nothing new."""
         if stored.cancelled() or stored.exception():
             return
-        figures, items = self.figures, self.living.model.items
+        figures, items, events = self.figures, self.living.model.items, stored.result().new
         figures.events += stored.result().accepted
         figures.duplicates += stored.result().duplicates
         figures.unknown_items += int((items.codes([event.item_id for event in events]) == UNKNOWN).sum())
@@ -424,9 +422,10 @@ class Service:
     def _remember_list(self, recommendation_id: str, items: Sequence[str]) -> None:
         if recommendation_id:
             with self._lists_lock:
+                self._listed += len(items) - len(self._lists.pop(recommendation_id, ()))
                 self._lists[recommendation_id] = frozenset(items)
-                if len(self._lists) > LISTS_REMEMBERED:
-                    self._lists.popitem(last=False)
+                while len(self._lists) > LISTS_REMEMBERED or (self._listed > ITEMS_REMEMBERED and len(self._lists) > 1):
+                    self._listed -= len(self._lists.popitem(last=False)[1])
 
     # Another model.
 
@@ -450,8 +449,8 @@ class Service:
                 new = len(old.memory.new_items())
                 if new == 0:
                     return 0
-                model, memory = old.memory.grown()
-            self._change_to(self._living(model, old.lineage, memory))
+                _, memory = old.memory.grown()
+            self._change_to(self._living(old.lineage, memory))
             return new
 
     def _change_to(self, living: Living) -> None:
@@ -510,7 +509,8 @@ class Service:
             told = {"at": now, "fingerprint": digest.hexdigest(), "model": self.living.name}
 
             def receipt(gone: Sequence[Happened]) -> dict[str, Any]:
-                taken = sum(memory.since < event.seq <= memory.learned for event in gone)
+                learns = isinstance(memory.model, Learning)
+                taken = sum(learns and memory.since < event.seq <= memory.learned for event in gone)
                 before = sum(event.seq <= memory.since for event in gone)
                 return {"events": len(gone), "taken_from_memory": taken, "in_training_data": before} | told
 
@@ -520,12 +520,14 @@ class Service:
             made = receipt(gone)
             memory.revise([gone], [[]])
             self._answers.submit(lambda: self._forget(user_id)).result()
-            with self._lists_lock:
-                kept = [shown for shown in self.latest if shown.user_id != user_id]
-                self.latest = deque(kept, LATEST_LISTS)
+        if not self.ledger.database.empty_log():
+            log.warning("what was erased stays in the write-ahead log until nobody reads what was before")
         return {"user_id": user_id} | made
 
     def _forget(self, user_id: str) -> None:
+        """Let go of what is kept of somebody beside the ledger."""
+        kept = [shown for shown in self.latest if shown.user_id != user_id]
+        self.latest = deque(kept, LATEST_LISTS)
         self.living.states.forget(user_id)
         if self._ranking is not None:
             self._ranking.forget(user_id)
@@ -558,6 +560,11 @@ class Service:
         for user in users:
             checks.check_id(user.user_id, "user_id")
         return self.ledger.put_users(users)
+
+    def patch_user(self, user_id: str, fields: Mapping[str, Any]) -> Future[bool]:
+        """Change some of what is known of a user, for example ``{"comment": "a friend"}``; whether there was such a user."""
+        checks.check_id(user_id, "user_id")
+        return self.ledger.patch_user(user_id, fields)
 
     def put_items(self, items: Sequence[Item]) -> Future[int]:
         """Add items, or replace what is known of them."""

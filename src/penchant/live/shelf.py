@@ -20,8 +20,8 @@ class Shelf:
         self._away = np.zeros(len(items), bool)
         self._since = np.full(len(items), NEVER, np.int64)
         self._categories: dict[str, set[int]] = {}
-        self._categories_of: dict[int, tuple[str, ...]] = {}
-        self._masks: dict[str, np.ndarray] = {}
+        self._categories_of: dict[int, frozenset[str]] = {}
+        self._codes: dict[str, Int] = {}
         self._hidden: Int = np.zeros(0, np.int64)
         self.refresh()
 
@@ -34,13 +34,16 @@ class Shelf:
                 continue
             self._away[code] = item.hidden or item.deleted
             self._since[code] = NEVER if item.timestamp is None else item.timestamp
-            for category in self._categories_of.get(code, ()):
+            for category in self._categories_of.pop(code, ()):
                 self._categories[category].discard(code)
-            self._categories_of[code] = item.categories
+                if not self._categories[category]:
+                    del self._categories[category]  # names come and go without end
+            if item.categories:
+                self._categories_of[code] = frozenset(item.categories)
             for category in item.categories:
                 self._categories.setdefault(category, set()).add(code)
         if changed:
-            self._masks.clear()
+            self._codes.clear()
             self._hidden = np.flatnonzero(self._away)
 
     def excluded(self, categories: Collection[str] = (), newer_than: int | None = None) -> Int:
@@ -51,16 +54,18 @@ class Shelf:
             return self._hidden
         wanted = ~self._away
         if categories:
-            wanted &= np.logical_or.reduce([self._mask(category) for category in categories])
+            within = np.zeros(len(self._items), bool)
+            for category in categories:
+                within[self._of(category)] = True
+            wanted &= within
         if newer_than is not None:
             wanted &= self._since > newer_than
         return np.flatnonzero(~wanted)
 
-    def _mask(self, category: str) -> np.ndarray:
-        if category not in self._masks:
-            mask = np.zeros(len(self._items), bool)
-            mask[list(self._categories.get(category, ()))] = True
-            if category not in self._categories:
-                return mask  # whatever is asked for, only what is there is kept
-            self._masks[category] = mask
-        return self._masks[category]
+    def _of(self, category: str) -> Int:
+        """The codes of a category's items, kept as long as nothing changes: its items, not a mask of the whole catalogue."""
+        if category not in self._categories:
+            return np.zeros(0, np.int64)  # whatever is asked for, only what is there is kept
+        if category not in self._codes:
+            self._codes[category] = np.array(list(self._categories[category]), np.int64)
+        return self._codes[category]

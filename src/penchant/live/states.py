@@ -300,6 +300,8 @@ class Verification:
     users: int
     events: int
     stored: int
+    compared: int
+    """Of the stored states, those of this model: the others are of one before, or of fewer items, and are made anew."""
     differing: tuple[str, ...]
     faults: tuple[str, ...]
 
@@ -311,12 +313,13 @@ def verify(ledger: Ledger, model: Model, *, progress: Progress = quiet) -> Verif
     """
     faults = ledger.database.faults()
     if faults:
-        return Verification(0, 0, 0, (), tuple(faults))
+        return Verification(0, 0, 0, 0, (), tuple(faults))
     counts = ledger.counts()
-    done = 0
+    done = compared = 0
     differing: list[str] = []
     for users in _everyone(ledger):
         with ledger.database.reading():
+            compared += sum(kept is not None and kept.state_id == model.state_id for kept in ledger.states(users))
             living, seen = States(ledger, model).of(users)
             histories = sequences_of(model, users, ledger.histories([(user, NEVER, "") for user in users]))
         again = model.encode(histories)
@@ -327,7 +330,7 @@ def verify(ledger: Ledger, model: Model, *, progress: Progress = quiet) -> Verif
         ]
         done += len(users)
         progress("comparing states", done, max(done, counts["users"]))
-    return Verification(done, counts["events"], counts["states"], tuple(differing), ())
+    return Verification(done, counts["events"], counts["states"], compared, tuple(differing), ())
 
 
 def _everyone(ledger: Ledger) -> Iterator[list[str]]:

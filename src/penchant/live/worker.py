@@ -73,6 +73,7 @@ class Worker(Generic[Job, Answer]):
                     break
             stopping = None in taken
             self._work([entry for entry in taken if entry is not None and entry[1].set_running_or_notify_cancel()])
+            del taken  # the last answers don't stay until the next job: they may be what somebody had erased
 
     def _work(self, taken: Sequence[tuple[Job, Future[Answer]]]) -> None:
         if not taken:

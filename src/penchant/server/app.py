@@ -475,10 +475,8 @@ def _add_users(app: FastAPI, service: Service, clock: Callable[[], int]) -> None
     @app.patch("/api/user/{user_id}", tags=["users"])
     async def patch_user(user_id: AnId, user: shapes.UserPatch, gorse: Gorse) -> Response:
         """Change some of what is known of a user beside events."""
-        check_id(user_id, "user_id")
-        known = await run_in_threadpool(service.ledger.users, user_id=user_id)
-        before = shapes.user_out(known[0]) if known else {"user_id": user_id}
-        return await put([shapes.UserIn.model_validate(before | user.fields())], gorse)
+        await asyncio.wrap_future(service.patch_user(user_id, user.fields()))
+        return JSONResponse({"RowAffected" if gorse else "stored": 1})
 
     @app.delete("/api/user/{user_id}", tags=["users"])
     async def delete_user(user_id: AnId, gorse: Gorse) -> Response:

@@ -100,7 +100,7 @@ class ServiceFigures(Collector):
             ),
             "coverage": (float(living.shown.mean()), "Share of the catalogue that was recommended by this model"),
             "unknown_item_share": (
-                figures.unknown_items / max(1, figures.events + figures.duplicates),
+                figures.unknown_items / max(1, figures.events),
                 "Share of events of items the model doesn't know: how far the world has moved from the training data",
             ),
             "model_age_seconds": (time.time() - living.lineage.get("created", self._started), "Since the model was trained"),
