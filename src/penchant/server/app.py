@@ -40,7 +40,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from penchant.interests import pictures
 from penchant.interests.reasons import Reason
-from penchant.live.events import LONGEST_ID, MOST_EVENTS, check_id
+from penchant.live.events import LONGEST_ID, MOST_EVENTS
 from penchant.live.service import MOST_RECOMMENDED, MOST_WORDS, Ask, Recommended, Service
 from penchant.server import shapes
 from penchant.server.browsing import add_browsing, add_models
