@@ -38,13 +38,22 @@ def recommend_users(
     histories = seq.recode(chosen, model.items)
     _remark(chosen, histories, progress)
     moment = int(log.timestamp.max()) if now is None else now
+    without = 0
     for rows in people_at_once(len(histories), len(model.items)):
         some = seq.select(histories, rows)
         exclude = seen_items(some) if seen == "exclude" else None
         states = model.encode(some)
         ranking = recommend(model, states, k, now=np.full(len(some), moment), exclude=exclude, explain=explain)
+        without += int((ranking.item == UNKNOWN).all(axis=1).sum())
         yield from ranking.rows(some.users.ids)
         progress("recommending", int(rows[-1]) + 1, len(histories))
+    if without:
+        progress(
+            f"{without:,} of {len(histories):,} people get no list: they had all items there are to recommend, and what "
+            "people had is left out",
+            0,
+            0,
+        )
 
 
 def _remark(chosen: Sequences, known: Sequences, progress: Progress) -> None:

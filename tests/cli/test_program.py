@@ -16,7 +16,7 @@ import pytest
 
 import penchant
 from penchant import artifact
-from penchant.cli import main
+from penchant.cli import main, terminal
 from penchant.data import dataset
 
 COMMANDS = (
@@ -189,6 +189,19 @@ def test_train_tells_people_what_came_of_it(run: Any) -> None:
     assert "next: penchant recommend told dataset --users all" in out
 
 
+@pytest.mark.parametrize("out", ["m[v1]", "[red]q", "q[/v1]x"])
+def test_folders_are_named_as_they_are_whatever_brackets_they_have(run: Any, out: str) -> None:
+    code, said, _ = run("train", "dataset", "--model", "popularity", "--out", out)
+    assert code == 0
+    assert said.startswith(f"popularity is in {out}: fitted in ")
+    assert f"next: penchant recommend {out} dataset" in said
+
+
+def test_columns_are_called_as_they_are_whatever_brackets_they_have(capsys: pytest.CaptureFixture[str]) -> None:
+    terminal.table(["click[v1]", "like[/v1]"], [["[1]", "[b]"]])
+    assert [line.split() for line in capsys.readouterr().out.splitlines()] == [["click[v1]", "like[/v1]"], ["[1]", "[b]"]]
+
+
 def test_tune_keeps_its_study_beside_the_dataset_and_goes_on_with_it(run: Any) -> None:
     words = ["tune", "dataset", "--model", "transitions", "--split", "leave-one-out", "--trials", "2", "--set", "window=3"]
     found = value_of(run(*words, "--json"))
@@ -325,6 +338,21 @@ def test_recommendations_into_a_csv_file(run: Any, tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["list.csv"]
 
 
+def test_people_who_had_everything_are_counted_beside_the_list(run: Any, tmp_path: Path) -> None:
+    log, dataset, model = (str(tmp_path / name) for name in ("log.csv", "dataset", "model"))
+    had = {"a": "wxyz", "b": "zyxw", "c": "wxy"}
+    events = [f"{user},{item},{1_600_000_000 + n}" for user, items in had.items() for n, item in enumerate(items)]
+    Path(log).write_text("\n".join(("user_id,item_id,timestamp", *events)))
+    assert run("prepare", log, "--out", dataset)[0] == 0
+    assert run("train", dataset, "--model", "popularity", "--out", model, "--split", "leave-one-out")[0] == 0
+    out = tmp_path / "list.csv"
+    code, said, err = run("recommend", model, dataset, "--k", "1", "--out", str(out))
+    assert code == 0
+    assert err.startswith("2 of 3 people get no list: they had all items there are to recommend")
+    assert said == f"recommendations for 1 people are in {out}\n"
+    assert out.read_text().count("\n") == 2
+
+
 def test_a_file_is_replaced_by_force_alone_a_link_stays_and_a_pipe_is_written_to(run: Any, tmp_path: Path) -> None:
     out, link, pipe = (tmp_path / name for name in ("list.csv", "link.csv", "pipe"))
     words = ("recommend", "popular", "dataset", "--users", "007", "--k", "1", "--out")
@@ -377,6 +405,7 @@ WRONG = {
     "train dataset --model lstm --out x --set width=wide": "setting width: 'wide' is not a whole number",
     "train dataset --model lstm --out x --set width": "'width' is not name=value",
     "train dataset --model lstm --out x --set seed=-1": "setting seed must lie between",
+    "train dataset --model als --out x --set alpha=1e300": "setting alpha must be above 0 and at most 1000000",
     "train dataset --model lstm --out x --set name=me": "there is no setting 'name'",
     "train dataset --model lstm --out x --resume": "there is nothing to resume",
     "train dataset --model lstm --out x --split random": "invalid choice: 'random'",

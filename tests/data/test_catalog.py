@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from penchant.data.catalog import MOST_KINDS, describe_items, read_kinds, title
+from penchant.data.catalog import MOST_KINDS, describe_items, kinds_in, read_kinds, title
 from penchant.data.dataset import ITEMS, kinds, read, write_dataset
 from penchant.types import PenchantError
 
@@ -125,9 +125,15 @@ def test_descriptions_leave_out_what_is_missing(described: Described, tmp_path: 
         ("Category", ["Film Noir; War", "War", "", None]),
         ("class:token_seq", ["Noir War", "War", "", None]),
         ("tags", ["a,b,a", "b", None, ""]),
+        ("genres", [["Film Noir", "War", None], ["War"], [], None]),
+        ("genres", [[["Film Noir", "War"]], [["War"], ["War"]], [[]], None]),
+        ("genres", ["['Film Noir', 'War']", "['War']", "[]", None]),
+        ("genres", ['["Film Noir","War",null]', ' ["War"] ', "[]", ""]),
+        ("genres", ["['Film Noir', 'War']", "War", "[]", ""]),
+        ("genres", ["Film Noir|War", "['War']", "[ ]", ""]),
     ],
 )
-def test_kinds_of_items_are_read_however_they_are_parted(column: str, values: list[str | None], tmp_path: Path) -> None:
+def test_kinds_of_items_are_read_however_they_are_parted(column: str, values: list[object], tmp_path: Path) -> None:
     path = tmp_path / ITEMS
     pl.DataFrame({"item_id": list("1234"), "events": [1] * 4, "title": list("abcd"), column: values}).write_parquet(path)
     found = read_kinds(path)
@@ -136,6 +142,19 @@ def test_kinds_of_items_are_read_however_they_are_parted(column: str, values: li
     assert (found.items.ids, found.size, found.offsets.tolist()) == (tuple("1234"), 2, [0, 2, 3, 3, 3])
     assert (found.kind.tolist(), found.share.tolist()) == ([0, 1, 1], [0.5, 0.5, 1])
     assert kinds(tmp_path) is not None
+
+
+def test_members_of_lists_are_kinds_as_they_are_and_what_only_looks_like_a_list_is_text(tmp_path: Path) -> None:
+    assert kinds_in("""["Film, TV", 'Rock 'n' Roll']""") == ['["Film', 'TV"', "'Rock 'n' Roll']"]
+    assert kinds_in("""["Film, TV", 'Rock \\'n\\' Roll']""") == ["Film, TV", "Rock 'n' Roll"]
+    assert kinds_in("[Drama]; War") == ["[Drama]", "War"]
+    assert kinds_in("[" * 100_000 + "]") == ["[" * 100_000 + "]"]
+    assert kinds_in([1, 2.5, None, "x"]) == kinds_in("[1, 2.5, null, 'x']".replace("'", '"')) == ["1", "2.5", "x"]
+    path = tmp_path / ITEMS
+    pl.DataFrame({"item_id": ["1", "2"], "tags": ["['Film, TV']", "['War']"]}).write_parquet(path)
+    found = read_kinds(path)
+    assert found is not None
+    assert (found.size, found.kind.tolist()) == (2, [0, 1])
 
 
 def test_columns_of_one_kind_or_of_too_many_are_no_kinds(tmp_path: Path) -> None:

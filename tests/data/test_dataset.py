@@ -10,7 +10,8 @@ import random
 import re
 import shutil
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
+from datetime import time as clock
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -784,3 +785,31 @@ def test_whole_decimals_are_ids_without_their_noughts(tmp_path: Path) -> None:
     frame = pl.DataFrame({"user_id": ["7", "8"], "item_id": ["1", "2"], "timestamp": [T, T]})
     log = prepare(read(frame.with_columns(pl.col("user_id").cast(pl.Decimal(20, 2)))))
     assert log.users.ids == ("7", "8")
+
+
+@pytest.mark.parametrize("column", ["dwell", "watch_time_ms"])
+@pytest.mark.parametrize("unit", ["ms", "us", "ns"])
+@pytest.mark.parametrize("form", ["dataframe", "parquet"])
+def test_durations_are_how_long_somebody_stayed(column: str, unit: Any, form: str, tmp_path: Path) -> None:
+    frame = pl.DataFrame({"user_id": ["a", "b"], "item_id": ["x", "x"], "timestamp": [T, T]}).with_columns(
+        pl.Series(column, [timedelta(seconds=5.25), None], pl.Duration(unit))
+    )
+    frame.write_parquet(tmp_path / "log")
+    write_dataset(read(frame if form == "dataframe" else tmp_path / "log"), tmp_path / "out")
+    assert rows(tmp_path / "out", "dwell") == [(5.25,), (None,)]
+
+
+MOMENTS = (date(2024, 1, 1), datetime(2024, 1, 1, tzinfo=UTC), clock(12, 30))
+
+
+@pytest.mark.parametrize(
+    ("column", "when"),
+    [*(("dwell", when) for when in MOMENTS), *(("value", when) for when in (*MOMENTS, timedelta(seconds=5)))],
+)
+def test_moments_are_neither_values_nor_how_long_somebody_stayed_and_durations_no_values(column: str, when: object) -> None:
+    frame = pl.DataFrame({"user_id": ["a"], "item_id": ["x"], "timestamp": [T], "how": [when]})
+    kind = frame.schema["how"].base_type()
+    with pytest.raises(
+        PenchantError, match=f"the DataFrame, field how: holds {kind}.*, which can't be the {column} of an event"
+    ):
+        prepare(read(frame, columns={column: "how"}))

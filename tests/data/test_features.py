@@ -41,11 +41,14 @@ def oracle(rows: list[Row]) -> list[dict[str, Any]]:
     ordered = sorted(enumerate(rows), key=lambda pair: (pair[1][0], pair[1][1], pair[0]))
     for _, group in groupby(ordered, key=lambda pair: pair[1][0]):
         session, first, last = 0, None, None
+        known: set[str | None] = set()
         for number, (place, row) in enumerate(group):
             gap: int | None = None if last is None else row[1] - last[1]
             if last is not None and gap is not None:
-                own = row[2] is not None
-                session += (row[2] != last[2]) if own else gap > GAP
+                goes_on = row[2] is not None and row[2] == last[2]
+                begins = row[2] is not None and row[2] not in known
+                session += begins or (not goes_on and gap > GAP)
+            known.add(row[2])
             first = row[1] if first is None else first
             told.append(
                 {
@@ -106,9 +109,25 @@ def test_a_log_without_times_is_one_second_apart() -> None:
     assert found["gap"].to_list() == [None, 1.0, None]
 
 
-def test_a_session_that_comes_back_is_another_visit() -> None:
-    log: list[Row] = [("a", 0, "s", None), ("a", 1, "t", None), ("a", 2, "s", None), ("a", 3, "s", None)]
-    assert add_features(table(log), session_gap=GAP, positions=False)["session_number"].to_list() == [0, 1, 2, 2]
+def numbers(log: list[Row]) -> list[int]:
+    found: list[int] = add_features(table(log), session_gap=GAP, positions=False)["session_number"].to_list()
+    return found
+
+
+def test_a_session_that_comes_back_after_a_pause_is_another_visit() -> None:
+    later = 3 + GAP
+    assert numbers([("a", 0, "s", None), ("a", 1, "t", None), ("a", later, "s", None), ("a", later + 1, "s", None)]) == [
+        0,
+        1,
+        2,
+        2,
+    ]
+
+
+def test_sessions_by_turns_are_no_new_ones() -> None:
+    assert numbers([("a", place, "st"[place % 2], None) for place in range(6)]) == [0, 1, 1, 1, 1, 1]
+    assert numbers([("a", 0, "s", None), ("a", 1, None, None), ("a", 2, "s", None), ("a", 3, "t", None)]) == [0, 0, 0, 1]
+    assert numbers([("a", 0, "s", None), ("b", 1, "s", None), ("b", 2, "t", None), ("a", 3, "s", None)]) == [0, 0, 0, 1]
 
 
 def test_only_a_pause_longer_than_the_gap_begins_a_session() -> None:

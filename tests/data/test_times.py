@@ -127,6 +127,30 @@ def test_missing_times_are_not_unreadable() -> None:
             "log line 2, field timestamp: is in seconds where most of the log is in microseconds",
         ),
         ([str(NOW), "2024-05-31", str(NOW)], "log line 2, field timestamp: is in dates where most of the log is in seconds"),
+        (
+            ["20240510", "20240511", "2024-05-12"],
+            "log line 3, field timestamp: is in dates where most of the log is in days like 20240531",
+        ),
+        ([1, 2, NOW, 3], "log line 3, field timestamp: is in seconds where most of the log is in small numbers"),
+        (["45442.77", "45443.5", "2024-05-31"], "log line 1, field timestamp: is a spreadsheet's count of days"),
+        (
+            ["2024/06/01", "2024/05/02 10:00:00", "2024/05/03 10:00:00"],
+            "log line 1, field timestamp: is in dates written %Y/%m/%d where most of the log is in dates written "
+            "%Y/%m/%d %H:%M:%S; make them one, or say --time-unit '%Y/%m/%d %H:%M:%S'",
+        ),
+        (
+            ["2024/05/02 10:00:00", "2024-05-31", "2024/05/03 10:00:00"],
+            "log line 2, field timestamp: is in dates where most of the log is in dates written %Y/%m/%d %H:%M:%S",
+        ),
+        (
+            [str(NOW), "2024/05/02", str(NOW), "soon"],
+            "log line 2, field timestamp: is in dates written %Y/%m/%d where most of the log is in seconds",
+        ),
+        (
+            [2024053110, 2024053111, 2024053112],
+            "log line 1, field timestamp: is a day and an hour in one number; write it as a date (2024-05-31 18:00), or say "
+            "--time-unit s",
+        ),
     ],
 )
 def test_mixed_units_are_refused_at_the_rare_one(raw: list[object], words: str) -> None:
@@ -224,3 +248,18 @@ def test_a_notation_that_tells_no_moment_is_refused() -> None:
 
 def test_blanks_around_numbers_are_no_part_of_them() -> None:
     assert read([f" {NOW} ", f"{NOW}\t"]) == ("s", [NOW * 10**6] * 2, [False] * 2)
+
+
+def test_an_hour_may_be_written_with_one_digit_and_a_fraction_is_of_seconds() -> None:
+    early, late = (int(datetime(2024, 2, 3, hour, 5, tzinfo=UTC).timestamp()) * 10**6 for hour in (9, 10))
+    assert read(["2024-02-03 9:05:00", "2024-02-03 10:05:00", "2024-02-03T9:05"])[1] == [early, late, early]
+    assert read(["2024-02-03 10:05:00", "2024-02-03 10:05:30", "2024-02-03 10:05.30"])[2] == [False, False, True]
+
+
+def test_seconds_that_look_like_hours_here_and_there_are_seconds() -> None:
+    assert read(list(range(2_024_053_000, 2_024_060_000, 7)))[0] == "s"
+
+
+def test_the_name_of_a_zone_says_no_offset() -> None:
+    with pytest.raises(PenchantError, match=r"a zone's name \(%Z\) doesn't say how far from UTC it is"):
+        times.check_unit("%Y-%m-%d %H:%M:%S %Z")

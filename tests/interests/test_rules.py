@@ -54,3 +54,12 @@ def test_items_are_told_apart_by_words_and_numbers() -> None:
     assert comedy.tolist() == [1 - number % 2 for number in range(12)]
     assert binary.tolist() == [name not in ("events", "year") for name in names]
     assert np.isnan(features[11, 1])
+
+
+def test_numbers_that_trees_cannot_hold_are_unknown() -> None:
+    ids = [str(number) for number in range(300)]
+    said = {i: {"price": float(i)} for i in ids} | {"7": {"price": "inf"}, "8": {"price": "9" * 45}, "9": {"price": "-1e39"}}
+    features, names, binary = item_features(ids, said, np.ones(300))
+    prices = features[:, names.index("price")]
+    assert np.flatnonzero(np.isnan(prices)).tolist() == [7, 8, 9]
+    assert explain(features, names, binary, np.arange(300) > 150).conditions[0].feature == "price"

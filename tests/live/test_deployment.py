@@ -49,6 +49,20 @@ def test_a_dataset_comes_with_its_items_and_is_not_learned_twice(folder: Path) -
     again.close()
 
 
+@pytest.mark.parametrize(
+    "genres",
+    ["Comedy|War", "Comedy; War", "\"['Comedy', 'War']\"", '"[""Comedy"", ""War""]"'],
+    ids=["bars", "semi", "list", "json"],
+)
+def test_categories_are_told_apart_as_the_kinds_of_items_are(folder: Path, genres: str) -> None:
+    (folder / "items.csv").write_text(f"item_id,genres\n3,{genres}\n4,[]\n")
+    dataset.prepare(dataset.read(folder / "events.csv", items=folder / "items.csv"), folder / "told")
+    service = open_service(folder / "model", f"sqlite:///{folder / 'store.db'}", dataset_folder=folder / "told")
+    told = {item: service.ledger.items(item_id=item)[0].categories for item in "34"}
+    assert told == {"3": ("Comedy", "War"), "4": ()}
+    service.close()
+
+
 def test_of_a_dataset_only_what_lies_before_the_test_part(folder: Path) -> None:
     store = f"sqlite:///{folder / 'store.db'}"
     service = open_service(folder / "model", store, dataset_folder=folder / "dataset", split="leave-one-out")

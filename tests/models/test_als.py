@@ -103,6 +103,14 @@ def test_settings_out_of_range_are_refused(setting: str) -> None:
         create("als", **{setting: -1})
 
 
+@pytest.mark.parametrize("setting", ["regularization", "alpha"])
+def test_settings_too_large_to_reckon_with_are_refused(setting: str) -> None:
+    with pytest.raises(PenchantError, match=f"setting {setting} must be above 0 and at most 1000000$"):
+        create("als", **{setting: 1e300})
+    model = create("als", factors=2, **{setting: 1e6}).fit(histories(WORDS))
+    assert np.isfinite(model.weights()["factors"]).all()
+
+
 def test_weights_of_another_catalogue_are_refused() -> None:
     small, large = Als(factors=2).fit(histories({"u": "ab"})), Als(factors=2).fit(histories(WORDS))
     with pytest.raises(PenchantError, match="don't fit"):

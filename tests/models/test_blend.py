@@ -215,3 +215,14 @@ def test_a_blend_goes_on_with_its_network_and_learns_the_rest_anew() -> None:
         name: member.id for name, member in anew.members.items()
     }
     assert after.refitted(cut.before_test).members["network"].id == alone.refitted(cut.before_test).id
+
+
+@pytest.mark.parametrize("members", ["popularity+transitions", "transitions+popularity"])
+def test_what_was_never_learned_is_taken_from_no_member(members: str) -> None:
+    blend = create("blend", members=members).fit(seq.histories(pairs_log()))
+    before = {name: array.copy() for name, array in blend.weights().items()}
+    never = seq.histories(log_of([("u", "i3", float(place)) for place in range(5)]))
+    with pytest.raises(PenchantError, match="never learned"):
+        blend.unlearn(never)  # type: ignore[attr-defined]
+    for name, array in blend.weights().items():
+        assert np.array_equal(array, before[name]), name

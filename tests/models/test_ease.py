@@ -96,6 +96,16 @@ def test_a_catalogue_too_large_is_refused_before_anything_is_computed() -> None:
         Ease().fit(train)
 
 
+@pytest.mark.parametrize("kind", [Ease, NearestEase])
+def test_a_penalty_too_large_to_reckon_with_is_refused(kind: type[Ease | NearestEase]) -> None:
+    with pytest.raises(PenchantError, match=r"setting l2 must be above 0 and at most 1000000000$"):
+        kind(l2=1e300)
+    model = kind(l2=1e9).fit(histories(HAD))
+    scores = model.score(model.encode(histories(HAD)), np.zeros(4, np.int64))
+    assert np.isfinite(scores).all()
+    assert scores.any()
+
+
 def test_settings_and_weights_that_do_not_fit_are_refused() -> None:
     with pytest.raises(PenchantError, match="l2 must be above 0"):
         Ease(l2=0)

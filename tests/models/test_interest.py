@@ -372,3 +372,10 @@ def test_rows_share_a_reading_and_lose_nothing(base: Model) -> None:
     assert (rows.last - rows.first).max() <= 8
     assert np.isfinite(predict(head, rows)).all()
     assert torch.is_grad_enabled()
+
+
+@pytest.mark.parametrize("setting", ["within", "weight_decay"])
+@pytest.mark.parametrize("value", [-1, 1e39])
+def test_weights_beyond_what_the_loss_can_hold_are_refused(setting: str, value: float) -> None:
+    with pytest.raises(PenchantError, match=rf"setting {setting} must lie between 0 and 1000000$"):
+        InterestSettings.parse({setting: value})

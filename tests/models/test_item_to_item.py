@@ -239,3 +239,22 @@ def test_learning_event_by_event_is_learning_at_once(
     for word in ("a", "fa", "abcdef"):
         assert scores_after(in_steps, word) == pytest.approx(scores_after(at_once, word), rel=1e-6)
     assert in_steps.id == at_once.id
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("setting", "within", "beyond", "rule"),
+    [
+        ("scale", 1e9, 1e300, "scale must be above 0 and at most 1000000000"),
+        ("popularity", 1e6, 1e39, "popularity must lie between -1000000 and 1000000"),
+        ("popularity", -1e6, -1e39, "popularity must lie between -1000000 and 1000000"),
+        ("half_life_days", 1e-6, 1e-30, "half_life_days must be 0 or at least 0.000001"),
+    ],
+)
+def test_settings_beyond_what_scores_can_hold_are_refused(setting: str, within: float, beyond: float, rule: str) -> None:
+    train = example_histories(np.random.default_rng(0), 20)
+    for name in ("transitions", "markov"):
+        with pytest.raises(PenchantError, match=f"setting {rule}$"):
+            create(name, **{setting: beyond})
+        model = create(name, **{setting: within}).fit(train)
+        assert np.isfinite(model.score(model.encode(train), np.full(len(train), train.timestamp.max()))).all()

@@ -75,7 +75,7 @@ def test_lately_is_what_the_half_life_says() -> None:
     histories = example_histories(np.random.default_rng(0), 20)
     quick = LongShort(**TINY, network=False, half_life_days=0.1).fit(histories).members["recent_popularity"]
     assert quick.id == create("recent_popularity", half_life_days=0.1).fit(histories).id
-    with pytest.raises(PenchantError, match="half_life_days must be above 0"):
+    with pytest.raises(PenchantError, match=r"half_life_days must be at least 0\.000001"):
         LongShort(half_life_days=0)
 
 

@@ -54,7 +54,7 @@ def test_a_very_long_half_life_is_popularity() -> None:
 def test_recent_popularity_needs_times_and_a_half_life() -> None:
     with pytest.raises(PenchantError, match="needs times, and this log has order only; use popularity"):
         create("recent_popularity").fit(seq.histories(log_of([("x", "a", 0)], clock="index")))
-    with pytest.raises(PenchantError, match="half_life_days must be above 0"):
+    with pytest.raises(PenchantError, match=r"half_life_days must be at least 0\.000001"):
         create("recent_popularity", half_life_days=0)
 
 

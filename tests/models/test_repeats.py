@@ -54,3 +54,9 @@ def test_a_blend_weighs_repeats_only_for_lists_that_keep_seen_items() -> None:
 def test_who_had_nothing_gets_what_is_popular() -> None:
     model = create("repeats").fit(seq.histories(log_of([("x", "a", 0), ("x", "b", 1), ("y", "b", 2)])))
     assert model.score(model.initial(1), np.zeros(1, np.int64))[0] == pytest.approx(0.01 * np.log([1 / 3, 2 / 3]))
+
+
+def test_weights_of_popularity_beyond_what_scores_can_hold_are_refused() -> None:
+    for popularity in (-1, 1e39):
+        with pytest.raises(PenchantError, match=r"setting popularity must lie between 0 and 1000000$"):
+            create("repeats", popularity=popularity)

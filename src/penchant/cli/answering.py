@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -53,15 +53,23 @@ def _recommend(options: argparse.Namespace) -> None:
         if options.json or on_screen:
             rows = list(rows)
         if options.out is not None:
-            terminal.write_rows(rows, Path(options.out))
+            people: set[str] = set()
+            terminal.write_rows(_noted(rows, people), Path(options.out))
     if options.json:
         terminal.print_json(rows)
     elif options.out is not None:
-        terminal.answers.print(escape(f"recommendations for {len(users):,} people are in {options.out}"))
+        terminal.answers.print(escape(f"recommendations for {len(people):,} people are in {options.out}"))
     else:
         _show_recommendations(list(rows), titles)
         if len(users) > PEOPLE_SHOWN:
             terminal.answers.print(f"… and {len(users) - PEOPLE_SHOWN:,} more people; --out FILE.csv or --json gives all")
+
+
+def _noted(rows: Iterable[dict[str, Any]], people: set[str]) -> Iterator[dict[str, Any]]:
+    """The rows as they pass, while ``people`` gathers whom they are for."""
+    for row in rows:
+        people.add(row["user_id"])
+        yield row
 
 
 def _show_recommendations(rows: list[dict[str, Any]], titles: dict[str, str]) -> None:

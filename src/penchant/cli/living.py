@@ -44,7 +44,7 @@ def _serve(options: argparse.Namespace) -> None:
             sys.stdout.flush()
         else:
             words = f"{service.living.name} at {address}, its API at {address}/docs"
-            terminal.notes.print(f"{words}; SIGTERM or Ctrl-C stops it and loses nothing")
+            terminal.notes.print(escape(f"{words}; SIGTERM or Ctrl-C stops it and loses nothing"))
 
     following = deployment.Following(service, options.model, options.store, options.update_every)
     run(

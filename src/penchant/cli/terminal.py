@@ -89,7 +89,7 @@ def values_table(models: Mapping[str, Mapping[str, float]], intervals: Mapping[s
 
 def table(header: list[str], rows: list[list[str]]) -> None:
     """Rows of words in columns."""
-    drawn = Table(*header, box=None, show_header=any(header), pad_edge=False)
+    drawn = Table(*map(escape, header), box=None, show_header=any(header), pad_edge=False)
     for row in rows:
         drawn.add_row(*(escape(cell) for cell in row))
     answers.print(drawn)

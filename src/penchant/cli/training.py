@@ -48,9 +48,8 @@ def _train(options: argparse.Namespace) -> None:
         learned = (
             f"{result['epochs']} epochs in {result['seconds']:.1f} s, {result['targets_per_second']:,.0f} targets a second"
         )
-    terminal.answers.print(
-        f"{options.model} is in {result['model']}: {learned}, {result['peak_memory_mb']:,.0f} MB; validation {valid}"
-    )
+    memory = f"{result['peak_memory_mb']:,.0f} MB"
+    terminal.answers.print(escape(f"{options.model} is in {result['model']}: {learned}, {memory}; validation {valid}"))
     terminal.answers.print(escape(f"next: penchant recommend {options.out} {options.dataset} --users all"))
 
 
@@ -74,16 +73,17 @@ def _train_ranker(options: argparse.Namespace) -> None:
         terminal.print_json(result)
         return
     terminal.answers.print(
-        f"{options.model} is in {result['model']}: {result['epochs']} epochs, {result['seconds']:.1f} s, "
-        f"{result['impressions_per_second']:,.0f} impressions a second; on the last 15% of the impressions, "
-        "calibrated on the 15% before:"
+        escape(
+            f"{options.model} is in {result['model']}: {result['epochs']} epochs, {result['seconds']:.1f} s, "
+            f"{result['impressions_per_second']:,.0f} impressions a second; on the last 15% of the impressions, "
+            "calibrated on the 15% before:"
+        )
     )
     names = ("auc", "auc_within", "accuracy", "f1", "logloss", "calibration_error", "share_of_ones")
     rows = [[t, *("" if v[n] is None else f"{v[n]:.4f}" for n in names)] for t, v in result["test"].items()]
     terminal.table(["target", *(name.replace("auc_within", "auc within people").replace("_", " ") for name in names)], rows)
-    terminal.answers.print(
-        f"next: penchant evaluate {options.dataset} --models {options.out} --impressions {options.impressions} --out REPORT"
-    )
+    judged = f"--models {options.out} --impressions {options.impressions}"
+    terminal.answers.print(escape(f"next: penchant evaluate {options.dataset} {judged} --out REPORT"))
 
 
 def _train_arguments(made: argparse.ArgumentParser) -> None:

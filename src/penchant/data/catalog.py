@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -132,15 +134,16 @@ def describe_items(path: Path) -> dict[str, dict[str, Any]]:
 def read_kinds(path: Path) -> Kinds | None:
     """Of an ``items.parquet`` the kinds of items that its first column of such (``KINDS``) names; ``None`` where none does.
 
-    An item of several kinds belongs to each alike. They are parted by bars, commas or semicolons, or, where there are none in
-    the column, by spaces in a column that RecBole calls a sequence.
+    An item of several kinds belongs to each alike. They are the members of a list, or of text parted by bars, commas or
+    semicolons, or, where there are none in the column, by spaces in a column that RecBole calls a sequence.
     """
     table = engine.collect(engine.read([path]))
     called = {column.partition(":")[0].lower(): column for column in reversed(table.columns)}
     for column in (called[name] for name in KINDS if name in called):
-        said = ["" if value is None else str(value) for value in table[column].to_list()]
-        between = _PARTING if any(map(_PARTING.search, said)) else re.compile(r"\s+" if column.endswith("seq") else "$")
-        sets = [list(dict.fromkeys(filter(None, map(str.strip, between.split(value))))) for value in said]
+        said = [_members(value) for value in table[column].to_list()]
+        parted = any(isinstance(value, str) and _PARTING.search(value) for value in said)
+        between = _PARTING if parted else re.compile(r"\s+" if column.endswith("seq") else "$")
+        sets = [_each_once(value, between) for value in said]
         names = sorted({name for of_item in sets for name in of_item})
         if not 1 < len(names) <= MOST_KINDS:
             continue
@@ -154,6 +157,32 @@ def read_kinds(path: Path) -> Kinds | None:
             f"the items' column {column} ({len(names):,} kinds)",
         )
     return None
+
+
+def kinds_in(value: Any) -> list[str]:
+    """The kinds that a cell names, each once: the members of a list, or of text parted by bars, commas or semicolons."""
+    return _each_once(_members(value), _PARTING)
+
+
+def _each_once(said: str | list[str], between: re.Pattern[str]) -> list[str]:
+    names = between.split(said) if isinstance(said, str) else said
+    return list(dict.fromkeys(filter(None, map(str.strip, names))))
+
+
+def _members(value: Any) -> str | list[str]:
+    """The members of a list and of lists in it, or of text that spells one as JSON or Python do; other text as it is."""
+    if isinstance(value, str) and value.strip().startswith("[") and value.strip().endswith("]"):
+        for read in (json.loads, ast.literal_eval):
+            try:
+                value = read(value.strip())
+                break
+            except (ValueError, SyntaxError, RecursionError, MemoryError):  # the last two where brackets are nested deeply
+                continue
+    if isinstance(value, list):
+        while any(isinstance(member, list) for member in value):  # as Amazon's categories are
+            value = [one for member in value for one in (member if isinstance(member, list) else [member])]
+        return [str(member) for member in value if member is not None]
+    return "" if value is None else str(value)
 
 
 def title(description: Mapping[str, Any]) -> str:

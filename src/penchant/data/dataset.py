@@ -289,11 +289,13 @@ def _penchant_columns(
             continue
         if file and source in file.nested:
             raise PenchantError(f"{name}, field {source}: holds objects or arrays, which can't be the {canonical} of an event")
-        if schema[source].is_nested() or (canonical == "timestamp" and schema[source] in (nw.Boolean, nw.Duration, nw.Time)):
+        if schema[source].is_nested() or not _may_be(canonical, schema[source]):
             raise PenchantError(f"{name}, field {source}: holds {schema[source]}, which can't be the {canonical} of an event")
         value = nw.col(source)
         if schema[source] in (nw.Categorical, nw.Enum):
             value = value.cast(nw.String)
+        if canonical == "dwell" and schema[source] == nw.Duration:
+            value = value.dt.total_microseconds() / 1e6
         if source in textual and canonical not in ("user_id", "item_id"):  # blank ids are for cleaning to find
             value = nw.when(value.str.strip_chars() != "").then(value)
         chosen.append(value.alias(canonical))
@@ -313,9 +315,22 @@ def _penchant_columns(
     frame = engine.as_ids(frame, [c for c in (*IDS, "event_type") if c in mapped.columns])
     measures = [c for c in ("value", "dwell") if c in mapped.columns]
     frame = _numbers(frame, measures, comma=file is not None and file.separator == ";")
-    if mapped.columns.get("dwell", "").endswith("_ms"):
+    dwell = mapped.columns.get("dwell", "")
+    if dwell.endswith("_ms") and schema[dwell] != nw.Duration:  # which knows its own unit
         frame = frame.with_columns(nw.col("dwell") / 1000)
     return frame
+
+
+def _may_be(canonical: str, dtype: Any) -> bool:
+    """Whether a column of a type can say when an event was, its value, or how long it took."""
+    match canonical:
+        case "timestamp":
+            return dtype not in (nw.Boolean, nw.Duration, nw.Time)
+        case "value":
+            return not dtype.is_temporal()
+        case "dwell":
+            return dtype == nw.Duration or not dtype.is_temporal()
+    return True
 
 
 def _numbers(frame: Frame, measures: Sequence[str], *, comma: bool) -> Frame:

@@ -29,7 +29,7 @@ Table = nw.DataFrame[Any]
 ROW_GROUP = 1 << 18
 OS_ERROR = re.compile(r"\(os error (\d+)\)")
 ISO = (
-    r"(?-u)^(\d{4}-\d{2}-\d{2})(?:[Tt ](\d{2}:\d{2})(:\d{2})?(?:[.,](\d+))?)?"
+    r"(?-u)^(\d{4}-\d{2}-\d{2})(?:[Tt ](\d{1,2}:\d{2})(?:(:\d{2})(?:[.,](\d+))?)?)?"
     r" ?(?:[Zz]|UTC|([+-])([01]\d|2[0-3])(?::?([0-5]\d))?)?$"
 )
 
@@ -151,7 +151,7 @@ def iso_microseconds(frame: Frame, column: str, into: str) -> Frame:
     parts = pl.col(column).cast(pl.String).str.strip_chars().str.extract_groups(ISO)
     native = native.with_columns(parts.alias("_iso"))  # once for all that is made of it
     day, clock, second, fraction, sign, hours, minutes = (pl.col("_iso").struct.field(str(i)) for i in range(1, 8))
-    moment = pl.concat_str(day, pl.lit(" "), clock.fill_null("00:00"), second.fill_null(":00"))
+    moment = pl.concat_str(day, pl.lit(" "), clock.fill_null("00:00").str.zfill(5), second.fill_null(":00"))
     whole = moment.str.to_datetime("%Y-%m-%d %H:%M:%S", time_unit="us", strict=False).cast(pl.Int64)
     micros = fraction.fill_null("0").str.slice(0, 6).str.pad_end(6, "0").cast(pl.Int64)
     offset = (hours.fill_null("0").cast(pl.Int64) * 60 + minutes.fill_null("0").cast(pl.Int64)) * 60_000_000

@@ -16,7 +16,8 @@ def add_features(events: Table, *, session_gap: int, positions: bool) -> Table:
 
     - ``gap`` (float32, seconds): time since the user's last event; null at the first.
     - ``session_number`` (int32): the log's own sessions where it has them, else a new one whenever ``gap`` exceeds
-      ``session_gap`` microseconds; from 0.
+      ``session_gap`` microseconds; from 0. Where sessions come by turns (of two devices, say), one that was there before goes
+      on, with what came between; after such a pause it is another visit.
     - ``event_number`` (int32): events of this user before this one.
     - ``rate`` (float32, events per day): how often the user came, up to and with this event; the first day counts whole.
     - ``dwell`` (float32, seconds): how long the user stayed, where the log says so.
@@ -29,8 +30,16 @@ def add_features(events: Table, *, session_gap: int, positions: bool) -> Table:
     events = engine.before(events, "timestamp", into="_last_time")
     events = engine.before(events, "session_id", into="_last_session")
     gap = nw.col("timestamp") - nw.col("_last_time")
+    named = ~nw.col("session_id").is_null()
     changed = (nw.col("session_id") != nw.col("_last_session")) | nw.col("_last_session").is_null()
-    new = nw.when(~nw.col("session_id").is_null()).then(changed).otherwise(gap > session_gap)
+    first = nw.col("event_number") == nw.col("event_number").min().over("_user", "session_id")
+    new = (
+        nw.when(named & changed & first)
+        .then(nw.lit(True))
+        .when(named & ~changed)
+        .then(nw.lit(False))
+        .otherwise(gap > session_gap)
+    )
     later = nw.col("event_number") > 0
     events = events.with_columns(
         (gap / MICROSECONDS).cast(nw.Float32).alias("gap"),

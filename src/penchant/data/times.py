@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import narwhals as nw
 
@@ -63,7 +63,15 @@ WORDS = {
     "ymd": "days written as 20240531",
     "index": "positions: order without times",
 }
-NAMES = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds", "iso": "dates"}
+NAMES = {
+    "s": "seconds",
+    "ms": "milliseconds",
+    "us": "microseconds",
+    "ns": "nanoseconds",
+    "iso": "dates",
+    "ymd": "days like 20240531",
+    "index": "small numbers, as positions are",
+}
 KNOWN = "times are seconds or milliseconds since 1970, or ISO 8601 (2024-05-31T18:30:00Z)"
 # Numbers beyond this many microseconds either way are no time at all; cutting them here keeps them in 64 bits.
 FAR = 9e18
@@ -75,6 +83,8 @@ def check_unit(unit: str) -> str:
         raise PenchantError(
             f"{unit!r} is not a unit of time; the units are {', '.join(UNITS)}, and notations such as '%d.%m.%Y %H:%M'"
         )
+    if "%Z" in unit:
+        raise PenchantError(f"{unit!r}: a zone's name (%Z) doesn't say how far from UTC it is; write times with offsets (%z)")
     return unit
 
 
@@ -103,6 +113,7 @@ def tell_unit(frame: Frame, name: str, where: Callable[[int], str]) -> str:
     masks["small"] = (number >= 0) & (number < SMALL)
     masks["ymd"] = _is_day(number)
     masks["sheet"] = number.is_between(*SHEET_DAYS) & (number != number.round(0))
+    masks["hours"] = _is_hour(number)
     masks["number"] = ~number.is_null()
     masks["iso"] = ~nw.col("_moment").is_null()
     masks["unreadable"] = ~nw.col("timestamp").is_null() & number.is_null() & nw.col("_moment").is_null()
@@ -110,46 +121,72 @@ def tell_unit(frame: Frame, name: str, where: Callable[[int], str]) -> str:
     present = sum(found[m].count for m in ("number", "iso", "unreadable"))
     if present == 0:
         return "index"
-    if found["unreadable"].count > present / 2:
-        return _notation(frame, name, found["unreadable"].first_row, where)
-    kinds = [u for u in (*RANGES, "iso") if found[u].count]
-    if len(kinds) > 1:
-        common, *_, rare = sorted(kinds, key=lambda unit: -found[unit].count)
+    kinds = {unit: found[unit] for unit in (*RANGES, "iso") if found[unit].count}
+    if found["unreadable"].count:
+        kinds |= _written_otherwise(frame, name, found["unreadable"], present, where)
+    small = found["small"].count
+    if small > present / 2 or not kinds:  # few of them among others are no times, and leave
+        if found["sheet"].count > found["number"].count / 2:
+            raise PenchantError(
+                f"{where(found['sheet'].first_row)}, field timestamp: is a spreadsheet's count of days; write it as a date "
+                "(2024-05-31 18:30:00), or say --time-unit index if such numbers are but an order"
+            )
+        days = found["ymd"].count > found["number"].count / 2  # of positions, one in a hundred looks like a day
+        kinds["ymd" if days else "index" if kinds or small == found["number"].count else "s"] = found["small"]
+    common, *others = sorted(kinds, key=lambda unit: -kinds[unit].count)
+    if others:
         raise PenchantError(
-            f"{where(found[rare].first_row)}, field timestamp: is in {NAMES[rare]} where most of the log "
-            f"is in {NAMES[common]}; make them one, or say --time-unit {common} to drop the others"
+            f"{where(kinds[others[-1]].first_row)}, field timestamp: is in {_named(others[-1])} where most of the log is in "
+            f"{_named(common)}; make them one, or say --time-unit {shlex.quote(common)} to drop the others"
         )
-    if kinds:
-        return kinds[0]
-    if found["ymd"].count > found["number"].count / 2:  # of positions, one in a hundred looks like a day
-        return "ymd"
-    if found["sheet"].count > found["number"].count / 2:
+    if found["hours"].count > present / 2:
         raise PenchantError(
-            f"{where(found['sheet'].first_row)}, field timestamp: is a spreadsheet's count of days; write it as a date "
-            "(2024-05-31 18:30:00), or say --time-unit index if such numbers are but an order"
+            f"{where(found['hours'].first_row)}, field timestamp: is a day and an hour in one number; write it as a date "
+            "(2024-05-31 18:00), or say --time-unit s if these are seconds since 1970"
         )
-    return "index" if found["small"].count == found["number"].count else "s"
+    return common
 
 
-def _notation(frame: Frame, name: str, row: int, where: Callable[[int], str]) -> str:
-    """The notation of the text in this row. Raises ``PenchantError`` where none is sure, suggesting one if it can."""
+def _named(unit: str) -> str:
+    return NAMES.get(unit, f"dates written {unit}")
+
+
+def _written_otherwise(
+    frame: Frame, name: str, unreadable: _Found, present: int, where: Callable[[int], str]
+) -> dict[str, _Found]:
+    """The notations of text that isn't ISO 8601, as far as they have but one meaning. Raises ``PenchantError`` where most of
+    the log is written in none of them, suggesting one if it can.
+    """
     odd = frame.filter(nw.col("_number").is_null() & nw.col("_moment").is_null() & ~nw.col("timestamp").is_null())
-    values = engine.collect(odd.select(nw.col("timestamp").cast(nw.String)).head(SAMPLE), name)["timestamp"].to_list()
-    sure = next((notation for notation in NOTATIONS if _written(values[:1], notation)), None)
-    if sure is not None:
-        return sure
+    sample = engine.collect(odd.select("row", nw.col("timestamp").cast(nw.String)).head(SAMPLE), name)
+    values, rows = sample["timestamp"].to_list(), sample["row"].to_list()
+    found = {}
+    for notation in NOTATIONS:
+        if count := _written(values, notation):
+            first = next(row for row, value in zip(rows, values, strict=True) if _written([value], notation))
+            found[notation] = _Found(count, first)
+    if found:
+        most = max(found, key=lambda notation: found[notation].count)
+        return found | {most: replace(found[most], count=unreadable.count)}
+    if unreadable.count <= present / 2:
+        return {}
     # Whether 05/06/2024 is a day of May or of June is told by others that can be but one of the two, if by anything.
     counts = {notation: _written(values, notation) for notation in DOUBTFUL}
-    most = max(counts.values())
-    perhaps = [shlex.quote(notation) for notation, count in counts.items() if count == most]
-    cure = f"if it is written so, say --time-unit {' or '.join(perhaps)}" if most else KNOWN
-    raise PenchantError(f"{where(row)}, field timestamp: {shortened(values[0])!r} is no time; {cure}")
+    most_read = max(counts.values())
+    perhaps = [shlex.quote(notation) for notation, count in counts.items() if count == most_read]
+    cure = f"if it is written so, say --time-unit {' or '.join(perhaps)}" if most_read else KNOWN
+    raise PenchantError(f"{where(unreadable.first_row)}, field timestamp: {shortened(values[0])!r} is no time; {cure}")
 
 
 def _written(values: Sequence[str], notation: str) -> int:
     """How many of the values are written so, and lie behind 1970: in another notation 24 is the year 24."""
     frame = engine.written_microseconds(engine.table({"t": values}).lazy(), "t", notation, into="us")
     return int(engine.row(frame.select((nw.col("us") >= 0).sum()))["us"] or 0)
+
+
+def _is_hour(number: nw.Expr) -> nw.Expr:
+    """Whether a number is an hour of such a day written as 2024053118, which lies among the seconds of 2032 to 2036."""
+    return _is_day((number / 100).floor()) & (number % 100 < 24)
 
 
 def _is_day(number: nw.Expr) -> nw.Expr:

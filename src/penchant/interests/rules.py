@@ -116,12 +116,13 @@ def item_features(
 
 
 def _numbers(values: Sequence[str]) -> Array | None:
-    """A column as numbers, NaN where it is empty; ``None`` unless all are."""
+    """A column as numbers, NaN where it is empty or beyond what trees can hold (float32); ``None`` unless all are."""
     try:
-        numbers = np.array([float(value) if value else np.nan for value in values], np.float32)
+        numbers = np.array([float(value) if value else np.nan for value in values])
     except ValueError:
         return None
-    return None if np.isnan(numbers).all() else numbers
+    numbers[np.abs(numbers) > np.finfo(np.float32).max] = np.nan
+    return None if np.isnan(numbers).all() else numbers.astype(np.float32)
 
 
 def _called(column: str) -> str:

@@ -109,8 +109,7 @@ def _items(folder: Path) -> list[Item]:
     """A dataset's items as the store keeps them: the title as text, genres as categories, the rest as labels."""
     items = []
     for item_id, known in catalog.describe_items(folder / dataset.ITEMS).items():
-        words = next((str(known[name]) for name in CATEGORIES if name in known), "")
-        categories = tuple(dict.fromkeys(word.strip() for word in words.replace(",", "|").split("|") if word.strip()))
+        categories = tuple(catalog.kinds_in(next((known[name] for name in CATEGORIES if name in known), None)))
         labels = {name: str(value) for name, value in known.items() if name not in ("events", *CATEGORIES)}
         items.append(Item(item_id, categories=categories, labels=labels, text=catalog.title(known)))
     return items

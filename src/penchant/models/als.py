@@ -27,8 +27,8 @@ class AlsSettings(Settings):
 
     def __post_init__(self) -> None:
         self.check(1 <= self.factors <= 2048, "factors must lie between 1 and 2048")
-        self.check(self.regularization > 0, "regularization must be above 0")
-        self.check(self.alpha > 0, "alpha must be above 0")
+        self.check(0 < self.regularization <= 1e6, "regularization must be above 0 and at most 1000000")
+        self.check(0 < self.alpha <= 1e6, "alpha must be above 0 and at most 1000000")
         self.check(self.epochs >= 1, "epochs must be at least 1")
         self.check(1 <= self.window <= 10_000, "window must lie between 1 and 10000")
         self.check(0 <= self.seed < 2**32, "seed must lie between 0 and 4294967295")

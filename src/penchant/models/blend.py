@@ -191,6 +191,7 @@ class Blend(Model):
         }
         first = next(iter(again.members.values()))
         again.items, again.event_types, again.coefficients = first.items, first.event_types, self.coefficients
+        again.learned_from = first.learned_from
         again.set_histories(again.histories())
         again._lay_together()
         return again
@@ -226,9 +227,16 @@ class Blend(Model):
         self._has_learned()
 
     def unlearn(self, histories: Sequences) -> None:
-        """Let them take away what ``learn`` added for the same histories."""
-        for member in self._learning():
-            member.unlearn(histories)
+        """Let them take away what ``learn`` added for the same histories: all of them, or none."""
+        done: list[Learning] = []
+        try:
+            for member in self._learning():
+                member.unlearn(histories)
+                done.append(member)
+        except PenchantError:
+            for member in done:
+                member.learn(histories)
+            raise
         self._lay_together()
         self._has_learned()
 

@@ -1,4 +1,4 @@
-"""Items that are alike by what is known of them: title, genre, brand. It needs no event of an item to recommend it."""
+"""Items that are alike by what is known of them: title, genre, brand. One event of an item is enough to recommend it."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ class EaseSettings(Settings):
     window: int = 200
 
     def __post_init__(self) -> None:
-        self.check(self.l2 > 0, "l2 must be above 0")
+        self.check(0 < self.l2 <= 1e9, "l2 must be above 0 and at most 1000000000")
         self.check(1 <= self.window <= 10_000, "window must lie between 1 and 10000")
 
 
@@ -105,7 +105,7 @@ class NearestEaseSettings(Settings):
     """and of the items those most people had: time grows with the cube of their number, 15 CPU-seconds for so many."""
 
     def __post_init__(self) -> None:
-        self.check(self.l2 > 0, "l2 must be above 0")
+        self.check(0 < self.l2 <= 1e9, "l2 must be above 0 and at most 1000000000")
         self.check(1 <= self.window <= 10_000, "window must lie between 1 and 10000")
         self.check(self.neighbours >= 1, "neighbours must be at least 1")
         self.check(1 <= self.items <= LARGEST_CATALOGUE, f"items must lie between 1 and {LARGEST_CATALOGUE}")

@@ -87,8 +87,8 @@ class InterestSettings(Settings):
         self.check(1 <= self.ring <= 4096, "ring must lie between 1 and 4096")
         self.check(0 <= self.dropout < 1, "dropout must lie in [0, 1)")
         self.check(self.learning_rate > 0, "learning_rate must be above 0")
-        self.check(self.within >= 0, "within must not be negative")
-        self.check(self.weight_decay >= 0, "weight_decay must not be negative")
+        for name in ("within", "weight_decay"):
+            self.check(0 <= getattr(self, name) <= 1e6, f"{name} must lie between 0 and 1000000")
         self.check(0 <= self.seed < 1 << 32, "seed must lie between 0 and 4294967295")
 
 

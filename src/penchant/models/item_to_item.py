@@ -188,8 +188,9 @@ class TransitionSettings(Settings):
         self.check(1 <= self.window <= 10_000, "window must lie between 1 and 10000")
         self.check(self.distance_power >= 0, "distance_power must not be negative")
         self.check(0 < self.age_decay <= 1, "age_decay must lie in (0, 1]")
-        self.check(self.scale > 0, "scale must be above 0")
-        self.check(self.half_life_days >= 0, "half_life_days must not be negative")
+        self.check(0 < self.scale <= 1e9, "scale must be above 0 and at most 1000000000")
+        self.check(abs(self.popularity) <= 1e6, "popularity must lie between -1000000 and 1000000")
+        self.check(self.half_life_days == 0 or self.half_life_days >= 1e-6, "half_life_days must be 0 or at least 0.000001")
 
 
 class Transitions(ItemToItem):

@@ -43,7 +43,7 @@ class LongShortSettings(LongShortNetworkSettings):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.check(1 <= self.networks <= 16, "networks must lie between 1 and 16")
-        self.check(self.half_life_days > 0, "half_life_days must be above 0")
+        self.check(self.half_life_days >= 1e-6, "half_life_days must be at least 0.000001")
         parts = (self.network, self.memory, self.neighbours, self.regression, self.content, self.popularity)
         self.check(any(parts), "network, memory, neighbours, regression, content and popularity can't all be false")
 
@@ -52,8 +52,8 @@ class LongShort(Blend):
     """``score = interest · item + bias + Σ λ · evidence``: see ``LongShortNetwork`` for the interest.
 
     The evidence: smoothed transition counts, which the live service updates with every event; neighbours; a regression of
-    each item on the others; content, which carries new items; popularity. Their weights are set on validation, where they don't
-    fade as they would if they were learned with the network; so is what the nearer transitions forget, and how fast.
+    each item on the others; content, which carries rare items; popularity. Their weights are set on validation, where they
+    don't fade as they would if they were learned with the network; so is what the nearer transitions forget, and how fast.
     """
 
     name = "longshort"

@@ -203,7 +203,7 @@ class RecentSettings(Settings):
     """An event this much older than another counts half."""
 
     def __post_init__(self) -> None:
-        self.check(self.half_life_days > 0, "half_life_days must be above 0")
+        self.check(self.half_life_days >= 1e-6, "half_life_days must be at least 0.000001")
 
 
 class RecentPopularity(Popularity):

@@ -23,7 +23,7 @@ class RepeatSettings(Settings):
 
     def __post_init__(self) -> None:
         self.check(1 <= self.window <= 10_000, "window must lie between 1 and 10000")
-        self.check(self.popularity >= 0, "popularity must not be negative")
+        self.check(0 <= self.popularity <= 1e6, "popularity must lie between 0 and 1000000")
 
 
 class Repeats(LastItems):

@@ -105,8 +105,9 @@ class NeuralSettings(Settings):
             self.check(0 <= getattr(self, name) <= 1, f"{name} must lie in [0, 1]")
         for name in ("learning_rate", "embedding_rate", "clip"):
             self.check(getattr(self, name) > 0, f"{name} must be above 0")
-        for name in ("weight_decay", "l1", "l2", "bpr_penalty", "warmup"):
-            self.check(getattr(self, name) >= 0, f"{name} must not be negative")
+        self.check(self.warmup >= 0, "warmup must not be negative")
+        for name in ("weight_decay", "l1", "l2", "bpr_penalty"):
+            self.check(0 <= getattr(self, name) <= 1e6, f"{name} must lie between 0 and 1000000")
         self.check(2 <= self.max_length <= 100_000, "max_length must lie between 2 (an event and the next) and 100000")
         for name, words in WORDS.items():
             self.check(getattr(self, name) in words, f"{name} must be one of {', '.join(words)}")
