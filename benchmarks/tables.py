@@ -69,8 +69,8 @@ def page(found: Mapping[str, Figures]) -> str:
         "`start=factors` was the default already, and the sums of `longshort`'s long-term memory were real numbers.",
         "On ML-1M `longshort` is without its LSTM (`short=false`), which made no difference there and takes time; its bank",
         "looks back at fifty events (`ring=50`), and targets count by the length of their histories (`length_power=.5`).",
-        "Networks of MovieLens-100k and unilibrary go by the defaults. All others go by settings of their own: `longshort` and",
-        "`gru` on ML-1M with averaged weights (`average`), the rest without, since these are newer.",
+        "Networks of MovieLens-100k and unilibrary go by the defaults. All others go by settings of their own, those of ML-1M",
+        "with averaged weights (`average`), the rest without: most of these were measured before weights were averaged.",
         "",
     ]
     for data, split in SPLITS.items():
