@@ -367,3 +367,13 @@ def test_an_event_of_long_ago_does_not_make_a_log_one_without_times(folder: Path
     ledger.append([Event("ann", "item 1", 5 * MICROSECONDS, event_id="long ago")]).result()
     learning.update(folder / "model", ledger)
     assert "hours" in artifact.read_lineage(folder / "model")["inputs"]
+
+
+def test_a_bot_that_cleaning_drops_is_no_change_of_the_store(folder: Path, ledger: Ledger) -> None:
+    changed_ways(ledger)
+    begin = (BEGIN + 40 * HOUR) * MICROSECONDS
+    ledger.append(
+        [Event("bot", "item 1", begin + place * MICROSECONDS // 10, event_id=str(place)) for place in range(4000)]
+    ).result()
+    assert learning.update(folder / "model", ledger).promoted
+    assert artifact.read_lineage(folder / "model")["learned_to"] == ledger.last_number()

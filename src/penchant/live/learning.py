@@ -145,20 +145,17 @@ def _as_if_live(model: Model, learned: Sequences, before: Sequences) -> None:
 
 @dataclass(frozen=True)
 class Store:
-    """A store's events and items as a log, and each event's ``number[m]`` in the store."""
+    """A store's events and items as a log, cleaned, and each event's ``number[m]`` in the store."""
 
     log: Interactions
     number: Int
+    last: int
+    """The number of the last event there was,"""
     extent: tuple[int, int, int]
-    """``Ledger.extent`` of these events when they were read."""
-
-    @property
-    def last(self) -> int:
-        """The number of the last of the events."""
-        return int(self.number.max())
+    """and ``Ledger.extent`` of all up to it."""
 
     def holds(self, ledger: Ledger) -> bool:
-        """Whether all these events are still there, and of the same people."""
+        """Whether all that was there then still is, and of the same people."""
         return ledger.extent(self.last) == self.extent
 
 
@@ -167,7 +164,8 @@ def read_store(ledger: Ledger, work: Path, progress: Progress) -> Store:
     progress("reading the store", 0, 0)
     events, items = work / "events.csv", work / "items.csv"
     with ledger.database.reading():  # of one moment
-        extent = ledger.extent(ledger.last_number())
+        last = ledger.last_number()
+        extent = ledger.extent(last)
         with events.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file)
             writer.writerow(["user_id", "item_id", "timestamp", "event_type", "value", "event_id", NUMBER])
@@ -182,7 +180,7 @@ def read_store(ledger: Ledger, work: Path, progress: Progress) -> Store:
     # Times were checked as they came; those of a log without times, before others', are places.
     config = PrepareConfig(skip=("impossible_times",))
     dataset.write_dataset(read, work / "dataset", config, progress=progress)
-    return Store(dataset.load(work / "dataset"), dataset.column(work / "dataset", NUMBER), extent)
+    return Store(dataset.load(work / "dataset"), dataset.column(work / "dataset", NUMBER), last, extent)
 
 
 def labels_text(labels: Any) -> str:
