@@ -170,3 +170,13 @@ def test_recoding_to_the_same_items_changes_nothing() -> None:
     sequences = sequences_of([[0, UNKNOWN, 3]])
     assert as_lists(seq.recode(sequences, Vocabulary(ITEMS))) == as_lists(sequences)
     assert as_lists(replace(sequences)) == [["a", None, "d"]]
+
+
+def test_a_digest_is_of_the_events_whatever_they_are_called() -> None:
+    rows = [("a", "x", 1), ("a", "y", 2), ("b", "x", 3)]
+    whole = seq.histories(log_of(rows))
+    renamed = seq.histories(log_of([(user * 2, item * 2, moment) for user, item, moment in rows]))
+    more = seq.histories(log_of([*rows, ("c", "z", 9)]), np.array([True, True, True, False]))
+    assert seq.digest(whole) == seq.digest(renamed) == seq.digest(more)
+    for other in (rows[:2], [*rows, ("b", "x", 4)], [("a", "x", 1), ("b", "y", 2), ("b", "x", 3)], [*rows[:2], ("b", "x", 4)]):
+        assert seq.digest(seq.histories(log_of(other))) != seq.digest(whole)

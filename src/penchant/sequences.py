@@ -92,9 +92,11 @@ def followed(before: Sequences, events: Sequences) -> Sequences:
 
 
 def digest(sequences: Sequences) -> str:
-    """A digest of which events of a log these are, told by how many each person has and when they were, in whatever codes."""
+    """A digest of which events of a log these are, told by how many each person has and when they were, in whatever codes; who
+    has none doesn't count.
+    """
     told = hashlib.sha256()
-    for array in (sequences.lengths, sequences.timestamp):
+    for array in (sequences.lengths[sequences.lengths > 0], sequences.timestamp):
         told.update(np.ascontiguousarray(array, np.int64).tobytes())
     return told.hexdigest()[:32]
 
