@@ -202,45 +202,21 @@ def compare(
     k = length(k, min(len(seq.occurring(cut.train).items) for cut in cuts), progress)
     _check_replayable(log, cuts, live)
     simple = [name for name in _controls(log) if controls and name not in {candidate.kind for candidate in candidates}]
-    kinds = kinds or _topics_beside(models)
+    how: dict[str, Any] = {"k": k, "seen": seen, "reading": reading, "progress": progress}
+    how["kinds"] = kinds or _topics_beside(models)
     measured = []
     for cut in cuts:
         trained, costs = _trained(candidates, cut, seeds, reading, ablate, progress)
         others = {name: _read_on(create(name).fit(cut.train, cut.valid), cut, reading, progress) for name in simple}
         if live:
-            learned = None if reading == "train-only" else cut.before_test
-            found = evaluation.measure_live(
-                trained,
-                log,
-                cut,
-                live,
-                learned,
-                k=k,
-                seen=seen,
-                controls=others,
-                reading=reading,
-                kinds=kinds,
-                progress=progress,
-            )
+            measured.append(evaluation.measure_live(trained, log, cut, live, controls=others, **how))
         else:
-            found = evaluation.measure(
-                trained,
-                cut,
-                k=k,
-                seen=seen,
-                reading=reading,
-                seed=seed,
-                controls=others,
-                shuffle=controls,
-                kinds=kinds,
-                progress=progress,
-            )
-        measured.append(found)
+            measured.append(evaluation.measure(trained, cut, seed=seed, controls=others, shuffle=controls, **how))
     name, wholes = _called(cuts, live), _wholes(trained, candidates)
-    result = evaluation.summarise(
+    found = evaluation.summarise(
         measured, list(trained), split=name, k=k, seen=seen, reading=reading, seed=seed, ablated=wholes
     )
-    return replace(result, costs=costs)
+    return replace(found, costs=costs)
 
 
 def _check_replayable(log: Interactions, cuts: Sequence[Split], live: Live | None) -> None:

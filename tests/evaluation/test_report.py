@@ -10,9 +10,9 @@ import pytest
 
 from penchant.evaluation import Evaluation, evaluate, leave_one_out
 from penchant.evaluation.cost import cost
-from penchant.evaluation.evaluate import cell
 from penchant.evaluation.pieces import ticks
 from penchant.evaluation.report import FILES, files
+from penchant.evaluation.result import cell
 from penchant.models import create
 from penchant.models.base import Model
 from penchant.testing import log_of

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from penchant import artifact
+from penchant import artifact, folders
 from penchant import sequences as seq
 from penchant.evaluation import Live
 from penchant.live import learning
@@ -377,3 +377,17 @@ def test_a_bot_that_cleaning_drops_is_no_change_of_the_store(folder: Path, ledge
     ).result()
     assert learning.update(folder / "model", ledger).promoted
     assert artifact.read_lineage(folder / "model")["learned_to"] == ledger.last_number()
+
+
+def test_two_do_not_go_back_at_once(folder: Path, ledger: Ledger) -> None:
+    model = folder / "model"
+    changed_ways(ledger)
+    assert learning.update(model, ledger).promoted
+    now = artifact.read_config(model)["id"]
+    with (
+        folders.alone(learning.previous(model), "going back"),
+        pytest.raises(PenchantError, match="already goes on in another"),
+    ):
+        learning.roll_back(model)
+    assert artifact.read_config(model)["id"] == now
+    assert names(folder) == ["model", "model.previous"]

@@ -222,7 +222,8 @@ def test_what_was_never_learned_is_taken_from_no_member(members: str) -> None:
     blend = create("blend", members=members).fit(seq.histories(pairs_log()))
     before = {name: array.copy() for name, array in blend.weights().items()}
     never = seq.histories(log_of([("u", "i3", float(place)) for place in range(5)]))
+    assert isinstance(blend, Blend)
     with pytest.raises(PenchantError, match="never learned"):
-        blend.unlearn(never)  # type: ignore[attr-defined]
+        blend.unlearn(never)
     for name, array in blend.weights().items():
         assert np.array_equal(array, before[name]), name

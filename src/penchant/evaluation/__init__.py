@@ -1,8 +1,9 @@
 """Splits, evaluation, intervals: what a model is worth, and how sure of it one can be."""
 
-from penchant.evaluation.evaluate import Evaluation, evaluate, measure, summarise
+from penchant.evaluation.evaluate import evaluate, measure, summarise
 from penchant.evaluation.leaks import held_out, within
 from penchant.evaluation.progressive import Live, measure_live
+from penchant.evaluation.result import Evaluation
 from penchant.evaluation.splits import (
     FOLDS,
     ROLLING,

@@ -3,241 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy.sparse import csr_array
 
 from penchant import metrics
-from penchant import sequences as seq
 from penchant.evaluation import slices
-from penchant.evaluation.cost import Cost
+from penchant.evaluation.fairness import contestants, learned_from, trains_by_gradients
 from penchant.evaluation.leaks import check
+from penchant.evaluation.result import Evaluation, Slice
 from penchant.evaluation.significance import Comparison, bootstrap, compare, normal_interval
-from penchant.evaluation.splits import trained_on
 from penchant.evaluation.yardsticks import Yardsticks, yardsticks
 from penchant.models.base import Model
-from penchant.models.blend import Blend
-from penchant.models.neural.model import NeuralModel
 from penchant.models.validation import Answers, ask
 from penchant.types import Array, Cases, Int, Kinds, PenchantError, Progress, Sequences, Split, Vocabulary, quiet
 
-SEEN = ("exclude", "keep")
 PER_PERSON = (*metrics.METRICS, "novelty", "diversity", "repeat_ratio")
 """Metrics with a value for each case, and so with an interval: see ``per_person``."""
 BOUNDED = (*metrics.METRICS, "diversity", "repeat_ratio")
 """Those that lie between 0 and 1, so that of a single person's value it can be said that it may have been any."""
 OF_ALL_LISTS = ("coverage", "gini")
 IN_SLICES = ("recall", "ndcg")
-MAIN = ("recall", "hit", "ndcg", "mrr", "coverage")
-"""What is shown where there is little room."""
 SHUFFLED = "with its histories shuffled"
-
-
-@dataclass(frozen=True)
-class Slice:
-    """Some of the targets, and how each model ranked those: see ``slices.parts``.
-
-    A person with none of them isn't counted; intervals are normal approximations.
-    """
-
-    family: str
-    name: str
-    people: int
-    targets: int
-    models: Mapping[str, Mapping[str, float]]
-    intervals: Mapping[str, Mapping[str, tuple[float, float]]]
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """What each model scored on the test part: ``models[name][metric]``, with 95% bootstrap ``intervals`` over users.
-
-    Figures are means over cases, and over seeds where a model was trained with several. Coverage and gini are figures of
-    all lists together and have no interval. ``facts`` say who was asked: users, targets, and the shares of targets no model
-    could hit.
-    """
-
-    split: str
-    k: int
-    seen: str
-    models: Mapping[str, Mapping[str, float]]
-    intervals: Mapping[str, Mapping[str, tuple[float, float]]]
-    facts: Mapping[str, float]
-    comparisons: tuple[Comparison, ...]
-    """Every two models by their ndcg, save those without a part."""
-    simple: tuple[str, ...]
-    """Models and controls that learn without gradients, in one go."""
-    controls: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    """Simple methods that nobody asked for; their intervals are with the models'."""
-    ablations: tuple[Comparison, ...] = ()
-    """Each model beside itself without one of its parts, by ndcg."""
-    shuffled: tuple[Comparison, ...] = ()
-    """Each model beside itself asked after the same histories in another order."""
-    seeds: Mapping[str, Mapping[str, tuple[float, ...]]] = field(default_factory=dict)
-    """Of models trained with several seeds, the figures of each."""
-    slices: tuple[Slice, ...] = ()
-    reading: str = "train-only"
-    """What models know of the events between training and test: see ``workflow.compare``."""
-    alike: str = "people"
-    """By what diversity tells items apart: see ``yardsticks``."""
-    kinds: str = ""
-    """What kinds of items miscalibration is measured by, in words; empty where none are known, and it isn't measured."""
-    costs: Mapping[str, Cost] = field(default_factory=dict, compare=False)
-    """What each model costs, where it was measured."""
-
-    @property
-    def everyone(self) -> dict[str, Mapping[str, float]]:
-        """Models and controls."""
-        return {**self.models, **self.controls}
-
-    @property
-    def rivals(self) -> tuple[str, ...]:
-        """Models and controls that are compared with each other: all that aren't another without a part."""
-        parts = {pair.second for pair in self.ablations}
-        return tuple(name for name in self.everyone if name not in parts)
-
-    @property
-    def leader(self) -> str:
-        """The model, or control, with the highest ndcg."""
-        return max(self.rivals, key=self._ndcg)
-
-    @property
-    def close(self) -> tuple[str, ...]:
-        """Models and controls whose difference to the leader is inside the noise."""
-        return tuple(name for name in self.rivals if name != self.leader and not self.distinct(name, self.leader))
-
-    def distinct(self, one: str, other: str) -> bool:
-        """Whether the difference between two models is outside the noise."""
-        return any(pair.distinct for pair in self.comparisons if {pair.first, pair.second} == {one, other})
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {
-            "split": self.split,
-            "k": self.k,
-            "seen": self.seen,
-            "reading": self.reading,
-            "models": {name: dict(values) for name, values in self.models.items()},
-            "controls": {name: dict(values) for name, values in self.controls.items()},
-            "intervals": _plain(self.intervals),
-            "facts": dict(self.facts),
-            "verdict": list(self.findings()),
-            "too_close_to_the_leader": list(self.close),
-            "comparisons": [asdict(pair) | {"interval": list(pair.interval)} for pair in self.comparisons],
-            "ablations": [asdict(pair) | {"interval": list(pair.interval)} for pair in self.ablations],
-            "shuffled": [asdict(pair) | {"interval": list(pair.interval)} for pair in self.shuffled],
-            "seeds": {name: {m: list(values) for m, values in found.items()} for name, found in self.seeds.items()},
-            "slices": [
-                asdict(part) | {"models": {n: dict(v) for n, v in part.models.items()}, "intervals": _plain(part.intervals)}
-                for part in self.slices
-            ],
-            "definitions": self.definitions(),
-            "notes": list(self.notes()),
-            "costs": {name: asdict(cost) | {"curve": list(cost.curve)} for name, cost in self.costs.items()},
-        }
-
-    def definitions(self) -> dict[str, str]:
-        """What each metric is, in words."""
-        return {name: metrics.definition(name) for name in next(iter(self.models.values()))}
-
-    def notes(self) -> tuple[str, ...]:
-        """What holds for several metrics, in sentences: ties, unknown items, and what is known of items."""
-        alike = "their words" if self.alike == "words" else "the people who had them"
-        stopped = "Training stopped, and weights of parts were chosen, by validation with seen items excluded."
-        return (
-            *([stopped] if self.seen == "keep" else []),
-            "Ranks are among all items a model knows, less those a person already has where seen items are excluded.",
-            "Among equal scores a target stands at its expected place, and several at theirs, one behind the other.",
-            "A target a model doesn't know is a miss.",
-            f"Diversity compares items by {alike}.",
-            f"Miscalibration goes by {self.kinds}."
-            if self.kinds
-            else "Miscalibration isn't shown: no column of the items names kinds (genres, categories, tags), and no model has "
-            "topics beside it (penchant interests finds them).",
-        )
-
-    def to_markdown(self, names: Sequence[str] | None = None) -> str:
-        """A table, one line a model, intervals in brackets; of some metrics, by default all."""
-        names = list(names or next(iter(self.models.values())))
-        lines = ["| model | " + " | ".join(names) + " |", "|---|" + "---|" * len(names)]
-        for model, values in self.everyone.items():
-            cells = []
-            for metric in names:
-                low, high = self.intervals[model].get(metric, (None, None))
-                cells.append(f"{values[metric]:.4f}" + ("" if low is None else f" [{low:.4f}, {high:.4f}]"))
-            label = cell(f"{model} (control)" if model in self.controls else model)
-            lines.append(f"| {label} | " + " | ".join(cells) + " |")
-        return "\n".join(lines)
-
-    @property
-    def main(self) -> tuple[str, ...]:
-        """The metrics to show where there is little room."""
-        return tuple(f"{name}@{self.k}" for name in MAIN)
-
-    def conditions(self) -> str:
-        """How the figures came about, in a sentence."""
-        facts = self.facts
-        name, comma, rest = self.split.partition(", ")
-        return (
-            f"{name} split{comma}{rest}, {self.reading}, full catalogue, seen items: {self.seen}; "
-            f"{facts['test_users']:,} people, {facts['targets']:,} targets, of which "
-            f"{facts['targets_never_trained']:.1%} were never trained on and {facts['targets_already_seen']:.1%} seen before "
-            f"by the person; not asked: {facts['newcomers_not_asked']:,} newcomers, "
-            f"{facts['too_few_events_not_asked']:,} with too few events"
-        )
-
-    def findings(self) -> tuple[str, ...]:
-        """What was found, in sentences: whether a simple method wins, who leads, what parts are worth, if order matters."""
-        found = (self._simple_wins(), self._lead(), self._parts(), self._order())
-        return tuple(sentence for sentence in found if sentence)
-
-    def verdict(self) -> str:
-        """The findings, in one line."""
-        return "; ".join(self.findings()[: 2 if self._simple_wins() else 1])
-
-    def _ndcg(self, name: str) -> float:
-        return self.everyone[name][f"ndcg@{self.k}"]
-
-    def _lead(self) -> str:
-        if self._ndcg(self.leader) == 0:
-            return f"no model has a target among its first {self.k} for anybody"
-        words = f"{self.leader} leads by ndcg@{self.k} ({self._ndcg(self.leader):.4f})"
-        return words + (f"; too close to tell from it: {', '.join(self.close)}" if self.close else "")
-
-    def _simple_wins(self) -> str:
-        """A sentence where nothing that trains by gradients is ahead of everything simple beyond the noise."""
-        simple = [name for name in self.rivals if name in self.simple]
-        trained = [name for name in self.rivals if name not in self.simple]
-        if not trained or not simple:
-            return ""
-        best, method = max(trained, key=self._ndcg), max(simple, key=self._ndcg)
-        both = f"{method} ({self._ndcg(method):.4f}) {{}} {best} ({self._ndcg(best):.4f})"
-        if not self.distinct(method, best):
-            return f"a simple method may be as good: {both.format('is too close to tell from')}"
-        if self._ndcg(method) > self._ndcg(best):
-            return f"a simple method wins: {both.format('is ahead of')}"
-        return ""
-
-    def _parts(self) -> str:
-        change = {pair.second: f"{-pair.difference:+.4f}".replace("-", "−") for pair in self.ablations if pair.distinct}
-        apart = [f"{name} ({difference})" for name, difference in change.items()]
-        others = [pair.second for pair in self.ablations if not pair.distinct]
-        words = [f"ndcg changes by taking a part away: {', '.join(apart)}"] if apart else []
-        words += [f"no change beyond the noise: {', '.join(others)}"] if others else []
-        return "; ".join(words)
-
-    def _order(self) -> str:
-        loss = {pair.first: f"{pair.first} (−{pair.difference:.4f})" for pair in self.shuffled}
-        matters = [loss[pair.first] for pair in self.shuffled if pair.distinct and pair.difference > 0]
-        others = [pair.first for pair in self.shuffled if not (pair.distinct and pair.difference > 0)]
-        words = [f"the order of events matters to {', '.join(matters)}"] if matters else []
-        words += [f"no loss beyond the noise by shuffled histories: {', '.join(others)}"] if others else []
-        return "; ".join(words)
-
-    def __str__(self) -> str:
-        return self.to_markdown(self.main)
 
 
 @dataclass(frozen=True)
@@ -338,21 +126,6 @@ def measure(
     simple = [name for name, same in everyone.items() if not trains_by_gradients(same[0])]
     measured = score(split.name, answers, questions, parts, known, k, simple, kinds)
     return replace(measured, shuffled=shuffled, facts={**measured.facts, **_facts(cases)})
-
-
-def cell(words: str) -> str:
-    """Words that may be anybody's, as a cell of a Markdown table."""
-    return in_markdown(words).replace("|", "\\|")
-
-
-def in_markdown(words: str) -> str:
-    """Words that may be anybody's, in a line of Markdown."""
-    return " ".join(words.split()).replace("&", "&amp;").replace("<", "&lt;")
-
-
-def learned_from(split: Split, reading: str) -> Sequences:
-    """The part of a split that models have learned from."""
-    return split.before_test if reading == "refit" else split.train
 
 
 def score(
@@ -523,80 +296,12 @@ def check_seed(seed: int) -> None:
         raise PenchantError(f"seed is {seed}, but must not be negative")
 
 
-def contestants(
-    models: Mapping[str, Model | Sequence[Model]],
-    controls: Mapping[str, Model] | None,
-    split: Split,
-    *,
-    seen: str,
-    reading: str,
-    own_items: bool,
-) -> dict[str, Sequence[Model]]:
-    """Models and controls by name, one for each seed; ``PenchantError`` unless they can stand in one table: each trained on
-    what the ``reading`` says of the ``split``, all choosing from the same items. With ``own_items`` neither is asked.
-    """
-    if seen not in SEEN:
-        raise PenchantError(f"seen items are either to 'exclude' or to 'keep', not {seen!r}")
-    if not models:
-        raise PenchantError("no model was named")
-    everyone = {name: several(model) for name, model in models.items()}
-    if twice := everyone.keys() & (controls or {}).keys():
-        raise PenchantError(f"{min(twice)} names a model and a control; a table has one line for each")
-    everyone |= {name: [control] for name, control in (controls or {}).items()}
-    for name, same in everyone.items():
-        if not same:
-            raise PenchantError(f"{name} stands for no model")
-        if not all(len(model.items) for model in same):
-            raise PenchantError(f"{name} has learned nothing yet; fit it first")
-    if not own_items:
-        check_alike(everyone)
-        _check_learned(everyone, split, reading)
-    return everyone
-
-
-def check_alike(models: Mapping[str, Sequence[Model]]) -> None:
-    """``PenchantError`` unless all choose from the same items: a model with fewer to choose from has it easier."""
-    (first, same), *_ = models.items()
-    candidates = set(same[0].items.ids)
-    for name, others in models.items():
-        for model in others:
-            if set(model.items.ids) != candidates:
-                more = len(set(model.items.ids) - candidates)
-                fewer = len(candidates - set(model.items.ids))
-                raise PenchantError(
-                    f"{name} and {first} can't stand in one table: {name} knows {more:,} items that {first} doesn't, and not "
-                    f"{fewer:,} that it does; train both on the same part of the data, with the same reading"
-                )
-
-
-def _check_learned(models: Mapping[str, Sequence[Model]], split: Split, reading: str) -> None:
-    """``PenchantError`` if one is known to have learned other events than the others."""
-    expected, refit = seq.digest(learned_from(split, reading)), reading == "refit"
-    for name, same in models.items():
-        if any(model.learned_from not in ("", expected) for model in same):
-            raise PenchantError(
-                f"{name} was trained on other events than {trained_on(refit=refit)}: it may know the answers, and is no fair "
-                f"match for others; fit it to {'before_test' if refit else 'train'} of this split, or name another reading"
-            )
-
-
 def in_another_order(histories: Sequences, seed: int) -> Sequences:
     """Each person's items (with their kinds) in a random order; the times stay where they are."""
     chance = np.random.default_rng(seed)
     person = np.repeat(np.arange(len(histories)), histories.lengths)
     order = np.lexsort((chance.random(len(person)), person))
     return replace(histories, item=histories.item[order], event_type=histories.event_type[order])
-
-
-def trains_by_gradients(model: Model) -> bool:
-    """Whether a network is in it; models without are called simple."""
-    members = model.members.values() if isinstance(model, Blend) else ()
-    return isinstance(model, NeuralModel) or any(map(trains_by_gradients, members))
-
-
-def several(model: Model | Sequence[Model]) -> Sequence[Model]:
-    """The models of a name, one for each seed."""
-    return [model] if isinstance(model, Model) else model
 
 
 def _of_part(case: Int, of: Array) -> tuple[Int, Int, int]:
@@ -607,10 +312,6 @@ def _of_part(case: Int, of: Array) -> tuple[Int, Int, int]:
 
 def _ends(names: Sequence[str], low: Array, high: Array) -> dict[str, tuple[float, float]]:
     return {name: (float(a), float(b)) for name, a, b in zip(names, low, high, strict=True)}
-
-
-def _plain(intervals: Mapping[str, Mapping[str, tuple[float, float]]]) -> dict[str, dict[str, list[float]]]:
-    return {name: {metric: list(ends) for metric, ends in values.items()} for name, values in intervals.items()}
 
 
 def _facts(cases: Cases) -> dict[str, float]:

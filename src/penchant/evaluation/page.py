@@ -7,7 +7,7 @@ from itertools import groupby
 from xml.etree.ElementTree import Element
 
 from penchant import metrics
-from penchant.evaluation.evaluate import SHUFFLED, Evaluation, Slice
+from penchant.evaluation.evaluate import SHUFFLED
 from penchant.evaluation.pieces import (
     Piece,
     broken,
@@ -23,6 +23,7 @@ from penchant.evaluation.pieces import (
     table,
     tag,
 )
+from penchant.evaluation.result import Evaluation, Slice
 from penchant.evaluation.slices import TIME
 
 PICTURED = ("ndcg", "recall", "mrr")

@@ -14,7 +14,8 @@ import numpy as np
 from penchant import metrics
 from penchant import sequences as seq
 from penchant.evaluation import slices
-from penchant.evaluation.evaluate import Measured, contestants, learned_from, score, trains_by_gradients
+from penchant.evaluation.evaluate import Measured, score
+from penchant.evaluation.fairness import contestants, learned_from, trains_by_gradients
 from penchant.evaluation.slices import TIME, Asked, Part
 from penchant.models.base import Model
 from penchant.models.validation import Answers, people_at_once
@@ -282,7 +283,6 @@ def measure_live(
     log: Interactions,
     split: Split,
     live: Live,
-    learned: Sequences | None,
     *,
     k: int = 10,
     seen: str = "exclude",
@@ -294,10 +294,12 @@ def measure_live(
 ) -> Measured:
     """The answers of models to every event of the test part, scored one by one: see ``replay`` and ``evaluate``.
 
-    Models that go on learning know these events afterwards.
+    Unless by the ``reading`` ``train-only``, models that learn without gradients have learned all before the test part and go
+    on learning: they know its events afterwards.
     """
     everyone = contestants(models, controls, split, seen=seen, reading=reading, own_items=own_items)
     events = stream(log, split, live)
+    learned = None if reading == "train-only" else split.before_test
 
     def replayed(model: Model) -> Answers:
         return replay(model, events, log, live, k, exclude_seen=seen == "exclude", learned=learned, progress=progress)

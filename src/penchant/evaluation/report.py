@@ -7,8 +7,8 @@ import io
 import json
 from collections.abc import Iterable
 
-from penchant.evaluation.evaluate import Evaluation, cell, in_markdown
 from penchant.evaluation.page import page
+from penchant.evaluation.result import Evaluation, cell, in_markdown
 from penchant.evaluation.significance import Comparison
 
 FILES = PAGE, VALUES, TABLE, METRICS, SLICES = "index.html", "report.json", "report.md", "metrics.csv", "slices.csv"

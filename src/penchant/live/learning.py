@@ -109,7 +109,7 @@ def _compared(
 ) -> evaluation.Evaluation:
     """Both asked about each of the newest events in order of time, which then they know, as they would live."""
     models = {"champion": champion, "challenger": challenger}
-    measured = evaluation.measure_live(models, log, cut, LIVE, cut.before_test, k=k, own_items=True, progress=progress)
+    measured = evaluation.measure_live(models, log, cut, LIVE, k=k, own_items=True, progress=progress)
     return evaluation.summarise([measured], list(models), split=str(LIVE), k=k, seen="exclude", reading="online", seed=seed)
 
 
@@ -257,9 +257,10 @@ def roll_back(model: str | Path) -> str:
         raise PenchantError(f"{before}: isn't there, so there is nothing to go back to")
     artifact.load(before)  # which says what is wrong with it, if anything is
     aside = _beside(folder, "aside")
-    folders.rename(folder, aside)
-    folders.rename(before, folder)
-    folders.rename(aside, before)
+    with folders.alone(before, "an exchange of models"):
+        folders.rename(folder, aside)
+        folders.rename(before, folder)
+        folders.rename(aside, before)
     return str(artifact.read_config(folder)["id"])
 
 
@@ -276,9 +277,9 @@ def mend(model: str | Path) -> None:
     before, aside = previous(folder), _beside(folder, "aside")
     if folder.exists() and not aside.exists():
         return
-    for left in (aside, before):  # which was the folder, by which whoever exchanges models now holds on to it
+    for left in (folder, before, aside):  # one of them is held by whoever exchanges models now
         if left.exists():
-            with folders.alone(left, "an update of this model"):
+            with folders.alone(left, "an exchange of models"):
                 pass
     if not folder.exists():
         whole = next((left for left in (aside, _beside(folder, "next"), before) if _is_model(left)), None)
